@@ -1,0 +1,69 @@
+package session
+
+import "errors"
+
+// Limits that every front end and every store share.
+const (
+	// MaxKeyLen is the longest key in bytes, memcached's own limit.
+	MaxKeyLen = 250
+
+	// DefaultMaxValueSize is the largest value in bytes that a store keeps
+	// unless it is told otherwise.
+	DefaultMaxValueSize = 8 << 20
+)
+
+// Errors that a Result carries or a store returns.
+var (
+	// ErrClosed is the error of a command that reached a closed store.
+	ErrClosed = errors.New("session: store is closed")
+
+	// ErrNoSpace is the error of a write refused because the disk's reserve
+	// would be touched. Reads, deletes and touches still work.
+	ErrNoSpace = errors.New("session: disk space is below the reserve")
+
+	// ErrCorrupt is the error of a command that met damaged data on disk.
+	ErrCorrupt = errors.New("session: stored data is corrupt")
+)
+
+// Item is one session as a client sees it.
+type Item struct {
+	// Key is 1 to MaxKeyLen bytes, of any value; each wire protocol narrows
+	// that further.
+	Key []byte
+
+	// Value is opaque. It may be empty.
+	Value []byte
+
+	// Flags are the client's own, kept and given back as they were.
+	Flags uint32
+
+	// Version is the item's CAS unique. Every change of the value or of Stale
+	// gives a new one; a touch does not. A store never hands out the same
+	// version twice, across restarts included, unless a client chose it
+	// (SetVersion). It is never 0.
+	Version uint64
+
+	// Expiry is the first instant at which the item is gone.
+	Expiry Time
+
+	// Stale says that the item was invalidated but is kept for clients that
+	// accept an old value while one of them recaches it.
+	Stale bool
+
+	// Claimed says that some client was already told to recache the item.
+	// A successful store clears it.
+	Claimed bool
+
+	// Fetched says whether the item was read since it was stored, and
+	// LastAccess when it was last read or stored. Both are best effort: a
+	// store forgets them (false, and the zero Time) when it stops or when the
+	// item leaves memory.
+	Fetched    bool
+	LastAccess Time
+}
+
+// Live reports whether the item exists at now.
+func (it *Item) Live(now Time) bool { return now < it.Expiry }
+
+// ValidKey reports whether a store accepts key.
+func ValidKey(key []byte) bool { return 0 < len(key) && len(key) <= MaxKeyLen }

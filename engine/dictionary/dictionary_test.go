@@ -1,0 +1,254 @@
+package dictionary
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+)
+
+// phpSession and jsonSession make values like those of two applications:
+// mostly structure, some entropy.
+func phpSession(r *rand.Rand) []byte {
+	return fmt.Appendf(nil, `user_id|i:%d;login|s:16:"%016x";roles|a:2:{i:0;s:4:"user";i:1;s:6:"editor";}cart|a:3:{s:5:"items";i:%d;s:5:"total";d:%d.5;s:8:"currency";s:3:"EUR";}csrf_token|s:32:"%016x%016x";last_activity|i:%d;`,
+		r.IntN(1e7), r.Uint64(), r.IntN(20), r.IntN(500), r.Uint64(), r.Uint64(), 1_760_000_000+r.IntN(1e7))
+}
+
+func jsonSession(r *rand.Rand) []byte {
+	return fmt.Appendf(nil, `{"cookie":{"originalMaxAge":1800000,"expires":"2026-11-%02dT%02d:00:00.000Z","httpOnly":true,"path":"/"},"passport":{"user":"%08x"},"flash":{},"views":%d,"returnTo":"/account/orders/%d"}`,
+		1+r.IntN(28), r.IntN(24), r.Uint32(), r.IntN(1000), r.IntN(1e6))
+}
+
+// train feeds the trainer from make until it is due.
+func train(t *testing.T, tr *Trainer, r *rand.Rand, key string, id uint32, make func(*rand.Rand) []byte) Dictionary {
+	t.Helper()
+	for range 1_000_000 {
+		value := make(r)
+		if tr.Observe(KindOf([]byte(key), value), value, len(value)) {
+			d, err := tr.Train(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+	}
+	t.Fatal("never due for training")
+	return Dictionary{}
+}
+
+func TestEachKindGetsItsOwnDictionary(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	set, err := NewSet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := NewTrainer()
+	kinds := []struct {
+		key  string
+		make func(*rand.Rand) []byte
+	}{{"memc.sess.key.abc", phpSession}, {"sess:xyz", jsonSession}}
+	for i, k := range kinds {
+		d := train(t, tr, r, k.key, uint32(100+i), k.make)
+		if err := set.Add(d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, k := range kinds {
+		var raw, framed, plain int
+		for range 200 {
+			value := k.make(r)
+			kind := KindOf([]byte(k.key), value)
+			frame, id := set.Encode(nil, value, kind)
+			if id != uint32(100+i) {
+				t.Fatalf("%s: encoded with dictionary %d", k.key, id)
+			}
+			back, err := set.Decode(nil, frame)
+			if err != nil || !bytes.Equal(back, value) {
+				t.Fatalf("%s: round trip: %v", k.key, err)
+			}
+			noDict, _ := set.Encode(nil, value, kind+1)
+			raw, framed, plain = raw+len(value), framed+len(frame), plain+len(noDict)
+		}
+		t.Logf("%s: raw %d, with dictionary %d, without %d", k.key, raw, framed, plain)
+		if framed*10 > plain*8 {
+			t.Errorf("%s: the dictionary saves too little: %d of %d bytes", k.key, framed, plain)
+		}
+	}
+}
+
+func TestDecodeNeedsTheDictionary(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	set, _ := NewSet()
+	d := train(t, NewTrainer(), r, "k:", 7, phpSession)
+	if err := set.Add(d); err != nil {
+		t.Fatal(err)
+	}
+	value := phpSession(r)
+	frame, _ := set.Encode(nil, value, d.Kind)
+
+	if err := set.Remove(7); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Decode(nil, frame); !errors.Is(err, ErrUnknown) {
+		t.Errorf("decoding without the dictionary: %v, want ErrUnknown", err)
+	}
+	if _, ok := set.Current(d.Kind); ok {
+		t.Error("a removed dictionary is still current")
+	}
+	if err := set.Add(d); err != nil {
+		t.Fatal(err)
+	}
+	if back, err := set.Decode(nil, frame); err != nil || !bytes.Equal(back, value) {
+		t.Errorf("decoding after the dictionary came back: %v", err)
+	}
+}
+
+func TestAddRefusesWhatIsNoDictionary(t *testing.T) {
+	set, _ := NewSet()
+	d := train(t, NewTrainer(), rand.New(rand.NewPCG(5, 6)), "k:", 7, jsonSession)
+	for name, bad := range map[string]Dictionary{
+		"zero id":     {ID: 0, Raw: d.Raw},
+		"other id":    {ID: 8, Raw: d.Raw},
+		"not a dict":  {ID: 9, Raw: []byte("hello")},
+		"cut in half": {ID: 7, Raw: d.Raw[:20]},
+	} {
+		if err := set.Add(bad); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if err := set.Add(d); err != nil {
+		t.Fatal(err)
+	}
+	if err := set.Add(d); err == nil {
+		t.Error("the same id twice: accepted")
+	}
+	if n := len(set.All()); n != 1 {
+		t.Errorf("%d dictionaries, want 1", n)
+	}
+}
+
+func TestDamagedFramesAreErrors(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	set, _ := NewSet()
+	value := phpSession(r)
+	frame, _ := set.Encode(nil, value, 0)
+	for cut := range frame {
+		if _, err := set.Decode(nil, frame[:cut]); err == nil && cut > 0 {
+			t.Errorf("a frame cut to %d of %d bytes decodes", cut, len(frame))
+		}
+	}
+}
+
+func TestRandomDataNeverTakesTheTrainerDown(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	tr := NewTrainer()
+	for range 100_000 {
+		value := make([]byte, 400)
+		for i := range value {
+			value[i] = byte(r.Uint32())
+		}
+		if tr.Observe(1, value, len(value)) {
+			_, err := tr.Train(3)
+			t.Logf("training from noise: %v", err)
+			return
+		}
+	}
+	t.Fatal("never due")
+}
+
+func TestRetrainsWhenSessionsChange(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	tr := NewTrainer()
+	feed := func(n, percent int) (due bool) {
+		for range n {
+			value := phpSession(r)
+			due = tr.Observe(1, value, len(value)*percent/100) || due
+		}
+		return due
+	}
+	if !feed(samplesNeeded*sampleEvery*2, 100) {
+		t.Fatal("not due at first")
+	}
+	if _, err := tr.Train(1); err != nil {
+		t.Fatal(err)
+	}
+	windows := 3 * ratioWindow / len(phpSession(r))
+	if feed(windows, 25) {
+		t.Error("due again though the ratio is as good as ever")
+	}
+	if !feed(windows, 50) {
+		t.Error("not due though frames have doubled")
+	}
+}
+
+func TestConcurrentUse(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	set, _ := NewSet()
+	d := train(t, NewTrainer(), r, "k:", 1, phpSession)
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			r := rand.New(rand.NewPCG(uint64(g), 0))
+			for range 300 {
+				value := phpSession(r)
+				frame, _ := set.Encode(nil, value, d.Kind)
+				if back, err := set.Decode(nil, frame); err != nil || !bytes.Equal(back, value) {
+					t.Errorf("round trip: %v", err)
+				}
+			}
+		}()
+	}
+	for id := uint32(1); id < 5; id++ {
+		next := train(t, NewTrainer(), r, "k:", id, phpSession)
+		if err := set.Add(next); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+}
+
+func FuzzDecode(f *testing.F) {
+	set, _ := NewSet()
+	frame, _ := set.Encode(nil, []byte("a session"), 0)
+	f.Add(frame)
+	f.Fuzz(func(t *testing.T, frame []byte) { set.Decode(nil, frame) })
+}
+
+func BenchmarkEncode(b *testing.B) {
+	r := rand.New(rand.NewPCG(15, 16))
+	for _, withDictionary := range []bool{false, true} {
+		set, _ := NewSet()
+		tr := NewTrainer()
+		value := phpSession(r)
+		kind := KindOf([]byte("k:"), value)
+		if withDictionary {
+			for !tr.Observe(kind, phpSession(r), 1) {
+			}
+			d, err := tr.Train(1)
+			if err != nil {
+				b.Fatal(err)
+			}
+			set.Add(d)
+		}
+		b.Run(fmt.Sprintf("dictionary=%v", withDictionary), func(b *testing.B) {
+			var dst []byte
+			b.ReportAllocs()
+			b.SetBytes(int64(len(value)))
+			for b.Loop() {
+				dst, _ = set.Encode(dst[:0], value, kind)
+			}
+		})
+		b.Run(fmt.Sprintf("decode/dictionary=%v", withDictionary), func(b *testing.B) {
+			frame, _ := set.Encode(nil, value, kind)
+			var dst []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				dst, _ = set.Decode(dst[:0], frame)
+			}
+		})
+	}
+}

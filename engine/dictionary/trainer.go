@@ -1,0 +1,173 @@
+package dictionary
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/klauspost/compress/dict"
+	"github.com/klauspost/compress/zstd"
+)
+
+const (
+	// Size is the size of a dictionary's content in bytes. Larger ones gain
+	// little on sessions of a few KB and cost more on every value.
+	Size = 16 << 10
+
+	maxKinds      = 8        // kinds that are sampled; later ones stay plain
+	maxSample     = 8 << 10  // bytes of one sample
+	minSample     = 64       // smaller values gain nothing
+	samplesNeeded = 200      // before a kind is trained
+	sampleBytes   = 64 << 10 // of samples before a kind is trained
+	maxSamples    = 500      // kept for one kind
+	sampleEvery   = 16       // values between two samples
+
+	// A kind is trained anew when its frames have become this much larger, in
+	// relation to their values, than they were after the last training.
+	decayNumerator, decayDenominator = 5, 4
+
+	ratioWindow = 4 << 20 // bytes of values between two looks at the ratio
+)
+
+// ErrTooFew is the error of training when no kind has enough samples.
+var ErrTooFew = errors.New("dictionary: too few samples")
+
+// Trainer collects samples of the values that are stored and says when a kind
+// of session should get a dictionary, or a new one. It is safe for concurrent
+// use, and cheap for the values it does not sample.
+type Trainer struct {
+	seen atomic.Uint64
+
+	mu    sync.Mutex
+	kinds map[Kind]*samples
+}
+
+// samples is what the Trainer knows of one kind.
+type samples struct {
+	values [][]byte
+	bytes  int
+	next   int // the sample to replace when values is full
+
+	in, out  int64   // bytes of values and frames in the present window
+	baseline float64 // out/in in the first window after training; 0: none yet
+	trained  bool
+	due      bool
+}
+
+// NewTrainer returns a Trainer without samples.
+func NewTrainer() *Trainer { return &Trainer{kinds: make(map[Kind]*samples)} }
+
+// Observe tells the Trainer that value was stored as a frame of frameLen
+// bytes. It keeps a copy of some values. It reports whether a kind is now due
+// for training.
+func (t *Trainer) Observe(kind Kind, value []byte, frameLen int) (due bool) {
+	if len(value) < minSample || t.seen.Add(1)%sampleEvery != 0 {
+		return false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := t.kinds[kind]
+	if s == nil {
+		if len(t.kinds) == maxKinds {
+			return false
+		}
+		s = new(samples)
+		t.kinds[kind] = s
+	}
+	s.add(value)
+	s.measure(len(value), frameLen)
+	return s.due
+}
+
+// Trained tells the Trainer that kind has a dictionary already, as after a
+// restart.
+func (t *Trainer) Trained(kind Kind) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.kinds[kind] == nil {
+		t.kinds[kind] = new(samples)
+	}
+	t.kinds[kind].trained = true
+}
+
+// Train builds a dictionary with the given id for one kind that is due. It
+// takes up to a second of one core and holds no lock meanwhile. If no kind is
+// due it returns ErrTooFew.
+func (t *Trainer) Train(id uint32) (Dictionary, error) {
+	kind, values, ok := t.take()
+	if !ok {
+		return Dictionary{}, ErrTooFew
+	}
+	raw, err := build(values, id)
+	if err != nil {
+		return Dictionary{}, fmt.Errorf("dictionary: training from %d samples: %w", len(values), err)
+	}
+	return Dictionary{ID: id, Kind: kind, Raw: raw}, nil
+}
+
+// take removes the samples of a kind that is due.
+func (t *Trainer) take() (Kind, [][]byte, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for kind, s := range t.kinds {
+		if s.due {
+			values := s.values
+			*s = samples{trained: true}
+			return kind, values, true
+		}
+	}
+	return 0, nil, false
+}
+
+func (s *samples) add(value []byte) {
+	sample := append([]byte(nil), value[:min(len(value), maxSample)]...)
+	s.bytes += len(sample)
+	if len(s.values) < maxSamples {
+		s.values = append(s.values, sample)
+		return
+	}
+	s.bytes -= len(s.values[s.next])
+	s.values[s.next] = sample
+	s.next = (s.next + 1) % maxSamples
+}
+
+// measure keeps the ratio of frames to values and decides whether the kind is
+// due.
+func (s *samples) measure(in, out int) {
+	s.in += int64(in)
+	s.out += int64(out)
+	enough := len(s.values) >= samplesNeeded && s.bytes >= sampleBytes
+	if !s.trained {
+		s.due = enough
+		return
+	}
+	if s.in < ratioWindow/sampleEvery {
+		return
+	}
+	ratio := float64(s.out) / float64(s.in)
+	s.in, s.out = 0, 0
+	if s.baseline == 0 {
+		s.baseline = ratio
+		return
+	}
+	s.due = enough && ratio*decayDenominator > s.baseline*decayNumerator
+}
+
+// build trains a dictionary. The library panics on some inputs that it finds
+// no repetition in; that is an error here, since training must never take a
+// server down.
+func build(values [][]byte, id uint32) (raw []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			raw, err = nil, fmt.Errorf("no dictionary found: %v", r)
+		}
+	}()
+	return dict.BuildZstdDict(values, dict.Options{
+		MaxDictSize:    Size,
+		HashBytes:      6,
+		ZstdDictID:     id,
+		ZstdDictCompat: true,
+		ZstdLevel:      zstd.SpeedFastest,
+	})
+}

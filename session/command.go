@@ -21,14 +21,14 @@ const (
 	OpReplace
 
 	// OpAppend and OpPrepend put Value behind or before the present value and
-	// keep its flags and expiry. If the key is absent nothing is stored,
-	// unless Vivify is set.
+	// keep its flags and expiry. Like every store they clear Stale and
+	// Claimed. If the key is absent nothing is stored, unless Vivify is set.
 	OpAppend
 	OpPrepend
 
 	// OpIncr and OpDecr read the value as a decimal number, add or subtract
 	// Delta and store the result (see ParseNumber and AppendNumber). OpIncr
-	// wraps at 2^64, OpDecr stops at 0. Flags and expiry stay.
+	// wraps at 2^64, OpDecr stops at 0. Flags, expiry, Stale and Claimed stay.
 	OpIncr
 	OpDecr
 
@@ -36,8 +36,9 @@ const (
 	OpDelete
 
 	// OpFlush removes every item that exists at FlushAt. A FlushAt that is not
-	// after the burst's Now takes effect at once; a later one replaces any
-	// flush still pending and also takes the items stored meanwhile.
+	// after the burst's Now takes effect at once; a later one also takes the
+	// items stored meanwhile, but none stored at FlushAt itself. Either
+	// replaces a flush that is still pending.
 	OpFlush
 )
 
@@ -46,15 +47,18 @@ type Mods uint16
 
 const (
 	// IfVersion applies the command only if the item's version is CAS;
-	// otherwise the status is Exists, or NotFound if the key is absent.
+	// otherwise the status is Exists, or NotFound if the key is absent and
+	// not vivified. It has no meaning for OpGet, OpTouch and OpAdd.
 	IfVersion Mods = 1 << iota
 
 	// SetVersion gives the changed item the version NewVersion instead of the
-	// store's next one.
+	// store's next one. A command that leaves the version alone, as a touch
+	// does, leaves it alone with SetVersion too.
 	SetVersion
 
-	// SetExpiry makes OpGet, OpIncr, OpDecr and an invalidating OpDelete also
-	// give the item a new Expiry.
+	// SetExpiry makes OpGet, OpIncr, OpDecr and an OpDelete with Invalidate
+	// or DropValue also give the item a new Expiry. An item that the command
+	// itself vivifies gets VivifyExpiry only.
 	SetExpiry
 
 	// Vivify creates an absent item that expires at VivifyExpiry. OpGet
@@ -64,21 +68,21 @@ const (
 	Vivify
 
 	// Recache makes OpGet claim an item that expires before RecacheBefore, as
-	// if it were stale.
+	// if it were stale. With SetExpiry the expiry found counts, not the new one.
 	Recache
 
 	// Invalidate makes OpDelete mark the item stale, clear its claim and give
-	// it a new version instead of removing it. On OpSet with IfVersion it
-	// stores a value whose CAS is older than the item's version too, and
-	// marks that value stale.
+	// it a new version instead of removing it. On OpSet and OpReplace with
+	// IfVersion it also stores a value whose CAS is lower than the item's
+	// version: as a stale one that keeps the item's expiry and claim.
 	Invalidate
 
-	// DropValue makes OpDelete keep the item but empty its value and zero its
-	// flags. It combines with Invalidate.
+	// DropValue makes OpDelete keep the item, expiry included, but store an
+	// empty value with zero flags. It combines with Invalidate.
 	DropValue
 
 	// Peek makes OpGet leave no trace: it neither claims a stale item nor
-	// counts as an access.
+	// counts as an access. SetExpiry and Vivify keep their effect.
 	Peek
 )
 
@@ -140,7 +144,8 @@ const (
 	NotNumeric
 
 	// TooLarge: the value would exceed the store's limit. The item, if there
-	// is one, is unchanged.
+	// is one, is unchanged. A Value that exceeds it by itself gets this status
+	// whatever is stored under the key.
 	TooLarge
 
 	// Failed: the store could not do it; Result.Err says why. The item, if
@@ -152,10 +157,11 @@ const (
 type Result struct {
 	Status Status
 
-	// Item is what the command found or left behind. OpGet, OpIncr and OpDecr
-	// fill all of it; every other successful Op all but Value. Key aliases the
-	// Command's. On any status but OK it is zero, except that a NotStored of
-	// OpAdd may describe the item in the way.
+	// Item is what the command left behind, or what it removed. OpGet, OpIncr
+	// and OpDecr fill all of it; every other successful Op on a key all but
+	// Value. Fetched and LastAccess are those from before the command. Key
+	// aliases the Command's. On any status but OK it is zero, except that a
+	// NotStored of OpAdd may describe the item in the way.
 	Item Item
 
 	// Number is the value after OpIncr or OpDecr.

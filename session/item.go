@@ -23,6 +23,11 @@ var (
 
 	// ErrCorrupt is the error of a command that met damaged data on disk.
 	ErrCorrupt = errors.New("session: stored data is corrupt")
+
+	// ErrBadCommand is the error of a command that no front end should let
+	// through: an unknown Op, a key that ValidKey refuses, or SetVersion with
+	// a NewVersion of 0. The rest of its burst is not affected.
+	ErrBadCommand = errors.New("session: malformed command")
 )
 
 // Item is one session as a client sees it.
@@ -37,10 +42,10 @@ type Item struct {
 	// Flags are the client's own, kept and given back as they were.
 	Flags uint32
 
-	// Version is the item's CAS unique. Every change of the value or of Stale
-	// gives a new one; a touch does not. A store never hands out the same
-	// version twice, across restarts included, unless a client chose it
-	// (SetVersion). It is never 0.
+	// Version is the item's CAS unique. Every store, even of the same bytes,
+	// and every change of Stale gives a new one; a touch or a claim does not.
+	// A store hands out ascending versions, never the same one twice, across
+	// restarts included, unless a client chose it (SetVersion). It is never 0.
 	Version uint64
 
 	// Expiry is the first instant at which the item is gone.
@@ -51,7 +56,7 @@ type Item struct {
 	Stale bool
 
 	// Claimed says that some client was already told to recache the item.
-	// A successful store clears it.
+	// A successful store clears it, and Stale.
 	Claimed bool
 
 	// Fetched says whether the item was read since it was stored, and

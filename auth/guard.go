@@ -1,0 +1,154 @@
+package auth
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/time/rate"
+)
+
+// remembered bounds the sources that a Guard knows, good ones and bad ones.
+const remembered = 1 << 14
+
+// Guard checks the credentials that clients send. It is safe for concurrent
+// use.
+type Guard struct {
+	file     *UserFile
+	throttle *Throttle
+	logger   *slog.Logger
+	log      rate.Sometimes // so that guessing cannot flood the log
+
+	// hashing bounds how many checks run at once, so that logging in cannot
+	// take the processor from those who are.
+	hashing chan struct{}
+
+	// known holds the credentials that were right, by the address they came
+	// from. An entry counts only for the users it was checked against.
+	known *otter.Cache[login, *users]
+
+	attempts, failures atomic.Int64
+}
+
+// login is one user's credentials from one address.
+type login struct {
+	source
+	password digest
+}
+
+// NewGuard gives a Guard over the users of file. It logs failures to logger,
+// which may be nil.
+func NewGuard(file *UserFile, logger *slog.Logger) *Guard {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
+	return &Guard{
+		file:     file,
+		throttle: NewThrottle(remembered),
+		logger:   logger,
+		log:      rate.Sometimes{First: 10, Interval: time.Second},
+		hashing:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		known:    otter.Must(&otter.Options[login, *users]{MaximumSize: remembered}),
+	}
+}
+
+// Reload reads the user file again. Connections that have logged in stay so.
+func (g *Guard) Reload() error { return g.file.Reload() }
+
+// Attempts counts the logins tried, Failures those that were wrong.
+func (g *Guard) Attempts() int64 { return g.attempts.Load() }
+func (g *Guard) Failures() int64 { return g.failures.Load() }
+
+// Recall reports whether the same credentials were right before, from the same
+// address and since the users last changed. It takes microseconds. On false the
+// caller goes on with Check.
+func (g *Guard) Recall(addr netip.Addr, user, password []byte) bool {
+	u := g.file.users.Load()
+	checkedBy, ok := g.known.GetIfPresent(loginOf(addr, user, password))
+	if !ok || checkedBy != u {
+		return false
+	}
+	g.attempts.Add(1)
+	return true
+}
+
+// Check reports whether the user has that password. It can take seconds: a
+// hash is computed, an address that failed before has to wait, and the answer
+// to a failure is held back. It returns false early when ctx ends. The zero
+// addr stands for all clients without one, on a Unix socket.
+func (g *Guard) Check(ctx context.Context, addr netip.Addr, user, password []byte) bool {
+	g.attempts.Add(1)
+	u := g.file.users.Load()
+	l := loginOf(addr, user, password)
+	if !sleep(ctx, g.throttle.Admit(l.source, time.Now())) {
+		return false
+	}
+	right, err := g.compute(ctx, u, user, password)
+	if err != nil {
+		return false
+	}
+	if right {
+		g.known.Set(l, u)
+		return true
+	}
+	g.Reject(ctx, addr, user)
+	return false
+}
+
+func (g *Guard) compute(ctx context.Context, u *users, user, password []byte) (bool, error) {
+	select {
+	case g.hashing <- struct{}{}:
+		defer func() { <-g.hashing }()
+		return u.check(user, password), nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// Reject counts an attempt of user that failed, or whose credentials could not
+// even be read, and returns when it may be answered or ctx ends.
+func (g *Guard) Reject(ctx context.Context, addr netip.Addr, user []byte) {
+	g.failures.Add(1)
+	delay := g.throttle.Fail(loginOf(addr, user, nil).source, time.Now())
+	g.log.Do(func() {
+		g.logger.Warn("authentication failed", "address", addr, "user", string(user),
+			"delay", delay, "failures", g.Failures())
+	})
+	sleep(ctx, delay)
+}
+
+// login names credentials without keeping them.
+func loginOf(addr netip.Addr, user, password []byte) login {
+	return login{
+		source:   source{addr: network(addr), user: digestOf(user)},
+		password: digestOf(password),
+	}
+}
+
+// network is what counts as one address: an IPv6 host has a whole /64 of them.
+func network(addr netip.Addr) netip.Addr {
+	addr = addr.Unmap().WithZone("")
+	if !addr.Is6() {
+		return addr
+	}
+	return netip.PrefixFrom(addr, 64).Masked().Addr()
+}
+
+// sleep waits for d. It reports false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	if d <= 0 {
+		return ctx.Err() == nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

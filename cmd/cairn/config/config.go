@@ -1,0 +1,121 @@
+// Package config says what a Cairn server can be told, and reads it: from
+// flags, from CAIRN_ variables of the environment, from a YAML or TOML file.
+//
+// One list of flags (see Flags) is the only definition of every setting: its
+// name, default, form and meaning. Environment, file and documentation follow
+// it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// Config is everything `cairn serve` can be told. Load fills it; Flags gives
+// each field its default.
+type Config struct {
+	File string // the configuration file, "" for none
+
+	// Where it listens.
+	Port        int // 0: no TCP, except where Listen names a port
+	Listen      []string
+	UnixSocket  string
+	UnixMask    fs.FileMode
+	Backlog     int
+	HTTPListen  string // "" or "off": no HTTP
+	Nodes       []string
+	ConnLimit   int
+	IdleTimeout time.Duration // 0: never
+	Protocol    string        // auto, ascii or binary
+	MaxBurst    int           // commands
+
+	// Who may do what.
+	TLS             bool
+	TLSCert         string
+	TLSKey          string
+	TLSCA           string
+	TLSVerify       string // none, request or require
+	TLSMinVersion   uint16 // as in crypto/tls
+	AuthFile        string
+	SASL            bool
+	EnableShutdown  bool
+	DisableFlush    bool
+	DisableDumping  bool
+	DisableWatching bool
+
+	// What it keeps, and how.
+	DataDir     string
+	Durability  Durability
+	Memory      int64 // bytes of hot sessions
+	MaxItemSize int64 // bytes
+	Compression string
+	DiskReserve int64 // bytes; 0: the store's own default
+
+	// The process.
+	Threads    int // 0: one per processor
+	User       string
+	Daemon     bool
+	PIDFile    string
+	LockMemory bool
+	CoreDumps  bool
+	Verbose    int
+	LogFormat  string // text or json
+	LogLevel   string // debug, info, warn or error
+	LogFile    string // "" for standard error
+
+	// Warnings name what was given but has no effect, with the reason.
+	Warnings []string
+
+	flags  *pflag.FlagSet
+	origin map[string]string // flag name -> where its value came from
+}
+
+// New gives a Config with every default set.
+func New() *Config {
+	c := &Config{origin: map[string]string{}}
+	c.flags = c.define()
+	return c
+}
+
+// Flags are the settings as command-line flags, bound to c.
+func (c *Config) Flags() *pflag.FlagSet { return c.flags }
+
+// validate checks what no single flag can check alone.
+func (c *Config) validate() error {
+	var errs []error
+	if c.TLS && (c.TLSCert == "" || c.TLSKey == "") {
+		errs = append(errs, errors.New("enable-ssl needs tls-cert and tls-key (memcached: -o ssl_chain_cert=...,ssl_key=...)"))
+	}
+	if c.TLS && c.TLSVerify != "none" && c.TLSCA == "" {
+		errs = append(errs, fmt.Errorf("tls-verify %s needs tls-ca, the authorities whose certificates clients may show", c.TLSVerify))
+	}
+	if c.SASL && c.AuthFile == "" {
+		errs = append(errs, errors.New("enable-sasl needs auth-file, or MEMCACHED_SASL_PWDB in the environment"))
+	}
+	if c.DataDir == "" {
+		errs = append(errs, errors.New("data-dir must not be empty"))
+	}
+	endpoints, err := c.Endpoints()
+	if err != nil {
+		errs = append(errs, err)
+	} else if len(endpoints) == 0 {
+		errs = append(errs, errors.New("nothing to listen on: port is 0, and neither listen nor unix-socket names an address"))
+	}
+	return errors.Join(errs...)
+}
+
+// adopt takes over what memcached reads from places of its own.
+func (c *Config) adopt(environ map[string]string) {
+	if pwdb := environ["MEMCACHED_SASL_PWDB"]; pwdb != "" && c.SASL && c.AuthFile == "" {
+		c.AuthFile = pwdb
+	}
+	if c.Daemon && c.LogFile == "" {
+		c.Warnings = append(c.Warnings, "daemon without log-file: nothing is logged, as with memcached")
+		c.LogFile = os.DevNull
+	}
+}

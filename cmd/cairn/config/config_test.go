@@ -1,0 +1,231 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// load gives the Config of a command line, an environment and a file's text.
+func load(t *testing.T, args string, environ []string, name, text string) (*Config, error) {
+	t.Helper()
+	c := New()
+	words := strings.Fields(args)
+	if name != "" {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		words = append(words, "--config", path)
+	}
+	if err := c.Flags().Parse(words); err != nil {
+		return c, err
+	}
+	return c, c.Load(environ)
+}
+
+func mustLoad(t *testing.T, args string, environ []string, name, text string) *Config {
+	t.Helper()
+	c, err := load(t, args, environ, name, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestPrecedence(t *testing.T) {
+	const file = "port: 1\nconn-limit: 1\nmemory: 1\nlisten: [10.0.0.1, 10.0.0.2]\n"
+	environ := []string{"CAIRN_PORT=2", "CAIRN_CONN_LIMIT=2", "PORT=99"}
+	c := mustLoad(t, "-p 3", environ, "c.yaml", file)
+	if c.Port != 3 || c.ConnLimit != 2 || c.Memory != 1<<20 || c.Backlog != 1024 {
+		t.Errorf("port %d, conn-limit %d, memory %d, backlog %d; want flag 3, env 2, file 1 MiB, default 1024",
+			c.Port, c.ConnLimit, c.Memory, c.Backlog)
+	}
+	if want := []string{"10.0.0.1", "10.0.0.2"}; !slices.Equal(c.Listen, want) {
+		t.Errorf("listen %q, want %q: the file's list replaces the default", c.Listen, want)
+	}
+}
+
+func TestFormatsAgree(t *testing.T) {
+	yaml := mustLoad(t, "", nil, "c.yaml", "port: 5\nmax-item-size: 2m\nunix-mask: \"750\"\nenable-ssl: false\nidle-timeout: 90\ndurability: interval:20ms\nlisten: [\"[::1]:7\", \"*\"]\nverbose: 2\n")
+	toml := mustLoad(t, "", nil, "c.toml", "port = 5\nmax-item-size = '2m'\nunix-mask = '750'\nenable-ssl = false\nidle-timeout = 90\ndurability = 'interval:20ms'\nlisten = ['[::1]:7', '*']\nverbose = 2\n")
+	flags := mustLoad(t, "-p5 -I 2m -a 750 --idle-timeout 1m30s --durability interval:20ms -l [::1]:7,* -vv", nil, "", "")
+	env := mustLoad(t, "", []string{"CAIRN_PORT=5", "CAIRN_MAX_ITEM_SIZE=2048k", "CAIRN_UNIX_MASK=750", "CAIRN_IDLE_TIMEOUT=90", "CAIRN_DURABILITY=interval:20ms", "CAIRN_LISTEN=[::1]:7,*", "CAIRN_VERBOSE=2"}, "", "")
+	want := values(flags)
+	for name, c := range map[string]*Config{"yaml": yaml, "toml": toml, "env": env} {
+		if got := values(c); !reflect.DeepEqual(got, want) {
+			t.Errorf("%s gives %v\nflags give %v", name, got, want)
+		}
+	}
+}
+
+// values are all settings but the file's own name.
+func values(c *Config) map[string]string {
+	all := map[string]string{}
+	for _, s := range c.Settings() {
+		all[s.Name] = s.Value
+	}
+	delete(all, "config")
+	return all
+}
+
+func TestFaultsAreNamed(t *testing.T) {
+	for _, c := range []struct{ args, env, name, text, want string }{
+		{name: "c.yaml", text: "prot: 1\n", want: `no setting "prot"`},
+		{name: "c.yaml", text: "config: other.yaml\n", want: `no setting "config"`},
+		{name: "c.yaml", text: "network:\n  port: 1\n", want: `no setting "network"`},
+		{name: "c.yaml", text: "port:\n  number: 1\n", want: "port: must be a plain value"},
+		{name: "c.yaml", text: "port:\n", want: "port: has no value"},
+		{name: "c.yaml", text: "port: ninety\n", want: "c.yaml: invalid argument"},
+		{name: "c.yaml", text: "a: b: c\n", want: "c.yaml"},
+		{name: "c.yaml", text: "unix-mask: 0700\n", want: "quotes"},
+		{name: "c.toml", text: "prot = 1\n", want: `no setting "prot"`},
+		{name: "c.ini", text: "", want: "must end in"},
+		{args: "--config /nonexistent/c.yaml", want: "/nonexistent/c.yaml"},
+		{env: "CAIRN_PORT=70000", want: "CAIRN_PORT in the environment"},
+		{args: "-p 70000", want: "from 0 to 65535"},
+		{args: "-I 100", want: "between 1k and 1g"},
+		{args: "-I 2x", want: "k, m, g or t"},
+		{args: "-m 99999999999t", want: "too large"},
+		{args: "-U 11211", want: "amplification"},
+		{args: "-l 10.0.0.1:http", want: "not a number"},
+		{args: "-p 0", want: "nothing to listen on"},
+		{args: "-Z", want: "tls-cert"},
+		{args: "-Z --tls-cert a --tls-key b --tls-verify require", want: "tls-ca"},
+		{args: "-o ssl_min_version=tlsv1.0", want: "not safe"},
+		{args: "-S", want: "auth-file"},
+		{args: "-o no_such_thing", want: "no such extended option"},
+		{args: "--durability interval:0s", want: "between 1ms and 1m"},
+		{args: "--durability never", want: `"sync" or "interval:"`},
+		{args: "--data-dir=", want: "data-dir"},
+		{args: "-a 999", want: "octal"},
+		{args: "-B latin", want: "one of auto, ascii, binary"},
+	} {
+		var environ []string
+		if c.env != "" {
+			environ = []string{c.env}
+		}
+		if _, err := load(t, c.args, environ, c.name, c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v\ngives error %v", c, err)
+		}
+	}
+}
+
+// Debian's memcached starts so; scripts in the wild look like it.
+func TestMemcachedStartLineWorks(t *testing.T) {
+	c := mustLoad(t, "-d -m 64 -p 11311 -u memcache -l 127.0.0.1 -P /run/m.pid -c 2048 -t 4 -vv -b 512 -R 40 -I 4m -A -F -X -W -k -r "+
+		"-f 1.1 -n 72 -L -M -C -U 0 -B ascii -D : --memory-limit=128 -o modern,slab_reassign,hash_algorithm=murmur3,idle_timeout=30,ext_path=/x:1g", nil, "", "")
+	if c.Port != 11311 || c.Memory != 128<<20 || c.User != "memcache" || c.PIDFile != "/run/m.pid" || c.ConnLimit != 2048 ||
+		c.Threads != 4 || c.Verbose != 2 || c.MaxItemSize != 4<<20 || c.IdleTimeout != 30*time.Second || !c.Daemon || !c.LockMemory {
+		t.Errorf("%+v", c)
+	}
+	warnings := strings.Join(c.Warnings, "\n")
+	for _, word := range []string{"slab-growth-factor", "slab-min-size", "enable-largepages", "disable-evictions", "disable-cas", "slab_reassign", "hash_algorithm", "ext_path", "prefix-delimiter"} {
+		if !strings.Contains(warnings, word) {
+			t.Errorf("no warning says that %s has no effect", word)
+		}
+	}
+	if strings.Contains(warnings, "modern") {
+		t.Error("a warning about -o modern, which asks for nothing")
+	}
+}
+
+func TestMemcachedTLSOptions(t *testing.T) {
+	c := mustLoad(t, "-Z -o ssl_chain_cert=c.pem,ssl_key=k.pem,ssl_verify_mode=2,ssl_ca_cert=ca.pem -l notls:127.0.0.1:11211,0.0.0.0:11212", nil, "", "")
+	if !c.TLS || c.TLSCert != "c.pem" || c.TLSKey != "k.pem" || c.TLSVerify != "require" || c.TLSCA != "ca.pem" {
+		t.Errorf("%+v", c)
+	}
+	endpoints, err := c.Endpoints()
+	want := []Endpoint{{"tcp", "127.0.0.1:11211", false}, {"tcp", "0.0.0.0:11212", true}}
+	if err != nil || !slices.Equal(endpoints, want) {
+		t.Errorf("endpoints %v, %v; want %v", endpoints, err, want)
+	}
+}
+
+func TestEndpoints(t *testing.T) {
+	for _, c := range []struct {
+		args string
+		want []Endpoint
+	}{
+		{"", []Endpoint{{"tcp", "127.0.0.1:11211", false}}},
+		{"-p 5 -l ::1,[::1],*,host:0", []Endpoint{{"tcp", "[::1]:5", false}, {"tcp", "[::1]:5", false}, {"tcp", ":5", false}, {"tcp", "host:0", false}}},
+		{"-p 0 -l a,b:6", []Endpoint{{"tcp", "b:6", false}}},
+		{"-s /s", []Endpoint{{"unix", "/s", false}}},
+		{"-s /s -p 7", []Endpoint{{"unix", "/s", false}}},
+		{"-s /s -l a", []Endpoint{{"unix", "/s", false}, {"tcp", "a:11211", false}}},
+	} {
+		got, err := mustLoad(t, c.args, nil, "", "").Endpoints()
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%q listens on %v, %v; want %v", c.args, got, err, c.want)
+		}
+	}
+}
+
+func TestSASLPasswordFileOfMemcached(t *testing.T) {
+	c := mustLoad(t, "-S", []string{"MEMCACHED_SASL_PWDB=/etc/pwdb"}, "", "")
+	if c.AuthFile != "/etc/pwdb" {
+		t.Errorf("auth-file %q", c.AuthFile)
+	}
+}
+
+func TestKubernetesServiceVariablesAreNotSettings(t *testing.T) {
+	c := mustLoad(t, "", []string{"CAIRN_PORT=tcp://10.0.0.7:11211", "CAIRN_SERVICE_HOST=10.0.0.7", "CAIRN_PORT_11211_TCP_ADDR=10.0.0.7", "CAIRN_DATADIR=x"}, "", "")
+	if c.Port != 11211 {
+		t.Errorf("port %d", c.Port)
+	}
+	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "CAIRN_DATADIR") {
+		t.Errorf("warnings %q; want one, about the misspelt CAIRN_DATADIR", c.Warnings)
+	}
+}
+
+// What WriteYAML prints, commented lines included, reads back as the same
+// configuration.
+func TestYAMLRoundTrip(t *testing.T) {
+	c := mustLoad(t, "-p 12 -m 2g -s /a,b -a 755 -l x,y:3 --durability interval:1s -v --node-addresses a:1,b:2", nil, "", "")
+	var b strings.Builder
+	if err := c.WriteYAML(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{b.String(), uncomment(b.String())} {
+		if got := values(mustLoad(t, "", nil, "c.yaml", text)); !reflect.DeepEqual(got, values(c)) {
+			t.Errorf("read back\n%v\nwant\n%v\nfrom\n%s", got, values(c), text)
+		}
+	}
+}
+
+// uncomment turns "# name: value" into "name: value" and keeps prose.
+func uncomment(text string) string {
+	lines := strings.Split(text, "\n")
+	names := map[string]bool{}
+	for _, s := range New().Settings() {
+		names[s.Name] = true
+	}
+	for i, line := range lines {
+		name, _, ok := strings.Cut(strings.TrimPrefix(line, "# "), ":")
+		if ok && names[name] {
+			lines[i] = strings.TrimPrefix(line, "# ")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestSizes(t *testing.T) {
+	for text, want := range map[string]int64{"64": 64 << 20, "64m": 64 << 20, "1G": 1 << 30, "0": 0, "512k": 512 << 10} {
+		if got, err := parseSize(text, mebibyte); err != nil || got != want {
+			t.Errorf("%q is %d, %v; want %d", text, got, err, want)
+		}
+		back, err := parseSize(formatSize(want, mebibyte), mebibyte)
+		if err != nil || back != want {
+			t.Errorf("%d is written %q", want, formatSize(want, mebibyte))
+		}
+	}
+	for _, text := range []string{"", "k", "-1", "1kk", "1.5g", " 1", "m1"} {
+		if n, err := parseSize(text, 1); err == nil {
+			t.Errorf("%q is accepted as %d", text, n)
+		}
+	}
+}

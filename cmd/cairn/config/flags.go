@@ -1,0 +1,231 @@
+package config
+
+import (
+	"crypto/tls"
+	"errors"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Groups order the settings for the reader. Ignored holds memcached's flags
+// that change nothing here.
+const (
+	Network    = "Network"
+	Security   = "TLS, authentication and permissions"
+	Storage    = "Storage"
+	Process    = "Process and logging"
+	Ignored    = "Accepted for memcached's sake, without effect"
+	annotation = "group"
+)
+
+// Groups lists the groups in their order.
+var Groups = []string{Network, Security, Storage, Process, Ignored}
+
+const (
+	mebibyte = 1 << 20
+	most     = 1 << 62
+)
+
+// definition fills a flag set group by group.
+type definition struct {
+	*pflag.FlagSet
+	config *Config
+	group  string
+}
+
+func (c *Config) define() *pflag.FlagSet {
+	flags := pflag.NewFlagSet("cairn", pflag.ContinueOnError)
+	flags.SortFlags = false
+	flags.SetNormalizeFunc(memcachedNames)
+	d := &definition{FlagSet: flags, config: c}
+	d.network()
+	d.security()
+	d.storage()
+	d.process()
+	d.ignored()
+	return flags
+}
+
+// memcachedNames maps memcached's long names to Cairn's where they differ.
+func memcachedNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	name = strings.ReplaceAll(name, "_", "-")
+	switch name {
+	case "memory-limit":
+		name = "memory"
+	case "large-pages":
+		name = "enable-largepages"
+	}
+	return pflag.NormalizedName(name)
+}
+
+// add defines one flag in the present group.
+func (d *definition) add(v pflag.Value, name, short, usage string) *pflag.Flag {
+	f := d.VarPF(v, name, short, usage)
+	d.mark(f)
+	return f
+}
+
+func (d *definition) mark(f *pflag.Flag) {
+	f.Annotations = map[string][]string{annotation: {d.group}}
+}
+
+func (d *definition) text(at *string, name, short, usage string) {
+	d.add(&value[string]{at, "string", func(s string) (string, error) { return s, nil },
+		func(s string) string { return s }}, name, short, usage)
+}
+
+func (d *definition) list(at *[]string, byDefault []string, name, short, usage string) {
+	d.StringSliceVarP(at, name, short, byDefault, usage)
+	d.mark(d.Lookup(name))
+}
+
+func (d *definition) yes(at *bool, name, short, usage string) {
+	d.BoolVarP(at, name, short, false, usage)
+	d.mark(d.Lookup(name))
+}
+
+func (d *definition) network() {
+	c := d.config
+	d.group = Network
+	c.Port, c.UnixMask, c.Backlog, c.ConnLimit = 11211, 0o700, 1024, 1024
+	c.Protocol, c.MaxBurst = "auto", 1024
+	c.HTTPListen = "127.0.0.1:8211"
+	d.add(intValue(&c.Port, 0, 65535), "port", "p",
+		"TCP port of addresses that name none; 0 turns them off")
+	d.list(&c.Listen, []string{"127.0.0.1"}, "listen", "l",
+		"addresses to listen on: [notls:]host[:port], comma-separated or repeated; * means every interface, port 0 any free port")
+	d.text(&c.UnixSocket, "unix-socket", "s",
+		"Unix socket to listen on; turns TCP off unless --listen is given too")
+	d.add(modeValue(&c.UnixMask), "unix-mask", "a", "access mode of the Unix socket")
+	d.add(intValue(&c.ConnLimit, 1, 1<<24), "conn-limit", "c",
+		"most client connections at a time; one more gets an error and is closed")
+	d.add(intValue(&c.Backlog, 1, 1<<16), "listen-backlog", "b",
+		"connections that may wait to be accepted; the kernel's somaxconn caps it")
+	d.add(secondsValue(&c.IdleTimeout), "idle-timeout", "",
+		"close a connection that was silent for so long; 0 never does")
+	d.add(oneOf(&c.Protocol, "auto", "ascii", "binary"), "protocol", "B",
+		"protocol to speak: auto finds out per connection; ascii covers text and meta commands")
+	d.add(intValue(&c.MaxBurst, 1, 1<<20), "max-reqs-per-event", "R",
+		"most pipelined commands of one connection that are carried out as one before others get their turn")
+	d.list(&c.Nodes, nil, "node-addresses", "",
+		"host:port of every server that ElastiCache-style discovery (config get cluster) names; empty turns it off")
+	d.text(&c.HTTPListen, "http-listen", "",
+		"address of the HTTP API, metrics and console; off turns it off")
+	d.add(udpValue{}, "udp-port", "U",
+		"only 0: there is no UDP, because it lends itself to amplification attacks")
+}
+
+func (d *definition) security() {
+	c := d.config
+	d.group = Security
+	c.TLSVerify, c.TLSMinVersion = "none", tls.VersionTLS12
+	d.yes(&c.TLS, "enable-ssl", "Z", "speak TLS on every TCP address not marked notls:")
+	d.text(&c.TLSCert, "tls-cert", "", "PEM file of the server's certificate chain")
+	d.text(&c.TLSKey, "tls-key", "", "PEM file of its private key")
+	d.text(&c.TLSCA, "tls-ca", "", "PEM file of the authorities that sign clients' certificates")
+	d.add(verifyValue(&c.TLSVerify), "tls-verify", "", "whether clients show a certificate")
+	d.add(tlsVersionValue(&c.TLSMinVersion), "tls-min-version", "", "oldest TLS version to accept")
+	d.text(&c.AuthFile, "auth-file", "Y",
+		"file of user:password lines (plain or bcrypt); clients must authenticate: SASL PLAIN, or a first set carrying \"user password\"")
+	d.yes(&c.SASL, "enable-sasl", "S",
+		"as memcached's: needs --auth-file, or the same kind of file named by MEMCACHED_SASL_PWDB")
+	d.yes(&c.EnableShutdown, "enable-shutdown", "A", "let clients stop the server with the shutdown command")
+	d.yes(&c.DisableFlush, "disable-flush-all", "F", "refuse flush_all")
+	d.yes(&c.DisableDumping, "disable-dumping", "X", "refuse lru_crawler metadump, mgdump and stats cachedump")
+	d.yes(&c.DisableWatching, "disable-watch", "W", "refuse watch")
+}
+
+func (d *definition) storage() {
+	c := d.config
+	d.group = Storage
+	c.DataDir, c.Memory, c.MaxItemSize, c.Compression = "./cairn-data", 256*mebibyte, 8*mebibyte, "auto"
+	d.text(&c.DataDir, "data-dir", "", "directory that holds the sessions; made if it is missing")
+	d.add(durabilityValue(&c.Durability), "durability", "",
+		"sync: a write is on disk before its reply; interval:100ms: within that time after it")
+	d.add(sizeValue(&c.Memory, mebibyte, 0, most), "memory", "m",
+		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk")
+	d.add(sizeValue(&c.MaxItemSize, 1, 1<<10, 1<<30), "max-item-size", "I",
+		"largest value, in bytes or with a suffix k, m, g")
+	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
+		"how values are compressed: each with a dictionary learnt from the sessions, by blocks of the files, or not")
+	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
+		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 chooses by itself")
+}
+
+func (d *definition) process() {
+	c := d.config
+	d.group = Process
+	c.LogFormat, c.LogLevel = "text", "info"
+	d.text(&c.File, "config", "", "YAML (.yaml, .yml) or TOML (.toml) file with any of these settings by their long names")
+	d.add(intValue(&c.Threads, 0, 1<<10), "threads", "t", "processors to use; 0 uses all")
+	d.text(&c.User, "user", "u", "user to become when started as root; the data directory is given to it")
+	d.yes(&c.Daemon, "daemon", "d", "go into the background once the server answers")
+	d.text(&c.PIDFile, "pidfile", "P", "file to write the process id to")
+	d.yes(&c.LockMemory, "lock-memory", "k", "lock all memory so that it is never swapped")
+	d.yes(&c.CoreDumps, "enable-coredumps", "r", "raise the limit on core files to what the system allows")
+	d.CountVarP(&c.Verbose, "verbose", "v", "log more: -v debug messages, -vv also every client command")
+	d.mark(d.Lookup("verbose"))
+	d.add(oneOf(&c.LogFormat, "text", "json"), "log-format", "", "form of the log's lines")
+	d.add(oneOf(&c.LogLevel, "debug", "info", "warn", "error"), "log-level", "", "least level that is logged")
+	d.text(&c.LogFile, "log-file", "", "file to log to, opened again on SIGHUP; standard error if empty")
+	d.add(&suboptions{config: c}, "extended", "o",
+		"memcached's extended options, comma-separated: ssl_* and idle_timeout set Cairn's own, those about slabs and LRU are accepted without effect")
+}
+
+// udpValue accepts only a UDP port of 0, as scripts give it.
+type udpValue struct{}
+
+func (udpValue) Type() string   { return "number" }
+func (udpValue) String() string { return "0" }
+
+func (udpValue) Set(text string) error {
+	if text != "0" {
+		return errors.New("there is no UDP, on purpose: servers that answer it are used for amplification attacks")
+	}
+	return nil
+}
+
+// inert is a flag of memcached's that changes nothing.
+type inert struct {
+	config *Config
+	name   string
+	reason string
+	isBool bool
+}
+
+func (i *inert) String() string { return "" }
+
+func (i *inert) Type() string {
+	if i.isBool {
+		return "bool"
+	}
+	return "any"
+}
+
+func (i *inert) Set(text string) error {
+	if !i.isBool || text != "false" {
+		i.config.Warnings = append(i.config.Warnings, i.name+" has no effect: "+i.reason)
+	}
+	return nil
+}
+
+func (d *definition) inert(name, short, reason string, isBool bool) {
+	f := d.add(&inert{d.config, name, reason, isBool}, name, short, reason)
+	if isBool {
+		f.NoOptDefVal = "true"
+	}
+}
+
+func (d *definition) ignored() {
+	d.group = Ignored
+	const noSlabs = "sessions are not kept in slabs"
+	d.inert("slab-growth-factor", "f", noSlabs, false)
+	d.inert("slab-min-size", "n", noSlabs, false)
+	d.inert("enable-largepages", "L", "the Go runtime decides on large pages by itself", true)
+	d.inert("disable-evictions", "M", "nothing alive is ever evicted for want of memory: it is on disk", true)
+	d.inert("disable-cas", "C", "every item has its version anyway", true)
+	d.inert("memory-file", "e", "sessions outlive a restart anyway, see data-dir", false)
+	d.inert("napi-ids", "N", "connections are not bound to network queues", false)
+	d.inert("prefix-delimiter", "D", "there are no statistics by key prefix", false)
+}

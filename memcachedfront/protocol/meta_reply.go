@@ -1,0 +1,7 @@
+package protocol
+
+// Codes that begin the answers to meta commands.
+const (
+	MetaMiss      = "EN\r\n"
+	MetaNoopReply = "MN\r\n"
+)

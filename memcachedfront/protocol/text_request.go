@@ -1,0 +1,270 @@
+package protocol
+
+import (
+	"bytes"
+	"math"
+)
+
+const (
+	// maxLine is the longest line in bytes that any command but a retrieval
+	// may need, as in memcached.
+	maxLine = 2048
+
+	// MaxRetrievalLine is the longest line in bytes of a retrieval.
+	MaxRetrievalLine = 1 << 20
+
+	// maxLength is the largest announced value that is still a length: what
+	// memcached's int holds, less the line end.
+	maxLength = math.MaxInt32 - 2
+)
+
+// ParseText reads the request at the front of buf as the classic text or the
+// meta protocol. It fills in r and returns the number of bytes the request
+// takes. A request that is wrong is Invalid and consumed like any other; err
+// is not nil only if there is none: ErrIncomplete or ErrHopeless.
+//
+// The slices of r alias buf. ParseText may decode a base64 key in place: the n
+// bytes consumed no longer read as they were sent.
+func ParseText(buf []byte, limits *Limits, r *Request) (n int, err error) {
+	r.Reset()
+	eol := bytes.IndexByte(buf, '\n')
+	if eol < 0 {
+		if isHopeless(buf) {
+			return 0, ErrHopeless
+		}
+		return 0, ErrIncomplete
+	}
+	line := buf[:eol]
+	if eol > 0 && line[eol-1] == '\r' {
+		line = line[:eol-1]
+	}
+	n = eol + 1
+	length := parseLine(line, limits, r)
+	if length < 0 {
+		return n, nil
+	}
+	if r.Verb == Invalid {
+		r.Swallow = length + 2
+		return n, nil
+	}
+	return parseBlock(buf, n, length, r)
+}
+
+// isHopeless reports whether buf, which has no line end, is longer than any
+// line that begins like it may be.
+func isHopeless(buf []byte) bool {
+	if len(buf) <= maxLine {
+		return false
+	}
+	verb, _ := nextToken(buf[:maxLine])
+	switch string(verb) {
+	case "get", "gets", "gat", "gats":
+		return len(buf) > MaxRetrievalLine
+	}
+	return true
+}
+
+// parseBlock takes the data block of length bytes that stands at buf[start:].
+func parseBlock(buf []byte, start, length int, r *Request) (n int, err error) {
+	end := start + length + 2
+	r.Need = end
+	if len(buf) < end {
+		return 0, ErrIncomplete
+	}
+	r.Value = buf[start : end-2 : end-2]
+	if buf[end-2] != '\r' || buf[end-1] != '\n' {
+		r.refuse(BadChunk)
+	}
+	return end, nil
+}
+
+// parseLine reads a command line. length is that of the data block which
+// follows, or -1 if none does.
+func parseLine(line []byte, limits *Limits, r *Request) (length int) {
+	verb, args := nextToken(line)
+	if len(verb) == 2 && verb[0] == 'm' {
+		return parseMetaLine(verb[1], args, limits, r)
+	}
+	switch string(verb) {
+	case "get":
+		parseRetrieval(Get, args, limits, r)
+	case "gets":
+		parseRetrieval(Gets, args, limits, r)
+	case "gat":
+		parseTouchingRetrieval(Gat, args, limits, r)
+	case "gats":
+		parseTouchingRetrieval(Gats, args, limits, r)
+	case "set":
+		return parseStorage(Set, args, limits, r)
+	case "add":
+		return parseStorage(Add, args, limits, r)
+	case "replace":
+		return parseStorage(Replace, args, limits, r)
+	case "append":
+		return parseStorage(Append, args, limits, r)
+	case "prepend":
+		return parseStorage(Prepend, args, limits, r)
+	case "cas":
+		return parseStorage(CAS, args, limits, r)
+	case "delete":
+		parseKeyed(Delete, args, limits, r)
+	case "touch":
+		parseTouch(args, limits, r)
+	case "incr":
+		parseArithmetic(Incr, args, limits, r)
+	case "decr":
+		parseArithmetic(Decr, args, limits, r)
+	default:
+		parseAdministrative(verb, args, r)
+	}
+	return -1
+}
+
+func parseAdministrative(verb, args []byte, r *Request) {
+	r.Verb = administrativeVerb(verb)
+	if r.Verb == Invalid {
+		r.Fault = UnknownCommand
+		return
+	}
+	r.Args = args
+	r.Quiet = saysNoreply(lastToken(args))
+}
+
+func administrativeVerb(verb []byte) Verb {
+	switch string(verb) {
+	case "version":
+		return Version
+	case "quit":
+		return Quit
+	case "stats":
+		return Stats
+	case "flush_all":
+		return FlushAll
+	case "verbosity":
+		return Verbosity
+	case "cache_memlimit":
+		return CacheMemlimit
+	case "shutdown":
+		return Shutdown
+	case "slabs":
+		return Slabs
+	case "lru":
+		return LRU
+	case "lru_crawler":
+		return LRUCrawler
+	case "watch":
+		return Watch
+	case "config":
+		return Config
+	case "refresh_certs":
+		return RefreshCerts
+	case "extstore":
+		return Extstore
+	}
+	return Invalid
+}
+
+// parseRetrieval reads: get|gets <key>*
+func parseRetrieval(verb Verb, args []byte, limits *Limits, r *Request) {
+	r.Verb = verb
+	r.Key, r.Keys = nextToken(args)
+	if len(r.Key) == 0 || len(r.Key) > limits.MaxKeyLen {
+		r.refuse(BadFormat)
+		return
+	}
+	for key, rest := nextToken(r.Keys); key != nil; key, rest = nextToken(rest) {
+		if len(key) > limits.MaxKeyLen {
+			r.refuse(BadFormat)
+			return
+		}
+	}
+}
+
+// parseTouchingRetrieval reads: gat|gats <exptime> <key>*
+func parseTouchingRetrieval(verb Verb, args []byte, limits *Limits, r *Request) {
+	token, keys := nextToken(args)
+	parseRetrieval(verb, keys, limits, r)
+	if r.Verb == Invalid && len(r.Key) == 0 {
+		return
+	}
+	exptime, ok := parseInt32(token)
+	if !ok {
+		r.refuse(BadExptime)
+	}
+	r.Exptime = int64(exptime)
+}
+
+// parseStorage reads the line of: set|add|replace|append|prepend <key> <flags>
+// <exptime> <bytes> [noreply], and of: cas <key> <flags> <exptime> <bytes>
+// <cas unique> [noreply].
+func parseStorage(verb Verb, args []byte, limits *Limits, r *Request) (length int) {
+	r.Verb = verb
+	var flags, exptime, bytes []byte
+	r.Key, args = nextToken(args)
+	flags, args = nextToken(args)
+	exptime, args = nextToken(args)
+	bytes, args = nextToken(args)
+	size, ok := parseInt32(bytes)
+	if !ok || size < 0 || size > maxLength {
+		r.refuse(BadFormat)
+		return -1
+	}
+	var good [3]bool
+	r.Flags, good[0] = parseUint32(flags)
+	seconds, good1 := parseInt32(exptime)
+	r.Exptime, good[1] = int64(seconds), good1
+	good[2] = true
+	if len(args) > 0 || verb == CAS {
+		r.Quiet = saysNoreply(lastToken(args))
+		if verb == CAS {
+			token, _ := nextToken(args)
+			r.CAS, good[2] = parseUint64(token)
+		}
+	}
+	switch {
+	case len(r.Key) > limits.MaxKeyLen || good != [3]bool{true, true, true}:
+		r.refuse(BadFormat)
+	case int(size) > limits.MaxValueSize:
+		r.refuse(TooLarge)
+	}
+	return int(size)
+}
+
+// parseKeyed reads: delete <key> [noreply]
+func parseKeyed(verb Verb, args []byte, limits *Limits, r *Request) (rest []byte) {
+	r.Verb = verb
+	r.Key, rest = nextToken(args)
+	r.Quiet = saysNoreply(lastToken(rest))
+	if len(r.Key) == 0 || len(r.Key) > limits.MaxKeyLen {
+		r.refuse(BadFormat)
+	}
+	return rest
+}
+
+// parseTouch reads: touch <key> <exptime> [noreply]
+func parseTouch(args []byte, limits *Limits, r *Request) {
+	rest := parseKeyed(Touch, args, limits, r)
+	token, _ := nextToken(rest)
+	exptime, ok := parseInt32(token)
+	switch {
+	case token == nil:
+		r.refuse(BadFormat)
+	case !ok && r.Verb != Invalid:
+		r.refuse(BadExptime)
+	}
+	r.Exptime = int64(exptime)
+}
+
+// parseArithmetic reads: incr|decr <key> <delta> [noreply]
+func parseArithmetic(verb Verb, args []byte, limits *Limits, r *Request) {
+	rest := parseKeyed(verb, args, limits, r)
+	token, _ := nextToken(rest)
+	delta, ok := parseUint64(token)
+	switch {
+	case token == nil:
+		r.refuse(BadFormat)
+	case !ok && r.Verb != Invalid:
+		r.refuse(BadDelta)
+	}
+	r.Delta = delta
+}

@@ -34,10 +34,10 @@ type Request struct {
 	// binary. What is left unsaid depends on the protocol.
 	Quiet bool
 
-	// Binary says that Key came base64-encoded (meta flag b) and was decoded.
-	Binary bool
-
 	Key []byte
+
+	// Base64Key says that Key came in base64 (meta flag b) and was decoded.
+	Base64Key bool
 
 	// Keys are the keys of a retrieval behind the first, as they stand in the
 	// line. See NextKey.
@@ -56,7 +56,8 @@ type Request struct {
 	Delta   uint64
 	Meta    MetaFlags
 
-	// Binary protocol.
+	// Binary protocol. The level of Verbosity is in Delta, the delay of FlushAll
+	// in Exptime.
 	Opcode  byte
 	Opaque  uint32
 	Initial uint64
@@ -69,6 +70,10 @@ type Request struct {
 	// an Invalid request and must be thrown away, whether they have arrived or
 	// not.
 	Swallow int
+
+	// Fatal says that an Invalid request leaves no way to find the next one:
+	// the connection must be closed once the answer is out.
+	Fatal bool
 }
 
 // Reset makes r the zero Request.

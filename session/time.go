@@ -17,11 +17,14 @@ const Never Time = math.MaxInt64
 // FromTime converts a wall-clock instant; fractions of a millisecond are cut.
 func FromTime(t time.Time) Time { return Time(t.UnixMilli()) }
 
-// FromUnix converts whole seconds since the Unix epoch. Seconds that do not
-// fit into a Time give Never.
+// FromUnix converts whole seconds since the Unix epoch. Seconds too large for
+// a Time give Never, those too small the earliest Time.
 func FromUnix(seconds int64) Time {
-	if seconds >= int64(Never)/1000 {
+	switch {
+	case seconds >= int64(Never)/1000:
 		return Never
+	case seconds < math.MinInt64/1000:
+		return math.MinInt64
 	}
 	return Time(seconds * 1000)
 }
@@ -52,13 +55,18 @@ func (t Time) Add(d time.Duration) Time {
 	return sum
 }
 
-// Sub gives the duration from u to t, saturating at the longest Duration.
+// Sub gives the duration from u to t, saturating at the longest Duration of
+// either sign.
 func (t Time) Sub(u Time) time.Duration {
 	const longest = Time(math.MaxInt64 / int64(time.Millisecond))
-	if t == Never || t-u > longest {
+	d := t - u
+	switch {
+	case t == Never, t > u && (d < 0 || d > longest):
 		return math.MaxInt64
+	case t < u && (d > 0 || d < -longest):
+		return math.MinInt64
 	}
-	return time.Duration(t-u) * time.Millisecond
+	return time.Duration(d) * time.Millisecond
 }
 
 // A Clock tells the logical time. Whoever admits commands into a store stamps

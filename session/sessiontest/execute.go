@@ -1,0 +1,231 @@
+package sessiontest
+
+import (
+	"slices"
+
+	"cairn/session"
+)
+
+// execute carries out one command as of m.now.
+func (m *Model) execute(c *session.Command) session.Result {
+	switch {
+	case m.closed:
+		return failed(session.ErrClosed)
+	case c.Op == session.OpFlush:
+		return m.flushCommand(c)
+	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0:
+		return failed(session.ErrBadCommand)
+	}
+	it, found := m.find(c.Key)
+	switch c.Op {
+	case session.OpGet:
+		return m.get(c, it, found)
+	case session.OpTouch:
+		return m.touch(c, it, found)
+	case session.OpSet, session.OpReplace:
+		return m.set(c, it, found)
+	case session.OpAdd:
+		return m.add(c, found)
+	case session.OpAppend, session.OpPrepend:
+		return m.extend(c, it, found)
+	case session.OpIncr, session.OpDecr:
+		return m.count(c, it, found)
+	case session.OpDelete:
+		return m.remove(c, it, found)
+	}
+	return failed(session.ErrBadCommand)
+}
+
+func (m *Model) flushCommand(c *session.Command) session.Result {
+	if c.FlushAt <= m.now {
+		m.flush()
+	} else {
+		m.flushAt = c.FlushAt
+	}
+	return session.Result{Status: session.OK}
+}
+
+func (m *Model) get(c *session.Command, it session.Item, found bool) session.Result {
+	if !found {
+		if c.Has(session.Vivify) {
+			made := m.vivified(c, nil)
+			made.Claimed = true
+			m.put(made)
+			return session.Result{Status: session.OK, Item: made, Won: true, Created: true}
+		}
+		return session.Result{Status: session.NotFound}
+	}
+	due := it.Stale || c.Has(session.Recache) && it.Expiry < c.RecacheBefore
+	won := due && !it.Claimed && !c.Has(session.Peek)
+	it.Claimed = it.Claimed || won
+	if c.Has(session.SetExpiry) {
+		it.Expiry = c.Expiry
+	}
+	answer := it
+	if !c.Has(session.Peek) {
+		it.Fetched, it.LastAccess = true, m.now
+	}
+	m.put(it)
+	return session.Result{Status: session.OK, Item: answer, Won: won}
+}
+
+func (m *Model) touch(c *session.Command, it session.Item, found bool) session.Result {
+	if !found {
+		return session.Result{Status: session.NotFound}
+	}
+	it.Expiry = c.Expiry
+	m.put(it)
+	return stored(it)
+}
+
+// set serves OpSet and OpReplace.
+func (m *Model) set(c *session.Command, it session.Item, found bool) session.Result {
+	if len(c.Value) > m.maxValueSize {
+		return session.Result{Status: session.TooLarge}
+	}
+	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
+	switch {
+	case c.Has(session.IfVersion) && !found:
+		return session.Result{Status: session.NotFound}
+	case c.Op == session.OpReplace && !found:
+		return session.Result{Status: session.NotStored}
+	case c.Has(session.IfVersion|session.Invalidate) && c.CAS < it.Version:
+		made.Stale, made.Claimed, made.Expiry = true, it.Claimed, it.Expiry
+	case c.Has(session.IfVersion) && c.CAS != it.Version:
+		return session.Result{Status: session.Exists}
+	}
+	made.Version = m.version(c)
+	m.put(made)
+	return stored(made)
+}
+
+func (m *Model) add(c *session.Command, found bool) session.Result {
+	if len(c.Value) > m.maxValueSize {
+		return session.Result{Status: session.TooLarge}
+	}
+	if found {
+		return session.Result{Status: session.NotStored}
+	}
+	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
+	made.Version = m.version(c)
+	m.put(made)
+	return stored(made)
+}
+
+// extend serves OpAppend and OpPrepend.
+func (m *Model) extend(c *session.Command, it session.Item, found bool) session.Result {
+	if len(c.Value) > m.maxValueSize {
+		return session.Result{Status: session.TooLarge}
+	}
+	if !found {
+		switch {
+		case c.Has(session.Vivify):
+			made := m.vivified(c, c.Value)
+			m.put(made)
+			answer := stored(made)
+			answer.Created = true
+			return answer
+		case c.Has(session.IfVersion):
+			return session.Result{Status: session.NotFound}
+		}
+		return session.Result{Status: session.NotStored}
+	}
+	if c.Has(session.IfVersion) && c.CAS != it.Version {
+		return session.Result{Status: session.Exists}
+	}
+	value := slices.Concat(it.Value, c.Value)
+	if c.Op == session.OpPrepend {
+		value = slices.Concat(c.Value, it.Value)
+	}
+	if len(value) > m.maxValueSize {
+		return session.Result{Status: session.TooLarge}
+	}
+	it.Value, it.Stale, it.Claimed, it.Fetched, it.LastAccess = value, false, false, false, m.now
+	it.Version = m.version(c)
+	m.put(it)
+	return stored(it)
+}
+
+// count serves OpIncr and OpDecr.
+func (m *Model) count(c *session.Command, it session.Item, found bool) session.Result {
+	if !found {
+		if c.Has(session.Vivify) {
+			made := m.vivified(c, session.AppendNumber(nil, c.Initial, 0))
+			m.put(made)
+			return session.Result{Status: session.OK, Item: made, Number: c.Initial, Created: true}
+		}
+		return session.Result{Status: session.NotFound}
+	}
+	if c.Has(session.IfVersion) && c.CAS != it.Version {
+		return session.Result{Status: session.Exists}
+	}
+	n, ok := session.ParseNumber(it.Value)
+	if !ok {
+		return session.Result{Status: session.NotNumeric}
+	}
+	switch {
+	case c.Op == session.OpIncr:
+		n += c.Delta // wraps
+	case c.Delta > n:
+		n = 0
+	default:
+		n -= c.Delta
+	}
+	value := session.AppendNumber(nil, n, len(it.Value))
+	if len(value) > m.maxValueSize {
+		return session.Result{Status: session.TooLarge}
+	}
+	it.Value = value
+	it.Version = m.version(c)
+	if c.Has(session.SetExpiry) {
+		it.Expiry = c.Expiry
+	}
+	m.put(it)
+	return session.Result{Status: session.OK, Item: it, Number: n}
+}
+
+// remove serves OpDelete and its milder forms.
+func (m *Model) remove(c *session.Command, it session.Item, found bool) session.Result {
+	switch {
+	case !found:
+		return session.Result{Status: session.NotFound}
+	case c.Has(session.IfVersion) && c.CAS != it.Version:
+		return session.Result{Status: session.Exists}
+	case c.Mods&(session.Invalidate|session.DropValue) == 0:
+		delete(m.items, string(c.Key))
+		return stored(it)
+	}
+	if c.Has(session.DropValue) {
+		it.Value, it.Flags = nil, 0
+		it.Fetched, it.LastAccess = false, m.now
+	}
+	it.Stale, it.Claimed = c.Has(session.Invalidate), false
+	it.Version = m.version(c)
+	if c.Has(session.SetExpiry) {
+		it.Expiry = c.Expiry
+	}
+	m.put(it)
+	return stored(it)
+}
+
+// vivified makes the item that Vivify puts under an absent key.
+func (m *Model) vivified(c *session.Command, value []byte) session.Item {
+	return session.Item{
+		Key:        c.Key,
+		Value:      value,
+		Flags:      c.Flags,
+		Expiry:     c.VivifyExpiry,
+		Version:    m.version(c),
+		LastAccess: m.now,
+	}
+}
+
+// stored is the answer of a success that shows all of it but the value.
+func stored(it session.Item) session.Result {
+	it.Value = nil
+	return session.Result{Status: session.OK, Item: it}
+}
+
+func failed(err error) session.Result {
+	return session.Result{Status: session.Failed, Err: err}
+}

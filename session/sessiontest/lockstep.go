@@ -1,0 +1,131 @@
+package sessiontest
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"cairn/session"
+)
+
+// Lockstep drives a Store and a Model with the same random bursts. It is not
+// safe for concurrent use, but several of them, with Generators of different
+// prefixes and without flushes, may drive one Store at once.
+type Lockstep struct {
+	Generator Generator
+	Model     *Model
+	Versions  Versions
+
+	history map[string][]uint64 // versions of the model that each key has shown
+}
+
+// NewLockstep makes a Lockstep for an empty store whose values have at most
+// maxValueSize bytes. The same seed gives the same commands, as long as the
+// store answers right.
+func NewLockstep(seed uint64, maxValueSize int) *Lockstep {
+	l := &Lockstep{
+		Model:   NewModel(maxValueSize),
+		history: make(map[string][]uint64),
+	}
+	l.Generator = Generator{
+		Rand:  rand.New(rand.NewPCG(seed, seed)),
+		Known: func(key []byte) []uint64 { return l.history[string(key)] },
+	}
+	return l
+}
+
+// Step lets s and the model carry out n random commands as one burst stamped
+// now, and tells in what the results differ.
+func (l *Lockstep) Step(s session.Store, now session.Time, n int) error {
+	return l.Start(s, now, n).Finish()
+}
+
+// A Step is a burst that the store has begun and the model has done.
+type Step struct {
+	l            *Lockstep
+	commit       session.Commit
+	model, store session.Burst
+}
+
+// Start is the first half of Step: the store has not been waited for. The
+// state of the model from before the step is a clone that the caller made.
+func (l *Lockstep) Start(s session.Store, now session.Time, n int) *Step {
+	step := &Step{l: l}
+	l.Generator.Fill(&step.model, now, n)
+	step.store = session.Burst{Now: now, Commands: append([]session.Command(nil), step.model.Commands...)}
+	for i := range step.store.Commands {
+		c := &step.store.Commands[i]
+		c.CAS = l.Versions.ToStore(c.CAS)
+	}
+	l.Model.Apply(&step.model)
+	step.commit = s.Apply(&step.store)
+	return step
+}
+
+// Finish is the second half of Step: it waits for the store and compares.
+func (step *Step) Finish() error {
+	if step.commit != nil {
+		step.commit.Wait()
+	}
+	l := step.l
+	if len(step.store.Results) != len(step.model.Results) {
+		return fmt.Errorf("%d results for %d commands", len(step.store.Results), len(step.model.Results))
+	}
+	for i := range step.model.Commands {
+		c, want, got := &step.model.Commands[i], &step.model.Results[i], &step.store.Results[i]
+		if err := l.Versions.Compare(c, want, got); err != nil {
+			return fmt.Errorf("command %d of %d, %s: %w", i, len(step.model.Commands), Describe(c), err)
+		}
+		l.remember(c.Key, want.Item.Version)
+	}
+	return nil
+}
+
+// remember keeps the last versions of a key for IfVersion.
+func (l *Lockstep) remember(key []byte, version uint64) {
+	const most = 3
+	if version == 0 {
+		return
+	}
+	versions := append(l.history[string(key)], version)
+	if len(versions) > most {
+		versions = versions[len(versions)-most:]
+	}
+	l.history[string(key)] = versions
+}
+
+// Adopt makes model, a clone from earlier in the run, the state to go on from,
+// after a crash that took back what came later.
+func (l *Lockstep) Adopt(model *Model) { l.Model = model }
+
+// Verify reads every key that the Generator can make and tells in what the
+// store differs from model, which may be l.Model or a clone of it. It changes
+// nothing in either; what it learns of versions it keeps only on success.
+func (l *Lockstep) Verify(s session.Store, model *Model, now session.Time) error {
+	versions := l.Versions.Clone()
+	keys := l.Generator.AllKeys()
+	want, got := readAll(model.Clone(), keys, now), readAll(s, keys, now)
+	for i, key := range keys {
+		if err := versions.Compare(&want.Commands[i], &want.Results[i], &got.Results[i]); err != nil {
+			return fmt.Errorf("key %q: %w", key, err)
+		}
+	}
+	l.Versions = versions
+	return nil
+}
+
+func readAll(s session.Store, keys [][]byte, now session.Time) *session.Burst {
+	b := &session.Burst{Now: now}
+	for _, key := range keys {
+		*b.Add() = session.Command{Op: session.OpGet, Mods: session.Peek, Key: key}
+	}
+	session.Do(s, b)
+	return b
+}
+
+// Describe writes a command on one line, for the message of a failed test.
+func Describe(c *session.Command) string {
+	return fmt.Sprintf("{op %d, mods %#x, key %q, value %s, flags %d, expiry %d, cas %d, new version %d, "+
+		"delta %d, initial %d, vivify expiry %d, recache before %d, flush at %d}",
+		c.Op, c.Mods, c.Key, abridged(c.Value), c.Flags, c.Expiry, c.CAS, c.NewVersion,
+		c.Delta, c.Initial, c.VivifyExpiry, c.RecacheBefore, c.FlushAt)
+}

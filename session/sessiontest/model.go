@@ -1,0 +1,153 @@
+package sessiontest
+
+import (
+	"bytes"
+	"slices"
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"cairn/session"
+)
+
+// Model is a session.Store in memory, written to be obviously right. Nothing
+// leaves it but by expiry, delete and flush. It is safe for concurrent use.
+type Model struct {
+	mu           sync.Mutex
+	items        map[string]session.Item
+	lastVersion  *atomic.Uint64 // shared by all clones
+	now          session.Time   // the latest instant seen
+	flushAt      session.Time   // of the pending flush, session.Never if none
+	maxValueSize int
+	closed       bool
+}
+
+var _ session.Store = (*Model)(nil)
+
+// NewModel makes an empty model that keeps values of at most maxValueSize
+// bytes (0: session.DefaultMaxValueSize).
+func NewModel(maxValueSize int) *Model {
+	if maxValueSize == 0 {
+		maxValueSize = session.DefaultMaxValueSize
+	}
+	return &Model{
+		items:        make(map[string]session.Item),
+		lastVersion:  new(atomic.Uint64),
+		flushAt:      session.Never,
+		maxValueSize: maxValueSize,
+	}
+}
+
+// Apply is session.Store's. The results are final when it returns, and it
+// returns nil. A burst is isolated: others see all of it or nothing.
+func (m *Model) Apply(b *session.Burst) session.Commit {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b.SizeResults()
+	m.advance(b.Now)
+	for i := range b.Commands {
+		b.Results[i] = m.execute(&b.Commands[i])
+	}
+	return nil
+}
+
+// Now gives the latest instant that a burst was stamped with; it makes the
+// model a session.Clock.
+func (m *Model) Now() session.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now
+}
+
+// Close makes every later command fail with session.ErrClosed. Reopen undoes
+// it; what was stored is kept.
+func (m *Model) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	return nil
+}
+
+// Reopen lets a closed model serve again.
+func (m *Model) Reopen() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = false
+}
+
+// Clone gives an independent copy of the model as it is now. Neither of them
+// hands out a version that the other has handed out.
+func (m *Model) Clone() *Model {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := NewModel(m.maxValueSize)
+	c.lastVersion, c.now, c.flushAt, c.closed = m.lastVersion, m.now, m.flushAt, m.closed
+	for key, it := range m.items {
+		c.items[key] = it // the bytes in it never change
+	}
+	return c
+}
+
+// Items gives the items that a burst stamped now would find, keys ascending.
+// Their bytes are read-only.
+func (m *Model) Items(now session.Time) []session.Item {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now = max(now, m.now)
+	if m.flushAt <= now {
+		return nil
+	}
+	var live []session.Item
+	for _, it := range m.items {
+		if it.Live(now) {
+			live = append(live, it)
+		}
+	}
+	sort.Slice(live, func(i, j int) bool { return bytes.Compare(live[i].Key, live[j].Key) < 0 })
+	return live
+}
+
+// advance moves the clock to now, or leaves it where it is if now is earlier,
+// and does what is due by then: a pending flush first, as it was to happen
+// before any command of this instant.
+func (m *Model) advance(now session.Time) {
+	m.now = max(m.now, now)
+	if m.flushAt <= m.now {
+		m.flush()
+	}
+}
+
+func (m *Model) flush() {
+	clear(m.items)
+	m.flushAt = session.Never
+}
+
+// find gives the item under key, if it exists at m.now. Its Key is key itself.
+func (m *Model) find(key []byte) (it session.Item, found bool) {
+	it, found = m.items[string(key)]
+	if !found || !it.Live(m.now) {
+		delete(m.items, string(key))
+		return session.Item{}, false
+	}
+	it.Key = key
+	return it, true
+}
+
+// put stores it under its key, with copies of all bytes. An item that has
+// expired already only removes what was there.
+func (m *Model) put(it session.Item) {
+	if !it.Live(m.now) {
+		delete(m.items, string(it.Key))
+		return
+	}
+	it.Key, it.Value = bytes.Clone(it.Key), slices.Clip(bytes.Clone(it.Value))
+	m.items[string(it.Key)] = it
+}
+
+// version gives the version of an item that c changes.
+func (m *Model) version(c *session.Command) uint64 {
+	if c.Has(session.SetVersion) {
+		return c.NewVersion
+	}
+	return m.lastVersion.Add(1)
+}

@@ -23,7 +23,13 @@ type answer struct {
 	opaque uint32
 }
 
+// refuse makes a the answer to a request that cannot be carried out.
+func (a *answer) refuse(f protocol.Fault) { a.verb, a.fault = protocol.Invalid, f }
+
 // answer appends one reply to dst.
 func (c *conn) answer(dst []byte, a *answer, b *session.Burst) []byte {
+	if c.dialect == binary {
+		return c.answerBinary(dst, a, b)
+	}
 	return dst
 }

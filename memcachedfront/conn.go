@@ -36,6 +36,7 @@ type conn struct {
 
 	dialect       dialect
 	authenticated bool // or no authentication is needed
+	saslStarted   bool // the client said how it logs in, not yet with what
 	closing       bool // close when the answers are out
 
 	// swallow is how many bytes of a refused request are still to be thrown
@@ -71,7 +72,7 @@ type conn struct {
 type errand func(ctx context.Context, w io.Writer) error
 
 func newConn(s *Server, remote net.Addr) *conn {
-	return &conn{server: s, counters: s.counters.shard(), remote: remote, authenticated: true}
+	return &conn{server: s, counters: s.counters.shard(), remote: remote, authenticated: s.options.Guard == nil}
 }
 
 // consume parses the requests at the front of in, adds their commands to b and
@@ -113,7 +114,11 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 	if c.dialect == binary {
 		parse = protocol.ParseBinary
 	}
-	n, err := parse(in, &c.server.limits, &c.request)
+	limits := &c.server.limits
+	if !c.authenticated {
+		limits = &loginLimits
+	}
+	n, err := parse(in, limits, &c.request)
 	switch err {
 	case nil:
 		c.dispatch(&c.request, b)

@@ -11,11 +11,13 @@ package memcachedfront
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"runtime"
 	"time"
 
+	"cairn/auth"
 	"cairn/session"
 )
 
@@ -96,6 +98,12 @@ type Options struct {
 	// Settings are lines for "stats settings" that describe the running
 	// process beyond this package.
 	Settings func() [][2]string
+
+	// Guard makes clients log in. Default: they need not.
+	Guard *auth.Guard
+
+	// TLS is spoken on every TCP address that is not Plain. Default: on none.
+	TLS *tls.Config
 
 	// Logger gets what operators should know. Default: nothing is logged.
 	Logger *slog.Logger

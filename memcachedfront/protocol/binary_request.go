@@ -210,6 +210,9 @@ func (r *Request) readBody(h *binaryHeader, body []byte) {
 	}
 }
 
+// BinaryVerb gives the verb of an opcode, Invalid if it has none.
+func BinaryVerb(opcode byte) Verb { return opcodes[opcode].verb }
+
 // RepeatsKey reports whether the answer to the opcode contains the key, as that
 // of getk and gatk and their quiet forms does.
 func RepeatsKey(opcode byte) bool {

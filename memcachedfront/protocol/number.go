@@ -28,12 +28,12 @@ func parseUint32(token []byte) (uint32, bool) {
 	return uint32(n), ok
 }
 
-// parseInt32 reads a whole token as a signed decimal number of 32 bits.
-func parseInt32(token []byte) (int32, bool) {
-	if len(token) > 0 && token[0] == '-' {
-		n, ok := parseUint(token[1:], -math.MinInt32)
-		return int32(-int64(n)), ok && token[1:][0] != '+'
+// parseInt64 reads a whole token as a signed decimal number.
+func parseInt64(token []byte) (int64, bool) {
+	if len(token) > 1 && token[0] == '-' && token[1] != '+' {
+		n, ok := parseUint(token[1:], math.MaxInt64)
+		return -int64(n), ok
 	}
-	n, ok := parseUint(token, math.MaxInt32)
-	return int32(n), ok
+	n, ok := parseUint(token, math.MaxInt64)
+	return int64(n), ok
 }

@@ -52,15 +52,21 @@ type Request struct {
 
 	Flags   uint32
 	Exptime int64  // as sent; see Expiry
-	CAS     uint64 // 0: none, except for the text verb cas
+	CAS     uint64 // to compare with; in binary 0 is none
 	Delta   uint64
-	Meta    MetaFlags
+	Initial uint64 // of a vivified number
 
-	// Binary protocol. The level of Verbosity is in Delta, the delay of FlushAll
-	// in Exptime.
-	Opcode  byte
-	Opaque  uint32
-	Initial uint64
+	// Of meta commands.
+	Meta           MetaFlags
+	Mode           byte   // 0: none
+	NewCAS         uint64 // 0: none
+	VivifyExptime  int64  // as sent; see Expiry
+	RecacheExptime int64  // as sent; see Expiry
+
+	// Of binary requests. The level of Verbosity is in Delta, the delay of
+	// FlushAll in Exptime.
+	Opcode byte
+	Opaque uint32
 
 	// Need is the length in bytes of the whole request if the parser could
 	// tell, else 0. With ErrIncomplete it says how much input to wait for.

@@ -40,6 +40,9 @@ func ParseText(buf []byte, limits *Limits, r *Request) (n int, err error) {
 	}
 	n = eol + 1
 	length := parseLine(line, limits, r)
+	if r.Verb == Invalid && isHTTP(line) {
+		return 0, ErrHopeless
+	}
 	if length < 0 {
 		return n, nil
 	}
@@ -63,6 +66,11 @@ func isHopeless(buf []byte) bool {
 	}
 	return true
 }
+
+// isHTTP reports whether line is the first of an HTTP request. memcached closes
+// the connection then, so that a browser cannot be tricked into sending it
+// commands as the body.
+func isHTTP(line []byte) bool { return bytes.HasPrefix(lastToken(line), []byte("HTTP/")) }
 
 // parseBlock takes the data block of length bytes that stands at buf[start:].
 func parseBlock(buf []byte, start, length int, r *Request) (n int, err error) {
@@ -187,47 +195,51 @@ func parseTouchingRetrieval(verb Verb, args []byte, limits *Limits, r *Request) 
 	if r.Verb == Invalid && len(r.Key) == 0 {
 		return
 	}
-	exptime, ok := parseInt32(token)
-	if !ok {
+	var ok bool
+	if r.Exptime, ok = parseInt64(token); !ok {
 		r.refuse(BadExptime)
 	}
-	r.Exptime = int64(exptime)
 }
 
 // parseStorage reads the line of: set|add|replace|append|prepend <key> <flags>
 // <exptime> <bytes> [noreply], and of: cas <key> <flags> <exptime> <bytes>
-// <cas unique> [noreply].
+// <cas unique> [noreply]. It returns what parseLine does.
 func parseStorage(verb Verb, args []byte, limits *Limits, r *Request) (length int) {
+	var flags, exptime, size, unique []byte
 	r.Verb = verb
-	var flags, exptime, bytes []byte
 	r.Key, args = nextToken(args)
 	flags, args = nextToken(args)
 	exptime, args = nextToken(args)
-	bytes, args = nextToken(args)
-	size, ok := parseInt32(bytes)
-	if !ok || size < 0 || size > maxLength {
+	size, args = nextToken(args)
+	length, ok := parseLength(size)
+	if !ok {
 		r.refuse(BadFormat)
 		return -1
 	}
-	var good [3]bool
-	r.Flags, good[0] = parseUint32(flags)
-	seconds, good1 := parseInt32(exptime)
-	r.Exptime, good[1] = int64(seconds), good1
-	good[2] = true
-	if len(args) > 0 || verb == CAS {
+	if len(args) > 0 {
 		r.Quiet = saysNoreply(lastToken(args))
-		if verb == CAS {
-			token, _ := nextToken(args)
-			r.CAS, good[2] = parseUint64(token)
-		}
 	}
+	casOK := true
+	if verb == CAS {
+		unique, _ = nextToken(args)
+		r.CAS, casOK = parseUint64(unique)
+	}
+	var flagsOK, exptimeOK bool
+	r.Flags, flagsOK = parseUint32(flags)
+	r.Exptime, exptimeOK = parseInt64(exptime)
 	switch {
-	case len(r.Key) > limits.MaxKeyLen || good != [3]bool{true, true, true}:
+	case len(r.Key) > limits.MaxKeyLen || !flagsOK || !exptimeOK || !casOK:
 		r.refuse(BadFormat)
-	case int(size) > limits.MaxValueSize:
+	case length > limits.MaxValueSize:
 		r.refuse(TooLarge)
 	}
-	return int(size)
+	return length
+}
+
+// parseLength reads the announced length of a data block.
+func parseLength(token []byte) (length int, ok bool) {
+	n, ok := parseUint(token, maxLength)
+	return int(n), ok
 }
 
 // parseKeyed reads: delete <key> [noreply]
@@ -245,14 +257,14 @@ func parseKeyed(verb Verb, args []byte, limits *Limits, r *Request) (rest []byte
 func parseTouch(args []byte, limits *Limits, r *Request) {
 	rest := parseKeyed(Touch, args, limits, r)
 	token, _ := nextToken(rest)
-	exptime, ok := parseInt32(token)
+	exptime, ok := parseInt64(token)
 	switch {
 	case token == nil:
 		r.refuse(BadFormat)
 	case !ok && r.Verb != Invalid:
 		r.refuse(BadExptime)
 	}
-	r.Exptime = int64(exptime)
+	r.Exptime = exptime
 }
 
 // parseArithmetic reads: incr|decr <key> <delta> [noreply]

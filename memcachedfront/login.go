@@ -67,7 +67,7 @@ func (c *conn) textLogin(r *protocol.Request) {
 		c.planFault(protocol.BadAuthToken)
 		return
 	}
-	c.plan = append(c.plan, answer{verb: protocol.Set})
+	c.plan = append(c.plan, answer{verb: protocol.SASLAuth})
 	c.login(&c.plan[len(c.plan)-1], user, password)
 }
 

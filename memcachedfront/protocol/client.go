@@ -15,8 +15,12 @@ import (
 // sends. The connection they came from cannot be used further.
 var ErrMalformedReply = errors.New("protocol: malformed reply")
 
-// maxReplyLine bounds the first line of a text or meta reply in bytes.
-const maxReplyLine = 8 << 10
+// Bounds in bytes on what a client takes for a reply: its first line, and its
+// data.
+const (
+	maxReplyLine = 8 << 10
+	maxReplyData = 1 << 30
+)
 
 // ClientStatus says what a reply means, in terms that the protocols share.
 type ClientStatus uint8

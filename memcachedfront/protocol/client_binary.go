@@ -87,7 +87,7 @@ func (BinaryClient) Next(buf []byte) (ClientReply, int, error) {
 	keyLen := int(binary.BigEndian.Uint16(buf[2:]))
 	extrasLen := int(buf[4])
 	bodyLen := int(binary.BigEndian.Uint32(buf[8:]))
-	if buf[0] != BinaryReplyMagic || extrasLen+keyLen > bodyLen {
+	if buf[0] != BinaryReplyMagic || extrasLen+keyLen > bodyLen || bodyLen > maxReplyData {
 		return ClientReply{}, 0, ErrMalformedReply
 	}
 	n := clientHeaderLen + bodyLen

@@ -88,7 +88,7 @@ func (MetaClient) Next(buf []byte) (ClientReply, int, error) {
 
 func metaValue(fields, buf []byte, n int) (ClientReply, int, error) {
 	sizeField, fields := nextToken(fields)
-	size, err := replyNumber(sizeField, math.MaxInt32)
+	size, err := replyNumber(sizeField, maxReplyData)
 	if err != nil {
 		return ClientReply{}, 0, err
 	}

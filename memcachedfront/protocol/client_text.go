@@ -109,7 +109,7 @@ func textValue(fields, buf []byte, n int) (ClientReply, int, error) {
 	if err != nil {
 		return ClientReply{}, 0, err
 	}
-	size, err := replyNumber(sizeField, math.MaxInt32)
+	size, err := replyNumber(sizeField, maxReplyData)
 	if err != nil {
 		return ClientReply{}, 0, err
 	}

@@ -122,10 +122,47 @@ func readAll(s session.Store, keys [][]byte, now session.Time) *session.Burst {
 	return b
 }
 
-// Describe writes a command on one line, for the message of a failed test.
+// Describe writes a command on one line, for the message of a failed test: what
+// its Op and Mods give a meaning, and the value abridged.
 func Describe(c *session.Command) string {
-	return fmt.Sprintf("{op %d, mods %#x, key %q, value %s, flags %d, expiry %d, cas %d, new version %d, "+
-		"delta %d, initial %d, vivify expiry %d, recache before %d, flush at %d}",
-		c.Op, c.Mods, c.Key, abridged(c.Value), c.Flags, c.Expiry, c.CAS, c.NewVersion,
-		c.Delta, c.Initial, c.VivifyExpiry, c.RecacheBefore, c.FlushAt)
+	out := fmt.Appendf(nil, "%s %q", opNames[min(int(c.Op), len(opNames)-1)], c.Key)
+	for _, m := range modNames {
+		if c.Has(m.mod) {
+			out = append(append(out, ' '), m.name...)
+		}
+	}
+	for _, field := range []struct {
+		name  string
+		value any
+		shown bool
+	}{
+		{"value", abridged(c.Value), session.OpSet <= c.Op && c.Op <= session.OpPrepend},
+		{"flags", c.Flags, c.Flags != 0},
+		{"expiry", c.Expiry, c.Op != session.OpFlush},
+		{"cas", c.CAS, c.Has(session.IfVersion)},
+		{"new version", c.NewVersion, c.Has(session.SetVersion)},
+		{"delta", c.Delta, c.Op == session.OpIncr || c.Op == session.OpDecr},
+		{"initial", c.Initial, c.Has(session.Vivify)},
+		{"vivify expiry", c.VivifyExpiry, c.Has(session.Vivify)},
+		{"recache before", c.RecacheBefore, c.Has(session.Recache)},
+		{"flush at", c.FlushAt, c.Op == session.OpFlush},
+	} {
+		if field.shown {
+			out = fmt.Appendf(out, ", %s %v", field.name, field.value)
+		}
+	}
+	return string(out)
+}
+
+var opNames = [...]string{
+	"op 0", "get", "touch", "set", "add", "replace", "append", "prepend", "incr", "decr", "delete", "flush", "unknown op",
+}
+
+var modNames = []struct {
+	mod  session.Mods
+	name string
+}{
+	{session.IfVersion, "if version"}, {session.SetVersion, "set version"}, {session.SetExpiry, "set expiry"},
+	{session.Vivify, "vivify"}, {session.Recache, "recache"}, {session.Invalidate, "invalidate"},
+	{session.DropValue, "drop value"}, {session.Peek, "peek"},
 }

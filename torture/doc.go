@@ -1,0 +1,18 @@
+// Package torture proves Cairn's promises by force: an acknowledged session
+// survives whatever happens to the process, the disk and the clock, and a
+// session that is gone never comes back. It has no code but tests.
+//
+// Everything the tests judge by is outside the server: package sessiontest's
+// model says what each reply must be, and package torture speaks the wire
+// protocols by itself.
+//
+// The short form runs with go test and takes less than a minute. The long form
+// is the same tests with more rounds:
+//
+//	CAIRN_TORTURE=long go test -timeout 0 ./torture
+//
+// CAIRN_TORTURE_SEED repeats the random choices of an earlier run, which names
+// its seed when it fails. What a run did is logged (-v) as one line that begins
+// with "figures:" for each test; docs/reliability.md quotes those of the last
+// long run.
+package torture

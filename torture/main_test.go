@@ -1,0 +1,105 @@
+package torture
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+)
+
+// long says that the long form runs.
+var long = os.Getenv("CAIRN_TORTURE") == "long"
+
+// rounds chooses between the short and the long form.
+func rounds(short, ifLong int) int {
+	if long {
+		return ifLong
+	}
+	return short
+}
+
+// span does the same for durations.
+func span(short, ifLong time.Duration) time.Duration {
+	if long {
+		return ifLong
+	}
+	return short
+}
+
+func TestMain(m *testing.M) {
+	if scenario := os.Getenv(victimEnv); scenario != "" {
+		os.Exit(victimMain(scenario))
+	}
+	flag.Parse()
+	code := m.Run()
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// built is the program under test, made at most once.
+var built struct {
+	once sync.Once
+	dir  string
+	path string
+	err  error
+}
+
+// cairn gives the path of the program, built from this source.
+func cairn(t testing.TB) string {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp("", "cairn-torture"); built.err != nil {
+			return
+		}
+		built.path = filepath.Join(built.dir, "cairn")
+		out, err := exec.Command("go", "build", "-o", built.path, "cairn/cmd/cairn").CombinedOutput()
+		if err != nil {
+			built.err = fmt.Errorf("%w\n%s", err, out)
+		}
+	})
+	if built.err != nil {
+		t.Fatal("build: ", built.err)
+	}
+	return built.path
+}
+
+// newRand gives the randomness of one test. The seed is in the log of a test
+// that fails.
+func newRand(t testing.TB) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("CAIRN_TORTURE_SEED"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal("CAIRN_TORTURE_SEED: ", err)
+		}
+		seed = n
+	}
+	t.Logf("CAIRN_TORTURE_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 1))
+}
+
+// figures logs what a test did, for docs/reliability.md.
+func figures(t testing.TB, format string, args ...any) {
+	t.Helper()
+	t.Logf("figures: "+t.Name()+": "+format, args...)
+}
+
+// need skips the test unless ok: where tests must not be skipped, it fails.
+func need(t testing.TB, ok bool, what string) {
+	t.Helper()
+	switch {
+	case ok:
+	case os.Getenv("CI") != "":
+		t.Fatal("needs ", what)
+	default:
+		t.Skip("needs ", what)
+	}
+}

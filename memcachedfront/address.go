@@ -31,6 +31,14 @@ func (a Address) String() string {
 	return a.Addr
 }
 
+// mode is the permission that a Unix socket gets.
+func (a Address) mode() os.FileMode {
+	if a.Mode == 0 {
+		return 0o700
+	}
+	return a.Mode
+}
+
 // ParseListen reads memcached's option -l: addresses separated by commas, each
 // a host name, an IP address, or either with a port, perhaps behind "notls:".
 // An address without a port gets port. "*" and "" stand for all interfaces.

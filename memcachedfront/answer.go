@@ -30,7 +30,19 @@ type answer struct {
 	opaque uint32
 }
 
-// answerers has one function per verb. It appends the answer in the text or
+// refuse makes a the answer to a request that cannot be carried out.
+func (a *answer) refuse(f protocol.Fault) { a.verb, a.fault = protocol.Invalid, f }
+
+// answer appends one reply to dst. If done is false there is more of it.
+func (c *conn) answer(dst []byte, a *answer, b *session.Burst) (_ []byte, done bool) {
+	if c.dialect == binary {
+		return c.answerBinary(dst, a, b), true
+	}
+	return c.answerText(dst, a, b)
+}
+
+// answerers has one function per verb of the text and meta protocols that needs
+// results. It appends the answer in the text or
 // meta protocol, as if the client wanted one.
 var answerers = [protocol.NumVerbs]func(*conn, []byte, *answer, *session.Burst) []byte{
 	protocol.Set:     (*conn).answerStorage,

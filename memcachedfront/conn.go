@@ -1,6 +1,7 @@
 package memcachedfront
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net"
@@ -9,11 +10,22 @@ import (
 	"cairn/session"
 )
 
-// Bounds of one burst, so that a greedy client neither starves the others nor
-// fills the memory.
+// Bounds of what one connection may put into a burst, so that a greedy client
+// neither starves the others nor fills the memory.
 const (
-	maxBurstCommands = 1024
 	maxBurstBytes    = 1 << 20
+	maxBurstCommands = 1024
+	minBurstCommands = 4
+
+	// A connection begins with room for firstBurstCommands and gets more while
+	// its answers are short: a client that reads large values must not make
+	// the server hold a thousand of them.
+	firstBurstCommands = 32
+	longAnswers        = 4 << 20 // bytes
+
+	// replyChunk is the number of bytes of answers after which they are sent,
+	// though there may be more.
+	replyChunk = 256 << 10
 )
 
 // dialect is what a client speaks. Its first byte decides.
@@ -49,8 +61,18 @@ type conn struct {
 	resume        protocol.Verb
 	resumeExptime int64
 
-	// plan holds one answer per request of the present burst.
-	plan []answer
+	// plan holds one answer per request of the present burst, the first
+	// answered of which are out, which took replied bytes.
+	plan     []answer
+	answered int
+	replied  int
+
+	// limit is how many commands the connection may have in a burst; start is
+	// where its own begin in the present one.
+	limit, start int
+
+	// retrievalFault is what went wrong in the retrieval being answered.
+	retrievalFault protocol.Fault
 
 	// errand is what the loop must run when the answers are out, before it
 	// consumes more input. Nil: nothing.
@@ -69,10 +91,25 @@ type conn struct {
 // An errand takes the connection over for something that no burst expresses
 // and that may take long. It writes to the client with w. It ends early when
 // ctx does. On an error the connection is closed.
-type errand func(ctx context.Context, w io.Writer) error
+type errand func(ctx context.Context, w peer) error
+
+// peer is the client as an errand sees it.
+type peer interface {
+	io.Writer
+
+	// Gone reports whether the client has closed the connection, as far as
+	// that is known without a write.
+	Gone() bool
+}
 
 func newConn(s *Server, remote net.Addr) *conn {
-	return &conn{server: s, counters: s.counters.shard(), remote: remote, authenticated: s.options.Guard == nil}
+	return &conn{
+		server:        s,
+		counters:      s.counters.shard(),
+		remote:        remote,
+		authenticated: s.options.Guard == nil,
+		limit:         firstBurstCommands,
+	}
 }
 
 // consume parses the requests at the front of in, adds their commands to b and
@@ -82,27 +119,58 @@ func newConn(s *Server, remote net.Addr) *conn {
 // burst is full, at an errand, and when the connection is to be closed.
 func (c *conn) consume(in []byte, b *session.Burst) (n int) {
 	c.need = 0
+	c.start = len(b.Commands)
 	for n < len(in) && n < maxBurstBytes && c.errand == nil && !c.closing {
-		if c.swallow > 0 {
-			k := min(c.swallow, len(in)-n)
+		k := 0
+		switch {
+		case c.swallow > 0:
+			k = min(c.swallow, len(in)-n)
 			c.swallow -= k
-			n += k
-			continue
+		case c.resume != protocol.Invalid:
+			k = c.resumeRetrieval(in[n:], b)
+		default:
+			k = c.consumeOne(in[n:], b)
 		}
-		k := c.consumeOne(in[n:], b)
 		if k == 0 {
 			break
 		}
 		n += k
+		c.scanned = 0
 	}
 	return n
 }
 
+// room reports whether another command of the connection fits into the burst.
+func (c *conn) room(b *session.Burst) bool { return len(b.Commands)-c.start < c.limit }
+
 // consumeOne consumes the first request of in. It returns 0 if there is none
 // or no room for it in the burst.
 func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
-	if len(b.Commands) >= maxBurstCommands {
+	if !c.room(b) || !c.mayBeComplete(in) {
 		return 0
+	}
+	n, err := c.parse(in)
+	switch err {
+	case nil:
+		c.dispatch(&c.request, b)
+		c.swallow = c.request.Swallow
+		if c.resume != protocol.Invalid {
+			n -= unread(in[:n], &c.request)
+		}
+	case protocol.ErrIncomplete:
+		if c.need = c.request.Need; c.need == 0 {
+			c.scanned = len(in)
+		}
+	default:
+		c.closing = true
+	}
+	return n
+}
+
+func (c *conn) parse(in []byte) (n int, err error) {
+	limits := &c.server.limits
+	if !c.authenticated {
+		limits = &loginLimits
 	}
 	if c.dialect == undecided {
 		c.dialect = text
@@ -110,34 +178,81 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 			c.dialect = binary
 		}
 	}
-	parse := protocol.ParseText
 	if c.dialect == binary {
-		parse = protocol.ParseBinary
+		return protocol.ParseBinary(in, limits, &c.request)
 	}
-	limits := &c.server.limits
-	if !c.authenticated {
-		limits = &loginLimits
+	return protocol.ParseText(in, limits, &c.request)
+}
+
+// mayBeComplete spares a client that sends a long line in many pieces, and the
+// server, from looking for the line's end in all of it each time. Its answer
+// is true when in doubt.
+func (c *conn) mayBeComplete(in []byte) bool {
+	if c.scanned == 0 || bytes.IndexByte(in[c.scanned:], '\n') >= 0 {
+		return true
 	}
-	n, err := parse(in, limits, &c.request)
-	switch err {
-	case nil:
-		c.dispatch(&c.request, b)
-		c.swallow = c.request.Swallow
-	case protocol.ErrIncomplete:
-		c.need = c.request.Need
-	default:
-		c.closing = true
+	undecided := c.scanned <= protocol.MaxLine || len(in) > protocol.MaxRetrievalLine
+	c.scanned = len(in)
+	return undecided
+}
+
+// unread gives how many bytes at the end of line belong to keys that the burst
+// had no room for, with the line's end.
+func unread(line []byte, r *protocol.Request) int {
+	end := 1
+	if bytes.HasSuffix(line, []byte("\r\n")) {
+		end = 2
+	}
+	return len(r.Keys) + end
+}
+
+// resumeRetrieval goes on with the keys of a retrieval begun earlier. Its line
+// is known to be complete.
+func (c *conn) resumeRetrieval(in []byte, b *session.Burst) (n int) {
+	if !c.room(b) {
+		return 0
+	}
+	r := &c.request
+	r.Reset()
+	r.Verb, r.Exptime = c.resume, c.resumeExptime
+	n, _ = protocol.ParseKeys(in, r)
+	c.retrieve(r, b)
+	if c.resume != protocol.Invalid {
+		n -= unread(in[:n], r)
 	}
 	return n
 }
 
-// reply appends the answers of the burst to dst, in the order of the requests,
-// and forgets them. The results of b must be final.
-func (c *conn) reply(dst []byte, b *session.Burst) []byte {
-	for i := range c.plan {
-		dst = c.answer(dst, &c.plan[i], b)
+// reply appends answers to the burst's requests to dst, in the order of the
+// requests. It stops when dst is long enough to be sent; done reports that the
+// answers are complete and forgotten. The results of b must be final.
+func (c *conn) reply(dst []byte, b *session.Burst) (_ []byte, done bool) {
+	start := len(dst)
+	for c.answered < len(c.plan) {
+		if len(dst) >= replyChunk {
+			break
+		}
+		if dst, done = c.answer(dst, &c.plan[c.answered], b); !done {
+			break
+		}
+		c.answered++
+	}
+	c.replied += len(dst) - start
+	if c.answered < len(c.plan) {
+		return dst, false
+	}
+	c.forget()
+	return dst, true
+}
+
+// forget empties the plan and learns from how long the answers were.
+func (c *conn) forget() {
+	if c.replied > longAnswers {
+		c.limit = max(c.limit/4, minBurstCommands)
+	} else {
+		c.limit = min(c.limit*2, maxBurstCommands)
 	}
 	clear(c.plan)
 	c.plan = c.plan[:0]
-	return dst
+	c.answered, c.replied = 0, 0
 }

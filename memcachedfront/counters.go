@@ -2,14 +2,45 @@ package memcachedfront
 
 import "sync/atomic"
 
-// counters count what clients do. There is one per shard, each on cache lines
-// of its own, so that connections on different processors do not slow each
-// other down.
-type counters struct {
-	cmdGet, getHits, getMisses atomic.Uint64
+// counter names one of the figures in counters.
+type counter uint8
 
+const (
+	cmdSet counter = iota
+	cmdFlush
+	cmdMeta
+	getHits
+	getMisses
+	touchHits
+	touchMisses
+	deleteHits
+	deleteMisses
+	incrHits
+	incrMisses
+	decrHits
+	decrMisses
+	casHits
+	casMisses
+	casBadval
+	storeTooLarge
+	storeNoMemory
+	authCmds
+	authErrors
+	bytesRead
+	bytesWritten
+	connYields
+	numCounters
+)
+
+// counters count what clients do. There is one per shard, on cache lines of
+// its own, so that connections on different processors do not slow each other
+// down.
+type counters struct {
+	n [numCounters]atomic.Uint64
 	_ [64]byte
 }
+
+func (c *counters) add(which counter, n uint64) { c.n[which].Add(n) }
 
 // counterShards are all the counters of a server.
 type counterShards struct {
@@ -20,4 +51,23 @@ type counterShards struct {
 // shard gives the counters for a new connection.
 func (s *counterShards) shard() *counters {
 	return &s.shards[int(s.next.Add(1))%len(s.shards)]
+}
+
+// sum gives every counter's total.
+func (s *counterShards) sum() (total [numCounters]uint64) {
+	for i := range s.shards {
+		for which := range total {
+			total[which] += s.shards[i].n[which].Load()
+		}
+	}
+	return total
+}
+
+// reset makes every counter zero.
+func (s *counterShards) reset() {
+	for i := range s.shards {
+		for which := range s.shards[i].n {
+			s.shards[i].n[which].Store(0)
+		}
+	}
 }

@@ -3,7 +3,6 @@ package memcachedfront
 import (
 	"bytes"
 	"context"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -67,7 +66,7 @@ func (c *conn) textLogin(r *protocol.Request) {
 		c.planFault(protocol.BadAuthToken)
 		return
 	}
-	c.plan = append(c.plan, answer{verb: protocol.SASLAuth})
+	c.plan = append(c.plan, answer{verb: protocol.SASLAuth, line: protocol.Stored})
 	c.login(&c.plan[len(c.plan)-1], user, password)
 }
 
@@ -125,11 +124,12 @@ func (c *conn) login(a *answer, user, password []byte) {
 	planned := *a
 	c.plan = c.plan[:len(c.plan)-1]
 	user, password = bytes.Clone(user), bytes.Clone(password)
-	c.errand = func(ctx context.Context, w io.Writer) error {
+	c.errand = func(ctx context.Context, w peer) error {
 		if c.authenticated = guard.Check(ctx, c.address(), user, password); !c.authenticated {
 			planned.refuse(protocol.AuthFailed)
 		}
-		_, err := w.Write(c.answer(nil, &planned, nil))
+		line, _ := c.answer(nil, &planned, nil)
+		_, err := w.Write(line)
 		return err
 	}
 }

@@ -86,6 +86,10 @@ type Options struct {
 	DisableDump  bool
 	DisableWatch bool
 
+	// ReloadCertificates carries out the command refresh_certs. Default: there
+	// is no TLS.
+	ReloadCertificates func() error
+
 	// Verbosity carries out the command verbosity. Default: the level is kept
 	// and has no effect.
 	Verbosity func(level int)

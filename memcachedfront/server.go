@@ -2,17 +2,45 @@ package memcachedfront
 
 import (
 	"context"
+	"errors"
 	"net"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"cairn/memcachedfront/protocol"
 	"cairn/session"
 )
 
+// maxVerbosity is the highest level of the command verbosity.
+const maxVerbosity = 2
+
 // Server serves memcached clients.
 type Server struct {
-	options  Options
-	limits   protocol.Limits
-	counters counterShards
+	options       Options
+	limits        protocol.Limits
+	versionLine   string
+	clusterConfig string
+	started       session.Time
+
+	counters    counterShards
+	verbosity   atomic.Int64
+	memoryLimit atomic.Int64
+
+	listeners []*listener
+	clients   clients
+	watchers  watchers
+	prefixes  prefixes
+
+	// life ends when the server is to serve nobody any more.
+	life     context.Context
+	endLife  context.CancelFunc
+	stopOnce sync.Once
+
+	// serving waits for Serve; work for the goroutines of listeners and
+	// clients.
+	serving sync.WaitGroup
+	work    sync.WaitGroup
 }
 
 // Listen opens the listeners of a Server. Clients may connect from then on;
@@ -22,21 +50,186 @@ func Listen(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		options:  o,
-		limits:   protocol.Limits{MaxKeyLen: session.MaxKeyLen, MaxValueSize: o.MaxItemSize},
-		counters: counterShards{shards: make([]counters, o.Threads)},
+		options:       o,
+		limits:        protocol.Limits{MaxKeyLen: session.MaxKeyLen, MaxValueSize: o.MaxItemSize},
+		versionLine:   "VERSION " + o.Version + "\r\n",
+		clusterConfig: clusterConfig(o.Nodes),
+		started:       o.Clock.Now(),
+		counters:      counterShards{shards: make([]counters, o.Threads)},
 	}
+	s.life, s.endLife = context.WithCancel(context.Background())
+	s.memoryLimit.Store(o.MemoryLimit)
+	s.clients.limit = o.ConnLimit
+	s.clients.reserved = max(o.ReservedConns, 0)
+	for _, a := range o.Addresses {
+		l, err := listen(a, &o)
+		if err != nil {
+			s.closeListeners()
+			return nil, err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	s.serving.Add(1)
 	return s, nil
 }
 
 // Addrs gives the addresses the server listens on, in the order of the options.
-func (s *Server) Addrs() []net.Addr { return nil }
+func (s *Server) Addrs() []net.Addr {
+	addrs := make([]net.Addr, len(s.listeners))
+	for i, l := range s.listeners {
+		addrs[i] = l.Addr()
+	}
+	return addrs
+}
 
 // Serve serves clients until ctx ends or Shutdown is called, and returns when
-// every connection is closed. It is called once.
-func (s *Server) Serve(ctx context.Context) error { return nil }
+// every connection is closed. It is called once. When ctx ends, bursts in
+// flight are finished first.
+func (s *Server) Serve(ctx context.Context) error {
+	defer s.serving.Done()
+	for _, l := range s.listeners {
+		s.work.Go(func() { s.accept(l) })
+	}
+	s.work.Go(func() {
+		select {
+		case <-ctx.Done():
+			s.stop()
+		case <-s.life.Done():
+		}
+	})
+	s.work.Wait()
+	return nil
+}
 
 // Shutdown stops the server: it accepts nobody any more, lets every burst in
 // flight finish and its answers go out, and closes the connections. When ctx
 // ends first they are closed as they are, and its error is returned.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	done := make(chan struct{})
+	go func() {
+		s.serving.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		s.clients.closeAll()
+		<-done
+		return ctx.Err()
+	}
+}
+
+// stop makes everything that serves clients come to an end.
+func (s *Server) stop() {
+	s.stopOnce.Do(func() {
+		s.endLife()
+		s.closeListeners()
+		s.clients.wakeAll()
+	})
+}
+
+func (s *Server) isStopping() bool {
+	return s.life.Err() != nil
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.listeners {
+		l.Close()
+	}
+}
+
+// accept takes new clients from l until it is closed.
+func (s *Server) accept(l *listener) {
+	var pause time.Duration
+	for {
+		nc, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.admit(l, nc)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			// Most likely the process has no descriptor left. Waiting is all
+			// that can help: some client will go.
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.options.Logger.Warn("cannot accept a connection", "listener", l.address.String(), "error", err)
+			s.sleep(pause)
+		}
+	}
+}
+
+// sleep waits for d or until the server stops.
+func (s *Server) sleep(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-s.life.Done():
+	}
+}
+
+// admit serves nc, or tells it that there is no room.
+func (s *Server) admit(l *listener, nc net.Conn) {
+	if s.clients.full(isLocal(nc)) {
+		s.clients.rejected.Add(1)
+		nc.SetWriteDeadline(time.Now().Add(time.Second))
+		nc.Write([]byte("ERROR Too many open connections\r\n"))
+		nc.Close()
+		return
+	}
+	cl := newClient(s, l, nc)
+	s.clients.add(cl)
+	s.work.Go(func() {
+		defer s.clients.remove(cl)
+		cl.serve()
+	})
+}
+
+// isLocal reports whether the client is on this machine.
+func isLocal(nc net.Conn) bool {
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	return !ok || tcp.IP.IsLoopback()
+}
+
+// idle gives the seconds since the item was last read or stored, as far as that
+// is known: it is forgotten when the server stops or the item leaves memory.
+func (s *Server) idle(it *session.Item, now session.Time) int64 {
+	last := it.LastAccess
+	if last == 0 {
+		last = s.started
+	}
+	return max(now.Unix()-last.Unix(), 0)
+}
+
+func (s *Server) setVerbosity(level uint64) {
+	level = min(level, maxVerbosity)
+	s.verbosity.Store(int64(level))
+	if set := s.options.Verbosity; set != nil {
+		set(int(level))
+	}
+}
+
+var errNoMemoryLimit = errors.New("memcachedfront: the memory limit cannot be changed")
+
+func (s *Server) setMemoryLimit(bytes int64) error {
+	set := s.options.SetMemoryLimit
+	if set == nil {
+		return errNoMemoryLimit
+	}
+	if err := set(bytes); err != nil {
+		return err
+	}
+	s.memoryLimit.Store(bytes)
+	return nil
+}
+
+// observe tells those who watch what the round did.
+func (s *Server) observe(cl *client, r *round) {
+	if s.watchers.want(fetchers | mutations | deletions) {
+		s.watchers.results(cl, &r.burst)
+	}
+	if s.prefixes.on.Load() {
+		s.prefixes.results(&r.burst)
+	}
+}

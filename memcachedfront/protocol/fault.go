@@ -33,6 +33,7 @@ const (
 	AuthFailed
 	BadAuthToken
 	BadAuthEnding
+	FlushNotAllowed
 
 	numFaults
 )
@@ -65,6 +66,7 @@ var faultLines = [numFaults]string{
 	AuthFailed:             "CLIENT_ERROR authentication failure\r\n",
 	BadAuthToken:           "CLIENT_ERROR bad authentication token format\r\n",
 	BadAuthEnding:          "CLIENT_ERROR bad command line termination\r\n",
+	FlushNotAllowed:        "CLIENT_ERROR flush_all not allowed\r\n",
 }
 
 // Line gives the fault's line in the text and meta protocols, with its line

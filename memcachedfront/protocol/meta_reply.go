@@ -87,3 +87,32 @@ func appendMetaFlag(dst []byte, letter byte, m *MetaReply) []byte {
 	}
 	return dst
 }
+
+// AppendMetaDebug appends the answer to me: all that is known about the item.
+// idle is in seconds.
+func AppendMetaDebug(dst []byte, it *session.Item, base64Key bool, now session.Time, idle int64) []byte {
+	dst = append(dst, "ME "...)
+	if base64Key {
+		dst = base64.StdEncoding.AppendEncode(dst, it.Key)
+	} else {
+		dst = append(dst, it.Key...)
+	}
+	dst = append(dst, " exp="...)
+	dst = strconv.AppendInt(dst, TTL(it.Expiry, now), 10)
+	dst = append(dst, " la="...)
+	dst = strconv.AppendInt(dst, idle, 10)
+	dst = append(dst, " cas="...)
+	dst = strconv.AppendUint(dst, it.Version, 10)
+	dst = append(dst, " fetch="...)
+	dst = append(dst, yesNo(it.Fetched)...)
+	dst = append(dst, " cls=1 size="...)
+	dst = strconv.AppendInt(dst, int64(len(it.Key)+len(it.Value)), 10)
+	return append(dst, '\r', '\n')
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

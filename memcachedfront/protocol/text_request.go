@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// maxLine is the longest line in bytes that any command but a retrieval
-	// may need, as in memcached.
-	maxLine = 2048
+	// MaxLine is the number of bytes without a line end after which nothing
+	// but a retrieval is accepted, as in memcached.
+	MaxLine = 2048
 
 	// MaxRetrievalLine is the longest line in bytes of a retrieval.
 	MaxRetrievalLine = 1 << 20
@@ -56,10 +56,10 @@ func ParseText(buf []byte, limits *Limits, r *Request) (n int, err error) {
 // isHopeless reports whether buf, which has no line end, is longer than any
 // line that begins like it may be.
 func isHopeless(buf []byte) bool {
-	if len(buf) <= maxLine {
+	if len(buf) <= MaxLine {
 		return false
 	}
-	verb, _ := nextToken(buf[:maxLine])
+	verb, _ := nextToken(buf[:MaxLine])
 	switch string(verb) {
 	case "get", "gets", "gat", "gats":
 		return len(buf) > MaxRetrievalLine
@@ -115,7 +115,7 @@ func parseLine(line []byte, limits *Limits, r *Request) (length int) {
 	case "cas":
 		return parseStorage(CAS, args, limits, r)
 	case "delete":
-		parseKeyed(Delete, args, limits, r)
+		parseDelete(args, limits, r)
 	case "touch":
 		parseTouch(args, limits, r)
 	case "incr":
@@ -242,7 +242,7 @@ func parseLength(token []byte) (length int, ok bool) {
 	return int(n), ok
 }
 
-// parseKeyed reads: delete <key> [noreply]
+// parseKeyed reads: <verb> <key> ... [noreply]
 func parseKeyed(verb Verb, args []byte, limits *Limits, r *Request) (rest []byte) {
 	r.Verb = verb
 	r.Key, rest = nextToken(args)
@@ -251,6 +251,22 @@ func parseKeyed(verb Verb, args []byte, limits *Limits, r *Request) (rest []byte
 		r.refuse(BadFormat)
 	}
 	return rest
+}
+
+// parseDelete reads: delete <key> [0] [noreply]. The 0 is what remains of a
+// delay that old clients send.
+func parseDelete(args []byte, limits *Limits, r *Request) {
+	rest := parseKeyed(Delete, args, limits, r)
+	token, rest := nextToken(rest)
+	if string(token) == "0" {
+		token, rest = nextToken(rest)
+	}
+	if saysNoreply(token) {
+		token, _ = nextToken(rest)
+	}
+	if token != nil {
+		r.refuse(BadDeleteUsage)
+	}
 }
 
 // parseTouch reads: touch <key> <exptime> [noreply]
@@ -279,4 +295,15 @@ func parseArithmetic(verb Verb, args []byte, limits *Limits, r *Request) {
 		r.refuse(BadDelta)
 	}
 	r.Delta = delta
+}
+
+// ParseKeys reads the keys that are left of a retrieval's line, up to its end,
+// into r.Keys. The other fields stay as they are.
+func ParseKeys(buf []byte, r *Request) (n int, err error) {
+	eol := bytes.IndexByte(buf, '\n')
+	if eol < 0 {
+		return 0, ErrIncomplete
+	}
+	r.Keys = bytes.TrimSuffix(buf[:eol], []byte{'\r'})
+	return eol + 1, nil
 }

@@ -27,3 +27,13 @@ func lastToken(line []byte) []byte {
 }
 
 func saysNoreply(token []byte) bool { return string(token) == "noreply" }
+
+// IsTextKey reports whether key can stand in a line of the text protocol.
+func IsTextKey(key []byte) bool {
+	for _, c := range key {
+		if c <= ' ' || c == 0x7f {
+			return false
+		}
+	}
+	return len(key) > 0
+}

@@ -1,0 +1,76 @@
+package memcachedfront
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// clients are the connected ones.
+type clients struct {
+	limit, reserved int
+
+	total    atomic.Uint64 // ever connected
+	rejected atomic.Uint64 // for want of room
+	kicked   atomic.Uint64 // for being idle
+
+	mu  sync.Mutex
+	all map[*client]struct{}
+}
+
+// full reports whether there is no room for another client. Clients on this
+// machine may use the reserved room too.
+func (cs *clients) full(local bool) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	limit := cs.limit
+	if local {
+		limit += cs.reserved
+	}
+	return len(cs.all) >= limit
+}
+
+func (cs *clients) add(cl *client) {
+	cs.total.Add(1)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.all == nil {
+		cs.all = make(map[*client]struct{})
+	}
+	cs.all[cl] = struct{}{}
+}
+
+func (cs *clients) remove(cl *client) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	delete(cs.all, cl)
+}
+
+func (cs *clients) count() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.all)
+}
+
+// list gives the clients that are connected now.
+func (cs *clients) list() []*client {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	list := make([]*client, 0, len(cs.all))
+	for cl := range cs.all {
+		list = append(list, cl)
+	}
+	return list
+}
+
+// wakeAll makes every client notice that the server stops.
+func (cs *clients) wakeAll() {
+	for _, cl := range cs.list() {
+		cl.wake()
+	}
+}
+
+func (cs *clients) closeAll() {
+	for _, cl := range cs.list() {
+		cl.nc.Close()
+	}
+}

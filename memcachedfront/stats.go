@@ -1,0 +1,321 @@
+package memcachedfront
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+
+	"cairn/memcachedfront/protocol"
+	"cairn/session"
+)
+
+// emit takes one statistic.
+type emit func(name, value string)
+
+func (e emit) int(name string, n int64)   { e(name, strconv.FormatInt(n, 10)) }
+func (e emit) uint(name string, n uint64) { e(name, strconv.FormatUint(n, 10)) }
+func (e emit) flag(name string, b bool)   { e(name, yesNo(b)) }
+
+// statGroups are the groups of statistics, by the argument of stats. Both
+// protocols answer from them. A group that has no meaning here, such as that
+// of extstore, is empty.
+var statGroups = map[string]func(*Server, emit){
+	"":              (*Server).generalStats,
+	"settings":      (*Server).settingsStats,
+	"items":         (*Server).itemsStats,
+	"slabs":         (*Server).slabsStats,
+	"sizes":         func(_ *Server, e emit) { e("sizes_status", "disabled") },
+	"sizes_enable":  func(_ *Server, e emit) { e("sizes_status", "disabled") },
+	"sizes_disable": func(_ *Server, e emit) { e("sizes_status", "disabled") },
+	"conns":         (*Server).connsStats,
+	"extstore":      func(*Server, emit) {},
+}
+
+// answerStats answers stats in text.
+func (c *conn) answerStats(dst []byte, a *answer, b *session.Burst) []byte {
+	args := strings.Fields(string(a.args))
+	group := ""
+	if len(args) > 0 {
+		group = args[0]
+	}
+	switch group {
+	case "reset":
+		c.server.resetStats()
+		return append(dst, protocol.ResetDone...)
+	case "detail":
+		return c.answerStatsDetail(dst, args[1:])
+	case "cachedump":
+		return c.answerCachedump(dst, args[1:])
+	}
+	stats, known := statGroups[group]
+	if !known {
+		return append(dst, protocol.UnknownCommand.Line()...)
+	}
+	stats(c.server, func(name, value string) { dst = protocol.AppendStat(dst, name, value) })
+	return append(dst, protocol.End...)
+}
+
+// answerStatsDetail is: stats detail on|off|dump
+func (c *conn) answerStatsDetail(dst []byte, args []string) []byte {
+	p := &c.server.prefixes
+	if len(args) > 0 {
+		switch args[0] {
+		case "on", "off":
+			p.on.Store(args[0] == "on")
+			return append(dst, protocol.OK...)
+		case "dump":
+			return append(p.append(dst), protocol.End...)
+		}
+	}
+	return append(dst, "CLIENT_ERROR usage: stats detail on|off|dump\r\n"...)
+}
+
+// answerCachedump is: stats cachedump <class> <limit>. It shows no items:
+// memcached's is limited to the first megabyte, and lru_crawler metadump shows
+// all.
+func (c *conn) answerCachedump(dst []byte, args []string) []byte {
+	if c.server.options.DisableDump {
+		return append(dst, "CLIENT_ERROR stats cachedump not allowed\r\n"...)
+	}
+	if len(args) < 2 {
+		return append(dst, "CLIENT_ERROR bad command line\r\n"...)
+	}
+	class, err := strconv.ParseUint(args[0], 10, 32)
+	if _, err2 := strconv.ParseUint(args[1], 10, 32); err != nil || err2 != nil {
+		return append(dst, protocol.BadFormat.Line()...)
+	}
+	if class > 63 {
+		return append(dst, "CLIENT_ERROR Illegal slab id\r\n"...)
+	}
+	return append(dst, protocol.End...)
+}
+
+func (s *Server) resetStats() {
+	s.counters.reset()
+	s.prefixes.clear()
+	s.clients.total.Store(uint64(s.clients.count()))
+	s.clients.rejected.Store(0)
+	s.clients.kicked.Store(0)
+}
+
+func (s *Server) storeStats() session.Stats {
+	if s.options.Inspector == nil {
+		return session.Stats{}
+	}
+	return s.options.Inspector.Stats()
+}
+
+// generalStats are memcached's, in its order. Those that describe parts which
+// do not exist here are left out, except where monitoring expects them: then
+// they are what they would be in a memcached that never uses that part.
+func (s *Server) generalStats(e emit) {
+	now := s.options.Clock.Now()
+	total := s.counters.sum()
+	store := s.storeStats()
+	user, system := cpuTimes()
+	e.int("pid", int64(os.Getpid()))
+	e.int("uptime", now.Unix()-s.started.Unix())
+	e.int("time", now.Unix())
+	e("version", s.options.Version)
+	e.int("pointer_size", strconv.IntSize)
+	e("rusage_user", fmt.Sprintf("%.6f", user.Seconds()))
+	e("rusage_system", fmt.Sprintf("%.6f", system.Seconds()))
+	s.connectionStats(e)
+	e.uint("cmd_get", total[getHits]+total[getMisses])
+	e.uint("cmd_set", total[cmdSet])
+	e.uint("cmd_flush", total[cmdFlush])
+	e.uint("cmd_touch", total[touchHits]+total[touchMisses])
+	e.uint("cmd_meta", total[cmdMeta])
+	for _, named := range namedCounters {
+		e.uint(named.name, total[named.which])
+	}
+	e.int("limit_maxbytes", s.memoryLimit.Load())
+	e.int("accepting_conns", 1)
+	e.int("listen_disabled_num", 0)
+	e.int("time_in_listen_disabled_us", 0)
+	e.int("threads", int64(s.options.Threads))
+	e.uint("conn_yields", total[connYields])
+	e.uint("log_watcher_skipped", s.watchers.skipped.Load())
+	e.uint("log_watcher_sent", s.watchers.sent.Load())
+	e.int("log_watchers", int64(s.watchers.count()))
+	emitStoreStats(e, &store)
+}
+
+// namedCounters are the counters that appear under their own names, in
+// memcached's order.
+var namedCounters = []struct {
+	name  string
+	which counter
+}{
+	{"get_hits", getHits}, {"get_misses", getMisses},
+	{"delete_misses", deleteMisses}, {"delete_hits", deleteHits},
+	{"incr_misses", incrMisses}, {"incr_hits", incrHits},
+	{"decr_misses", decrMisses}, {"decr_hits", decrHits},
+	{"cas_misses", casMisses}, {"cas_hits", casHits}, {"cas_badval", casBadval},
+	{"touch_hits", touchHits}, {"touch_misses", touchMisses},
+	{"store_too_large", storeTooLarge}, {"store_no_memory", storeNoMemory},
+	{"auth_cmds", authCmds}, {"auth_errors", authErrors},
+	{"bytes_read", bytesRead}, {"bytes_written", bytesWritten},
+}
+
+func (s *Server) connectionStats(e emit) {
+	count := int64(s.clients.count())
+	e.int("max_connections", int64(s.options.ConnLimit))
+	e.int("curr_connections", count)
+	e.uint("total_connections", s.clients.total.Load())
+	e.uint("rejected_connections", s.clients.rejected.Load())
+	e.int("connection_structures", count)
+	e.int("reserved_fds", int64(len(s.listeners)+s.clients.reserved))
+	e.uint("idle_kicks", s.clients.kicked.Load())
+}
+
+func emitStoreStats(e emit, store *session.Stats) {
+	e.int("bytes", store.Bytes)
+	e.int("curr_items", store.Items)
+	e.int("total_items", store.TotalItems)
+	e.int("expired_unfetched", 0)
+	e.int("evicted_unfetched", 0)
+	e.int("evictions", store.Evicted)
+	e.int("reclaimed", store.Expired)
+	e.int("crawler_reclaimed", 0)
+	e.int("crawler_items_checked", 0)
+	e.int("slab_reassign_running", 0)
+	e.int("slabs_moved", 0)
+	e.int("lru_crawler_running", 0)
+	e.int("lru_crawler_starts", 0)
+	e.int("direct_reclaims", 0)
+	e.int("hash_is_expanding", 0)
+	e.int("malloc_fails", 0)
+}
+
+// settingsStats are memcached's settings where they exist here, and those of
+// the process.
+func (s *Server) settingsStats(e emit) {
+	o := &s.options
+	e.int("maxbytes", s.memoryLimit.Load())
+	e.int("maxconns", int64(o.ConnLimit))
+	port, inter, socket, mode := s.listenSettings()
+	e.int("tcpport", int64(port))
+	e.int("udpport", 0)
+	e("inter", inter)
+	e.int("verbosity", s.verbosity.Load())
+	e.int("oldest", 0)
+	e("evictions", "off")
+	e("domain_socket", socket)
+	e("umask", strconv.FormatUint(uint64(mode), 8))
+	e.flag("shutdown_command", o.RequestShutdown != nil)
+	e.int("num_threads", int64(o.Threads))
+	e("stat_key_prefix", string(prefixDelimiter))
+	e.flag("detail_enabled", s.prefixes.on.Load())
+	e.int("reqs_per_event", maxBurstCommands)
+	e.flag("cas_enabled", true)
+	e("binding_protocol", "auto-negotiate")
+	e.flag("auth_enabled_sasl", o.Guard != nil)
+	e.flag("auth_enabled_ascii", o.Guard != nil)
+	e.int("item_size_max", int64(o.MaxItemSize))
+	e.flag("maxconns_fast", true)
+	e.flag("flush_enabled", !o.DisableFlush)
+	e.flag("dump_enabled", !o.DisableDump && o.Inspector != nil)
+	e.flag("watch_enabled", !o.DisableWatch)
+	e.int("idle_timeout", int64(o.IdleTimeout.Seconds()))
+	e.flag("track_sizes", false)
+	e.flag("ssl_enabled", o.ReloadCertificates != nil)
+	if o.Settings != nil {
+		for _, setting := range o.Settings() {
+			e(setting[0], setting[1])
+		}
+	}
+}
+
+// listenSettings describes the listeners as memcached's settings do: the first
+// TCP port, the interfaces, the Unix socket and its mode.
+func (s *Server) listenSettings() (port int, inter, socket string, mode os.FileMode) {
+	socket = "NULL"
+	var hosts []string
+	for _, l := range s.listeners {
+		tcp, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			socket, mode = l.address.Addr, l.address.mode()
+			continue
+		}
+		hosts = append(hosts, tcp.IP.String())
+		if port == 0 {
+			port = tcp.Port
+		}
+	}
+	return port, strings.Join(hosts, ","), socket, mode
+}
+
+// itemsStats shows all items as those of the only slab class there is.
+func (s *Server) itemsStats(e emit) {
+	store := s.storeStats()
+	if store.Items == 0 {
+		return
+	}
+	e.int("items:1:number", store.Items)
+	e.int("items:1:age", 0)
+	e.int("items:1:mem_requested", store.Bytes)
+	e.int("items:1:evicted", store.Evicted)
+	e.int("items:1:evicted_nonzero", store.Evicted)
+	e.int("items:1:evicted_time", 0)
+	e.int("items:1:outofmemory", 0)
+	e.int("items:1:tailrepairs", 0)
+	e.int("items:1:reclaimed", store.Expired)
+	e.int("items:1:expired_unfetched", 0)
+	e.int("items:1:evicted_unfetched", 0)
+	e.int("items:1:evicted_active", 0)
+	e.int("items:1:crawler_reclaimed", 0)
+	e.int("items:1:crawler_items_checked", 0)
+	e.int("items:1:lrutail_reflocked", 0)
+	e.int("items:1:direct_reclaims", 0)
+	e.int("items:1:hits_to_hot", store.Hot.Hits)
+	e.int("items:1:hits_to_cold", store.Hot.Misses)
+}
+
+// slabsStats shows all items as those of the only slab class there is.
+func (s *Server) slabsStats(e emit) {
+	store := s.storeStats()
+	total := s.counters.sum()
+	if store.Items > 0 {
+		e.int("1:chunk_size", int64(s.options.MaxItemSize))
+		e.int("1:chunks_per_page", 1)
+		e.int("1:total_pages", store.Items)
+		e.int("1:total_chunks", store.Items)
+		e.int("1:used_chunks", store.Items)
+		e.int("1:free_chunks", 0)
+		e.int("1:free_chunks_end", 0)
+		e.uint("1:get_hits", total[getHits])
+		e.uint("1:cmd_set", total[cmdSet])
+		e.uint("1:delete_hits", total[deleteHits])
+		e.uint("1:incr_hits", total[incrHits])
+		e.uint("1:decr_hits", total[decrHits])
+		e.uint("1:cas_hits", total[casHits])
+		e.uint("1:cas_badval", total[casBadval])
+		e.uint("1:touch_hits", total[touchHits])
+		e.int("active_slabs", 1)
+	} else {
+		e.int("active_slabs", 0)
+	}
+	e.int("total_malloced", store.Hot.Bytes)
+}
+
+// connsStats lists the listeners and the clients.
+func (s *Server) connsStats(e emit) {
+	now := s.options.Clock.Now()
+	for i, l := range s.listeners {
+		id := strconv.Itoa(i)
+		e(id+":addr", l.describe(l.Addr()))
+		e(id+":state", "conn_listening")
+		e.int(id+":secs_since_last_cmd", now.Unix()-s.started.Unix())
+	}
+	for _, cl := range s.clients.list() {
+		id := strconv.FormatUint(cl.id+uint64(len(s.listeners)), 10)
+		e(id+":addr", cl.listener.describe(cl.conn.remote))
+		e(id+":listen_addr", cl.listener.describe(cl.listener.Addr()))
+		e(id+":state", clientState(cl.state.Load()).String())
+		last := session.Time(cl.lastCommand.Load())
+		e.int(id+":secs_since_last_cmd", max(now.Unix()-last.Unix(), 0))
+	}
+}

@@ -1,0 +1,287 @@
+package memcachedfront
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cairn/memcachedfront/protocol"
+	"cairn/session"
+)
+
+// topic is a kind of event that clients can watch.
+type topic uint8
+
+const (
+	fetchers topic = 1 << iota
+	mutations
+	connEvents
+	deletions
+	noEvents // topics of memcached's that nothing here can happen in
+)
+
+var topics = map[string]topic{
+	"fetchers":    fetchers,
+	"mutations":   mutations,
+	"connevents":  connEvents,
+	"deletions":   deletions,
+	"evictions":   noEvents,
+	"rawcmds":     noEvents,
+	"sysevents":   noEvents,
+	"proxyreqs":   noEvents,
+	"proxyevents": noEvents,
+	"proxyuser":   noEvents,
+}
+
+const (
+	// maxWatchers is how many clients may watch at once.
+	maxWatchers = 20
+
+	// watcherBacklog is how many lines wait for a slow watcher; further ones
+	// are skipped and counted.
+	watcherBacklog = 4096
+
+	// watcherPatience is how often a watcher that hears nothing is checked for
+	// being there.
+	watcherPatience = time.Second
+)
+
+// watchers are the clients that watch.
+type watchers struct {
+	wanted  atomic.Uint32 // union of the topics
+	gid     atomic.Uint64 // number of the last line
+	sent    atomic.Uint64
+	skipped atomic.Uint64
+
+	mu  sync.RWMutex
+	all map[*watcher]struct{}
+}
+
+type watcher struct {
+	topics topic
+	lines  chan []byte
+}
+
+// watch is: watch <topic>*
+func (c *conn) watch(r *protocol.Request, b *session.Burst) {
+	if c.server.options.DisableWatch {
+		c.say(r, b, "CLIENT_ERROR watch commands not allowed\r\n")
+		return
+	}
+	wanted := topic(0)
+	for _, name := range arguments(r) {
+		t, known := topics[name]
+		if !known {
+			c.refuse(r, b, protocol.UnknownCommand)
+			return
+		}
+		wanted |= t
+	}
+	if wanted == 0 {
+		wanted = fetchers
+	}
+	w := &watcher{topics: wanted, lines: make(chan []byte, watcherBacklog)}
+	c.errand = func(ctx context.Context, to peer) error {
+		return c.server.watchers.serve(ctx, w, to)
+	}
+}
+
+// serve sends lines to a watcher until it goes or ctx ends.
+func (ws *watchers) serve(ctx context.Context, w *watcher, to peer) error {
+	if !ws.add(w) {
+		_, err := to.Write([]byte("WATCHER_TOO_MANY log watcher limit reached\r\n"))
+		return err
+	}
+	defer ws.remove(w)
+	if _, err := to.Write([]byte(protocol.OK)); err != nil {
+		return err
+	}
+	patience := time.NewTicker(watcherPatience)
+	defer patience.Stop()
+	for {
+		select {
+		case line := <-w.lines:
+			if _, err := to.Write(line); err != nil {
+				return err
+			}
+			ws.sent.Add(1)
+		case <-patience.C:
+			if to.Gone() {
+				return net.ErrClosed
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (ws *watchers) add(w *watcher) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if len(ws.all) >= maxWatchers {
+		return false
+	}
+	if ws.all == nil {
+		ws.all = make(map[*watcher]struct{})
+	}
+	ws.all[w] = struct{}{}
+	ws.wanted.Store(ws.wanted.Load() | uint32(w.topics))
+	return true
+}
+
+func (ws *watchers) remove(w *watcher) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	delete(ws.all, w)
+	wanted := topic(0)
+	for other := range ws.all {
+		wanted |= other.topics
+	}
+	ws.wanted.Store(uint32(wanted))
+}
+
+func (ws *watchers) count() int {
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	return len(ws.all)
+}
+
+// want reports whether anybody watches one of the topics.
+func (ws *watchers) want(t topic) bool { return ws.wanted.Load()&uint32(t) != 0 }
+
+// tell sends a line to those who watch the topic: when it happened, its number,
+// and the text.
+func (ws *watchers) tell(t topic, format string, args ...any) {
+	now := time.Now()
+	line := fmt.Appendf(nil, "ts=%d.%06d gid=%d ", now.Unix(), now.Nanosecond()/1000, ws.gid.Add(1))
+	line = fmt.Appendf(line, format, args...)
+	line = append(line, '\n')
+	ws.mu.RLock()
+	defer ws.mu.RUnlock()
+	for w := range ws.all {
+		if w.topics&t == 0 {
+			continue
+		}
+		select {
+		case w.lines <- line:
+		default:
+			ws.skipped.Add(1)
+		}
+	}
+}
+
+func (ws *watchers) connected(cl *client) {
+	if ws.want(connEvents) {
+		ws.tell(connEvents, "type=conn_new %s cfd=%d", remoteFields(cl.conn.remote), cl.id)
+	}
+}
+
+func (ws *watchers) disconnected(cl *client, err error) {
+	if ws.want(connEvents) {
+		ws.tell(connEvents, "type=conn_close %s reason=%s cfd=%d", remoteFields(cl.conn.remote), closeReason(err), cl.id)
+	}
+}
+
+func remoteFields(a net.Addr) string {
+	if tcp, ok := a.(*net.TCPAddr); ok {
+		return "rip=" + tcp.IP.String() + " rport=" + strconv.Itoa(tcp.Port) + " transport=tcp"
+	}
+	return "rip=unix rport=0 transport=unix"
+}
+
+func closeReason(err error) string {
+	switch err {
+	case nil:
+		return "normal"
+	case errIdle:
+		return "idle_timeout"
+	}
+	return "error"
+}
+
+// results tells what the commands of a burst did.
+func (ws *watchers) results(cl *client, b *session.Burst) {
+	for i := range b.Results {
+		cmd, result := &b.Commands[i], &b.Results[i]
+		switch cmd.Op {
+		case session.OpGet, session.OpTouch:
+			ws.fetched(cl, cmd, result)
+		case session.OpDelete:
+			ws.deleted(cl, cmd, result)
+		case session.OpFlush:
+		default:
+			ws.stored(cl, cmd, result, b.Now)
+		}
+	}
+}
+
+func (ws *watchers) fetched(cl *client, cmd *session.Command, result *session.Result) {
+	if !ws.want(fetchers) {
+		return
+	}
+	status, class := "not_found", 0
+	if result.Status == session.OK {
+		status, class = "found", 1
+	}
+	ws.tell(fetchers, "type=item_get key=%s status=%s clsid=%d cfd=%d size=%d",
+		appendURIEncoded(nil, cmd.Key), status, class, cl.id, len(result.Item.Value))
+}
+
+func (ws *watchers) stored(cl *client, cmd *session.Command, result *session.Result, now session.Time) {
+	if !ws.want(mutations) {
+		return
+	}
+	ttl := int64(0)
+	if cmd.Expiry != session.Never && cmd.Expiry != 0 {
+		ttl = protocol.TTL(cmd.Expiry, now)
+	}
+	ws.tell(mutations, "type=item_store key=%s status=%s cmd=%s ttl=%d clsid=1 cfd=%d size=%d",
+		appendURIEncoded(nil, cmd.Key), storeStatus(result.Status), storeName(cmd), ttl, cl.id, len(cmd.Value))
+}
+
+func (ws *watchers) deleted(cl *client, cmd *session.Command, result *session.Result) {
+	if ws.want(deletions) && result.Status == session.OK {
+		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=0", appendURIEncoded(nil, cmd.Key), cl.id)
+	}
+}
+
+func storeStatus(s session.Status) string {
+	switch s {
+	case session.OK:
+		return "stored"
+	case session.NotFound:
+		return "not_found"
+	case session.Exists:
+		return "exists"
+	case session.TooLarge:
+		return "too_large"
+	case session.Failed:
+		return "no_memory"
+	}
+	return "not_stored"
+}
+
+func storeName(cmd *session.Command) string {
+	if cmd.Op == session.OpSet && cmd.Has(session.IfVersion) {
+		return "cas"
+	}
+	switch cmd.Op {
+	case session.OpSet:
+		return "set"
+	case session.OpAdd:
+		return "add"
+	case session.OpReplace:
+		return "replace"
+	case session.OpAppend:
+		return "append"
+	case session.OpPrepend:
+		return "prepend"
+	case session.OpIncr:
+		return "incr"
+	}
+	return "decr"
+}

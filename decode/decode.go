@@ -1,0 +1,164 @@
+// Package decode makes the values of sessions readable for people: it
+// recognises what common session libraries write and turns it into JSON.
+//
+// Nothing in a value is executed and no class of it is ever instantiated;
+// pickle, Marshal and Java streams are read as data. Work and memory are
+// bounded whatever the input: see MaxDepth, MaxNodes and MaxOutput.
+package decode
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of what is decoded. What goes beyond is shown as text or hex.
+const (
+	MaxDepth  = 64        // levels of nesting
+	MaxNodes  = 200_000   // values in one session
+	MaxOutput = 4 << 20   // bytes of JSON
+	MaxInput  = 32 << 20  // bytes, also after decompression
+	MaxText   = 256 << 10 // bytes of text shown
+	MaxHex    = 64 << 10  // bytes shown in hex
+)
+
+// Format names how a value is written.
+type Format string
+
+// The formats. The empty one stands for recognising it.
+const (
+	JSON         Format = "json"
+	PHP          Format = "php"           // serialize(), also handler php_serialize
+	PHPSession   Format = "php_session"   // session handler php
+	PHPBinary    Format = "php_binary"    // session handler php_binary
+	Igbinary     Format = "igbinary"      // PHP's igbinary
+	MessagePack  Format = "msgpack"       //
+	Java         Format = "java"          // Java object serialization
+	MSM          Format = "msm"           // memcached-session-manager
+	MSMValidity  Format = "msm_validity"  // its entries validity:<id>
+	Pickle       Format = "pickle"        // Python
+	Marshal      Format = "marshal"       // Ruby
+	DjangoSigned Format = "django_signed" // django.core.signing
+	Text         Format = "text"
+	Hex          Format = "hex"
+)
+
+// Hints are what is known of a value besides its bytes.
+type Hints struct {
+	Key   []byte
+	Flags uint32 // the client's; libraries mark compression in them
+}
+
+// View is a value made readable. Exactly one of Value, Text and Hex is set.
+type View struct {
+	Format    Format          `json:"format" doc:"json, php, php_session, php_binary, igbinary, msgpack, java, msm, msm_validity, pickle, marshal, django_signed, text or hex."`
+	Layers    []string        `json:"layers" nullable:"false" doc:"What was unwrapped first, outermost first, such as zlib."`
+	Size      int             `json:"size" doc:"Bytes after unwrapping."`
+	Value     json.RawMessage `json:"value,omitempty" doc:"The value as JSON. Members that begin with @ are notes: @class, @bytes (base64 of what is not UTF-8), @ref (path of an equal value shown before)."`
+	Text      string          `json:"text,omitempty"`
+	Hex       string          `json:"hex,omitempty"`
+	Truncated bool            `json:"truncated,omitempty" doc:"Text or hex shows only the beginning."`
+}
+
+var errNotThis = errors.New("the value is not in this format")
+
+// decoder reads a value that is whole in its format, or fails.
+type decoder struct {
+	format Format
+	decode func(data []byte, h Hints) (any, error)
+}
+
+// decoders are tried in this order: those that can be sure first.
+var decoders = []decoder{
+	{JSON, decodeJSON},
+}
+
+// Value recognises the format of a value and decodes it. What no format fits
+// is shown as text or hex, so it always succeeds.
+func Value(value []byte, h Hints) View {
+	data, layers := unwrap(value, h)
+	view := View{Layers: layers, Size: len(data)}
+	for _, d := range decoders {
+		if view.read(d, data, h) == nil {
+			return view
+		}
+	}
+	view.show(data)
+	return view
+}
+
+// As decodes a value that is known, or guessed, to be in a format. It fails if
+// the value is not, or if there is no such format.
+func As(format Format, value []byte, h Hints) (View, error) {
+	data, layers := unwrap(value, h)
+	view := View{Layers: layers, Size: len(data)}
+	switch format {
+	case "":
+		return Value(value, h), nil
+	case Text:
+		view.showText(data)
+		return view, nil
+	case Hex:
+		view = View{Layers: []string{}, Size: len(value)}
+		view.showHex(value)
+		return view, nil
+	}
+	i := slices.IndexFunc(decoders, func(d decoder) bool { return d.format == format })
+	if i < 0 {
+		return View{}, fmt.Errorf("there is no format %q", format)
+	}
+	return view, view.read(decoders[i], data, h)
+}
+
+// read fills the view if the decoder understands all of data.
+func (v *View) read(d decoder, data []byte, h Hints) error {
+	if len(data) > MaxInput {
+		return errTooLarge
+	}
+	tree, err := d.decode(data, h)
+	if err != nil {
+		return err
+	}
+	value, err := appendValue(nil, tree)
+	if err != nil {
+		return err
+	}
+	v.Format, v.Value = d.format, value
+	return nil
+}
+
+// show chooses between text and hex.
+func (v *View) show(data []byte) {
+	if isText(data) {
+		v.showText(data)
+	} else {
+		v.showHex(data)
+	}
+}
+
+func (v *View) showText(data []byte) {
+	v.Format = Text
+	v.Truncated = len(data) > MaxText
+	v.Text = strings.ToValidUTF8(string(data[:min(len(data), MaxText)]), "\uFFFD")
+}
+
+func (v *View) showHex(data []byte) {
+	v.Format = Hex
+	v.Truncated = len(data) > MaxHex
+	v.Hex = hex.EncodeToString(data[:min(len(data), MaxHex)])
+}
+
+// isText reports whether data is UTF-8 without control characters other than
+// white space.
+func isText(data []byte) bool {
+	for _, b := range data {
+		if b < ' ' && b != '\n' && b != '\r' && b != '\t' || b == 0x7f {
+			return false
+		}
+	}
+	return utf8.Valid(data)
+}

@@ -1,0 +1,62 @@
+package httpapi
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	"cairn/session"
+)
+
+// Expiry is how a request body says when a session ends: exactly one of the
+// three.
+type Expiry struct {
+	TTLSeconds   *float64   `json:"ttl_seconds,omitempty" minimum:"0" doc:"Seconds from now until the session expires."`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"The first instant at which the session is gone."`
+	NeverExpires bool       `json:"never_expires,omitempty" doc:"Keep the session until it is deleted."`
+}
+
+// at gives the absolute expiry.
+func (e *Expiry) at(now session.Time) (session.Time, error) {
+	given := 0
+	expiry := session.Never
+	if e.NeverExpires {
+		given++
+	}
+	if e.ExpiresAt != nil {
+		given++
+		expiry = session.FromTime(*e.ExpiresAt)
+	}
+	if e.TTLSeconds != nil {
+		given++
+		expiry = now.Add(seconds(*e.TTLSeconds))
+	}
+	if given != 1 {
+		return 0, errors.New("give exactly one of ttl_seconds, expires_at and never_expires")
+	}
+	return expiry, nil
+}
+
+// seconds converts to a Duration, saturating at the longest one.
+func seconds(s float64) time.Duration {
+	if s >= math.MaxInt64/float64(time.Second) {
+		return math.MaxInt64
+	}
+	return time.Duration(s * float64(time.Second))
+}
+
+// lastJSONTime is the latest instant that RFC 3339 can write.
+var lastJSONTime = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+
+// jsonTime converts an instant for a JSON body: nil for Never, and instants
+// past the year 9999 become its end.
+func jsonTime(t session.Time) *time.Time {
+	if t == session.Never {
+		return nil
+	}
+	wall := t.Time()
+	if t > session.FromTime(lastJSONTime) {
+		wall = lastJSONTime
+	}
+	return &wall
+}

@@ -1,0 +1,102 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"cairn/session"
+)
+
+// filter chooses sessions. Its zero value, with maxSize -1, chooses all.
+type filter struct {
+	prefix        []byte
+	expiresBefore session.Time // 0: any
+	expiresAfter  session.Time // 0: any
+	minSize       int64
+	maxSize       int64 // -1: any
+}
+
+func (f *filter) matches(it *session.Item) bool {
+	size := int64(len(it.Value))
+	return size >= f.minSize &&
+		(f.maxSize < 0 || size <= f.maxSize) &&
+		(f.expiresBefore == 0 || it.Expiry < f.expiresBefore) &&
+		(f.expiresAfter == 0 || it.Expiry > f.expiresAfter)
+}
+
+// choosesAll reports whether nothing narrows the filter.
+func (f *filter) choosesAll() bool {
+	return len(f.prefix) == 0 && f.expiresBefore == 0 && f.expiresAfter == 0 &&
+		f.minSize <= 0 && f.maxSize < 0
+}
+
+// scan calls fn with the sessions that the filter chooses, strictly after the
+// key after, until fn returns false. examine is called first with every
+// session under the prefix and may stop the scan too.
+func (f *filter) scan(ctx context.Context, e Engine, after []byte, examine, fn func(*session.Item) bool) error {
+	return e.Scan(ctx, f.prefix, after, func(it *session.Item) bool {
+		if !examine(it) {
+			return false
+		}
+		return !f.matches(it) || fn(it)
+	})
+}
+
+// FilterParams are the query parameters that choose sessions.
+type FilterParams struct {
+	Prefix        string    `query:"prefix" doc:"Only keys that begin with this (a namespace)."`
+	KeyEncoding   string    `query:"key_encoding" enum:"percent,base64url" default:"percent" doc:"How prefix is written: as it is (percent-encoded like every URL part), or additionally in base64url."`
+	ExpiresBefore time.Time `query:"expires_before" doc:"Only sessions that expire before this instant (RFC 3339)."`
+	ExpiresAfter  time.Time `query:"expires_after" doc:"Only sessions that expire after this instant, or never."`
+	MinSize       int64     `query:"min_size" minimum:"0" doc:"Only values of at least so many bytes."`
+	MaxSize       int64     `query:"max_size" minimum:"-1" default:"-1" doc:"Only values of at most so many bytes; -1: any."`
+}
+
+func (p *FilterParams) filter() (filter, error) {
+	prefix, err := decodePrefix(p.Prefix, keyEncoding(p.KeyEncoding))
+	return filter{
+		prefix:        prefix,
+		expiresBefore: filterTime(p.ExpiresBefore),
+		expiresAfter:  filterTime(p.ExpiresAfter),
+		minSize:       p.MinSize,
+		maxSize:       p.MaxSize,
+	}, err
+}
+
+func filterTime(t time.Time) session.Time {
+	if t.IsZero() {
+		return 0
+	}
+	return session.FromTime(t)
+}
+
+// Filter is the same choice as part of a JSON body.
+type Filter struct {
+	Prefix        string     `json:"prefix,omitempty" doc:"Only keys that begin with this (a namespace)."`
+	PrefixBase64  string     `json:"prefix_base64,omitempty" doc:"The prefix in base64, for bytes that are not UTF-8; wins over prefix."`
+	ExpiresBefore *time.Time `json:"expires_before,omitempty" doc:"Only sessions that expire before this instant."`
+	ExpiresAfter  *time.Time `json:"expires_after,omitempty" doc:"Only sessions that expire after this instant, or never."`
+	MinSize       int64      `json:"min_size,omitempty" minimum:"0" doc:"Only values of at least so many bytes."`
+	MaxSize       *int64     `json:"max_size,omitempty" minimum:"0" doc:"Only values of at most so many bytes."`
+}
+
+func (b *Filter) filter() (filter, error) {
+	f := filter{minSize: b.MinSize, maxSize: -1}
+	if b.ExpiresBefore != nil {
+		f.expiresBefore = filterTime(*b.ExpiresBefore)
+	}
+	if b.ExpiresAfter != nil {
+		f.expiresAfter = filterTime(*b.ExpiresAfter)
+	}
+	if b.MaxSize != nil {
+		f.maxSize = *b.MaxSize
+	}
+	if b.PrefixBase64 != "" {
+		prefix, err := decodePrefix(b.PrefixBase64, base64URLKey)
+		f.prefix = prefix
+		return f, err
+	}
+	prefix, err := decodePrefix(b.Prefix, "")
+	f.prefix = prefix
+	return f, err
+}

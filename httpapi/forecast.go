@@ -1,0 +1,97 @@
+package httpapi
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"cairn/session"
+)
+
+type forecastInput struct {
+	Slots int `query:"slots" minimum:"1" maximum:"10000" default:"60" doc:"Most slots in the answer; it chooses their width to fit."`
+}
+
+// ForecastSlot counts what expires in one span of time.
+type ForecastSlot struct {
+	From     time.Time `json:"from" doc:"Begin of the span."`
+	Sessions int64     `json:"sessions"`
+	Bytes    int64     `json:"bytes" doc:"Of keys and uncompressed values."`
+}
+
+// Forecast says how much expires when. Spans without any are left out.
+type Forecast struct {
+	Now          time.Time      `json:"now"`
+	WidthSeconds int64          `json:"width_seconds" doc:"Length of each span."`
+	Slots        []ForecastSlot `json:"slots" nullable:"false" doc:"Ascending; every span begins at a multiple of the width since 1970."`
+	Never        ForecastTotal  `json:"never" doc:"What does not expire."`
+	Total        ForecastTotal  `json:"total"`
+}
+
+// ForecastTotal sums up sessions.
+type ForecastTotal struct {
+	Sessions int64 `json:"sessions"`
+	Bytes    int64 `json:"bytes"`
+}
+
+type forecastOutput struct{ Body Forecast }
+
+// forecastWidths are the lengths of span to choose from.
+var forecastWidths = []time.Duration{
+	time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute,
+	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
+	24 * time.Hour, 2 * 24 * time.Hour, 7 * 24 * time.Hour, 30 * 24 * time.Hour, 90 * 24 * time.Hour, 365 * 24 * time.Hour,
+}
+
+func (s *Server) getForecast(_ context.Context, in *forecastInput) (*forecastOutput, error) {
+	minutes := s.engine.Forecast()
+	f := Forecast{Now: s.engine.Now().Time(), Slots: []ForecastSlot{}}
+	if n := len(minutes); n > 0 && minutes[n-1].From == session.Never {
+		f.Never = ForecastTotal{Sessions: minutes[n-1].Items, Bytes: minutes[n-1].Bytes}
+		minutes = minutes[:n-1]
+	}
+	f.Total = f.Never
+	width := forecastWidth(minutes, in.Slots)
+	f.WidthSeconds = int64(width / time.Second)
+	for _, m := range minutes {
+		f.add(m, width)
+	}
+	return &forecastOutput{Body: f}, nil
+}
+
+// forecastWidth gives the shortest width with which the minutes fit into so
+// many slots; beyond the listed ones, a year times a power of two.
+func forecastWidth(minutes []session.ForecastSlot, slots int) time.Duration {
+	if len(minutes) == 0 {
+		return forecastWidths[0]
+	}
+	first, last := minutes[0].From, minutes[len(minutes)-1].From
+	fits := func(width time.Duration) bool {
+		ms := session.Time(width.Milliseconds())
+		return int64(last/ms-first/ms) < int64(slots)
+	}
+	for _, width := range forecastWidths {
+		if fits(width) {
+			return width
+		}
+	}
+	width := forecastWidths[len(forecastWidths)-1]
+	for !fits(width) && width < math.MaxInt64/2 {
+		width *= 2
+	}
+	return width
+}
+
+// add counts a minute in the span it belongs to. Minutes come in order.
+func (f *Forecast) add(m session.ForecastSlot, width time.Duration) {
+	f.Total.Sessions += m.Items
+	f.Total.Bytes += m.Bytes
+	ms := session.Time(width.Milliseconds())
+	from := *jsonTime(m.From / ms * ms)
+	if n := len(f.Slots); n == 0 || !f.Slots[n-1].From.Equal(from) {
+		f.Slots = append(f.Slots, ForecastSlot{From: from})
+	}
+	slot := &f.Slots[len(f.Slots)-1]
+	slot.Sessions += m.Items
+	slot.Bytes += m.Bytes
+}

@@ -1,0 +1,64 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// Liveness is the answer of a process that runs.
+type Liveness struct {
+	Status string `json:"status" enum:"ok"`
+}
+
+type livezOutput struct{ Body Liveness }
+
+func (s *Server) livez(context.Context, *struct{}) (*livezOutput, error) {
+	return &livezOutput{Body: Liveness{Status: "ok"}}, nil
+}
+
+// Readiness says whether the server takes traffic.
+type Readiness struct {
+	Ready   bool     `json:"ready"`
+	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space."`
+}
+
+type readyzOutput struct {
+	Status int
+	Body   Readiness
+}
+
+func (s *Server) readyz(context.Context, *struct{}) (*readyzOutput, error) {
+	reasons := s.unreadiness()
+	out := &readyzOutput{Status: http.StatusOK, Body: Readiness{Ready: len(reasons) == 0, Reasons: reasons}}
+	if !out.Body.Ready {
+		out.Status = http.StatusServiceUnavailable
+	}
+	return out, nil
+}
+
+// unreadiness gives the reasons why the server is not ready; never nil.
+func (s *Server) unreadiness() []string {
+	reasons := []string{}
+	if s.draining.Load() {
+		reasons = append(reasons, "draining")
+	}
+	stats := s.engine.Stats()
+	if stats.Stalled {
+		reasons = append(reasons, "stalled")
+	}
+	if stats.OutOfSpace {
+		reasons = append(reasons, "out_of_space")
+	}
+	return reasons
+}
+
+func readyzResponses(api huma.API) map[string]*huma.Response {
+	schema := schemaOf[Readiness](api)
+	content := map[string]*huma.MediaType{"application/json": {Schema: schema}}
+	return map[string]*huma.Response{
+		"200": {Description: "Ready.", Content: content},
+		"503": {Description: "Not ready.", Content: content},
+	}
+}

@@ -1,0 +1,120 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// ServerInfo says what answers and what the caller may ask of it.
+type ServerInfo struct {
+	Name          string    `json:"name"`
+	Version       string    `json:"version"`
+	Started       time.Time `json:"started"`
+	UptimeSeconds float64   `json:"uptime_seconds"`
+	Now           time.Time `json:"now" doc:"The store's logical clock, by which sessions expire."`
+	Ready         bool      `json:"ready"`
+	Reasons       []string  `json:"reasons" nullable:"false" doc:"Why the server is not ready."`
+	Caller        string    `json:"caller" doc:"Name of the token or certificate that was used; local where none is needed."`
+	Scope         string    `json:"scope" enum:"metrics,read,admin" doc:"What the caller may do."`
+	Open          bool      `json:"open" doc:"No token is needed here."`
+	MaxValueSize  int       `json:"max_value_size" doc:"Largest value in bytes."`
+}
+
+type serverOutput struct{ Body ServerInfo }
+
+func (s *Server) getServer(ctx context.Context, _ *struct{}) (*serverOutput, error) {
+	who := recordOf(ctx).caller
+	reasons := s.unreadiness()
+	return &serverOutput{Body: ServerInfo{
+		Name:          "cairn",
+		Version:       s.options.Version,
+		Started:       s.started.UTC(),
+		UptimeSeconds: time.Since(s.started).Seconds(),
+		Now:           s.engine.Now().Time(),
+		Ready:         len(reasons) == 0,
+		Reasons:       reasons,
+		Caller:        who.name,
+		Scope:         who.scope.String(),
+		Open:          s.isOpen(),
+		MaxValueSize:  s.options.MaxValueSize,
+	}}, nil
+}
+
+type configOutput struct {
+	Body map[string]string
+}
+
+// secretWords mark settings whose values are not shown.
+var secretWords = []string{"token", "password", "secret"}
+
+func (s *Server) getConfig(context.Context, *struct{}) (*configOutput, error) {
+	shown := map[string]string{}
+	for name, value := range s.options.Config() {
+		if value != "" && isSecret(name) {
+			value = "(hidden)"
+		}
+		shown[name] = value
+	}
+	return &configOutput{Body: shown}, nil
+}
+
+// isSecret reports whether a setting holds a secret itself rather than the
+// name of a file with one.
+func isSecret(name string) bool {
+	name = strings.ToLower(name)
+	if strings.HasSuffix(name, "file") {
+		return false
+	}
+	for _, word := range secretWords {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// LogLevel is the level from which log lines are written.
+type LogLevel struct {
+	Level string `json:"level" enum:"debug,info,warn,error"`
+}
+
+type logLevelOutput struct{ Body LogLevel }
+
+func (s *Server) getLogLevel(context.Context, *struct{}) (*logLevelOutput, error) {
+	level := slog.LevelInfo
+	if s.options.Level != nil {
+		level = s.options.Level.Level()
+	}
+	return &logLevelOutput{Body: LogLevel{Level: levelName(level)}}, nil
+}
+
+// levelName gives the highest named level that is not above level.
+func levelName(level slog.Level) string {
+	switch {
+	case level < slog.LevelInfo:
+		return "debug"
+	case level < slog.LevelWarn:
+		return "info"
+	case level < slog.LevelError:
+		return "warn"
+	}
+	return "error"
+}
+
+func (s *Server) putLogLevel(ctx context.Context, in *struct{ Body LogLevel }) (*logLevelOutput, error) {
+	if s.options.Level == nil {
+		return nil, huma.Error501NotImplemented("the log level of this server is fixed")
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(in.Body.Level)); err != nil {
+		return nil, invalid("body.level", err)
+	}
+	before := levelName(s.options.Level.Level())
+	s.options.Level.Set(level)
+	note(ctx, "log level "+before+" -> "+in.Body.Level)
+	return &logLevelOutput{Body: in.Body}, nil
+}

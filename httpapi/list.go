@@ -1,0 +1,67 @@
+package httpapi
+
+import (
+	"context"
+
+	"cairn/session"
+)
+
+// maxExamined bounds the sessions that one page of a listing looks at, so that
+// a filter which matches next to nothing still answers at once.
+const maxExamined = 100_000
+
+type listInput struct {
+	FilterParams
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most sessions on the page."`
+	Cursor string `query:"cursor" doc:"next_cursor of the page before, with the same filter."`
+}
+
+// SessionPage is one page of a listing, keys ascending by byte.
+type SessionPage struct {
+	Sessions   []Session `json:"sessions" nullable:"false"`
+	NextCursor string    `json:"next_cursor,omitempty" doc:"Absent on the last page. A page may have fewer sessions than asked for, even none, and still have a next one."`
+	Examined   int       `json:"examined" doc:"Sessions that the page looked at."`
+}
+
+type listOutput struct{ Body SessionPage }
+
+func (s *Server) listSessions(ctx context.Context, in *listInput) (*listOutput, error) {
+	f, err := in.filter()
+	if err != nil {
+		return nil, invalid("query.prefix", err)
+	}
+	after, err := decodeCursor(in.Cursor)
+	if err != nil {
+		return nil, invalid("query.cursor", err)
+	}
+	page, err := s.page(ctx, &f, after, in.Limit)
+	if err != nil {
+		return nil, failure(err)
+	}
+	return &listOutput{Body: page}, nil
+}
+
+// page collects up to limit sessions after a key.
+func (s *Server) page(ctx context.Context, f *filter, after []byte, limit int) (SessionPage, error) {
+	page := SessionPage{Sessions: []Session{}}
+	now := s.engine.Now()
+	var last []byte
+	more := false
+	examine := func(it *session.Item) bool {
+		if len(page.Sessions) == limit || page.Examined == maxExamined {
+			more = true
+			return false
+		}
+		page.Examined++
+		last = append(last[:0], it.Key...)
+		return true
+	}
+	err := f.scan(ctx, s.engine, after, examine, func(it *session.Item) bool {
+		page.Sessions = append(page.Sessions, newSession(it, now))
+		return true
+	})
+	if more {
+		page.NextCursor = encodeCursor(last)
+	}
+	return page, err
+}

@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"cairn/session"
+)
+
+// storeProblem turns the result of a command that did not succeed into a
+// problem (RFC 9457), or gives nil for one that did. It is the one place where
+// statuses of the store meet statuses of HTTP.
+func storeProblem(r *session.Result) error {
+	switch r.Status {
+	case session.OK:
+		return nil
+	case session.NotFound:
+		return huma.Error404NotFound("no such session")
+	case session.NotStored:
+		return huma.Error412PreconditionFailed("a session with this key exists")
+	case session.Exists:
+		return huma.Error412PreconditionFailed("the session has another version")
+	case session.TooLarge:
+		return huma.Error413RequestEntityTooLarge("the value is larger than the store accepts")
+	}
+	return failure(r.Err)
+}
+
+// failure turns an error of the engine into a problem.
+func failure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, session.ErrNoSpace):
+		return huma.NewError(http.StatusInsufficientStorage, "disk space is below the reserve; reads, deletes and touches still work")
+	case errors.Is(err, session.ErrClosed):
+		return huma.Error503ServiceUnavailable("the store is closing")
+	}
+	return huma.Error500InternalServerError(err.Error())
+}
+
+// invalid is the problem of a request whose parts are well-formed but make no
+// sense.
+func invalid(location string, err error) error {
+	return huma.Error422UnprocessableEntity("validation failed",
+		&huma.ErrorDetail{Location: location, Message: err.Error()})
+}

@@ -1,0 +1,163 @@
+// Package httpapi is the administrative side of Cairn: a REST API described by
+// OpenAPI, health, metrics and the console, all on one HTTP listener apart
+// from the memcached ports.
+//
+// Requests pass, outermost first: limits and headers, authentication, routing,
+// the scope an operation asks for, the operation. Operations speak to the
+// store in session.Commands like every other front.
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"cairn/session"
+	"cairn/tlsconfig"
+)
+
+// Options configure a Server. Engine is required; the zero value of every
+// other field is a working default.
+type Options struct {
+	Engine    Engine
+	Memcached Memcached    // nil: no connections, no memcached statistics
+	Console   http.Handler // serves "/"; nil: none
+
+	Version string                   // of Cairn, shown to clients
+	Config  func() map[string]string // configuration as running; nil: none
+	Level   *slog.LevelVar           // of the log; nil: cannot be changed
+	Logger  *slog.Logger             // nil: slog.Default; audit lines go there too
+
+	// ScratchDir holds checkpoints while a backup streams. It is created if
+	// need be and should be on the store's file system. Required for backups.
+	ScratchDir string
+
+	// MaxValueSize bounds the values that requests carry, in bytes.
+	// 0: session.DefaultMaxValueSize.
+	MaxValueSize int
+
+	Auth   AuthOptions
+	Limits Limits
+
+	// TLS is the source of certificates; nil: plain HTTP. Reloading it is its
+	// owner's business.
+	TLS *tlsconfig.Source
+
+	// ClientCertificates says that TLS verifies client certificates: such a
+	// certificate stands in for a token, with the scope that a token line
+	// "name scope cert:<common name>" gives it, else admin.
+	ClientCertificates bool
+
+	// AllowPlaintext lets the server speak plain HTTP on addresses that others
+	// can reach, for setups in which something in front encrypts.
+	AllowPlaintext bool
+}
+
+// Server is the HTTP API. It is safe for concurrent use.
+type Server struct {
+	engine    Engine
+	memcached Memcached
+	options   Options
+	logger    *slog.Logger
+	started   time.Time
+
+	auth     *authenticator
+	api      huma.API
+	handler  http.Handler
+	http     *http.Server
+	requests *requestMetrics
+	tickets  ticketBook
+	backups  semaphore
+	streams  semaphore
+	draining atomic.Bool
+}
+
+// New makes a server that is ready to Serve. It fails if the tokens that the
+// options name cannot be used.
+func New(o Options) (*Server, error) {
+	if o.Engine == nil {
+		return nil, errors.New("httpapi: no engine")
+	}
+	o.fillDefaults()
+	s := &Server{
+		engine:    o.Engine,
+		memcached: o.Memcached,
+		options:   o,
+		logger:    o.Logger,
+		started:   time.Now(),
+		backups:   make(semaphore, 1),
+		streams:   make(semaphore, o.Limits.Streams),
+		requests:  newRequestMetrics(),
+	}
+	var err error
+	if s.auth, err = newAuthenticator(o.Auth, o.Limits, s.logger); err != nil {
+		return nil, err
+	}
+	s.removeOldCheckpoints()
+	s.handler = s.routes()
+	s.http = s.newHTTPServer()
+	return s, nil
+}
+
+func (o *Options) fillDefaults() {
+	if o.Memcached == nil {
+		o.Memcached = noMemcached{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.MaxValueSize == 0 {
+		o.MaxValueSize = session.DefaultMaxValueSize
+	}
+	if o.Config == nil {
+		o.Config = func() map[string]string { return nil }
+	}
+	if o.Version == "" {
+		o.Version = "0.0.0"
+	}
+	o.Limits.fillDefaults()
+}
+
+// Handler gives the whole API as a handler, with authentication and limits.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// OpenAPI gives the description of the API as OpenAPI 3.1 in JSON.
+func (s *Server) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }
+
+// BeginDrain makes /readyz answer that the server is not ready, so that load
+// balancers look elsewhere, while everything goes on working.
+func (s *Server) BeginDrain() { s.draining.Store(true) }
+
+// Shutdown drains: it stops accepting and waits for requests in flight until
+// ctx ends, then cuts the rest.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.BeginDrain()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		return errors.Join(err, s.http.Close())
+	}
+	return nil
+}
+
+// Reload reads the token file again. The tokens in force stay in force if that
+// fails.
+func (s *Server) Reload() error { return s.auth.reload() }
+
+// semaphore bounds the number of expensive requests in flight.
+type semaphore chan struct{}
+
+func (c semaphore) tryAcquire() bool {
+	select {
+	case c <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c semaphore) release() { <-c }

@@ -1,0 +1,268 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"cairn/session"
+)
+
+// Session is one session without its value.
+type Session struct {
+	Key          string     `json:"key" doc:"The key as text. What is not UTF-8 in it appears as U+FFFD; then key_base64 has the exact bytes."`
+	KeyBase64    string     `json:"key_base64,omitempty" doc:"The key in base64url without padding, if it is not UTF-8."`
+	Size         int        `json:"size" doc:"Bytes of the value."`
+	Flags        uint32     `json:"flags" format:"int64" maximum:"4294967295" doc:"The client's own 32 bits."`
+	Version      string     `json:"version" doc:"memcached's CAS unique in decimal; every change of the value gives a new one."`
+	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"The first instant at which the session is gone."`
+	TTLSeconds   *float64   `json:"ttl_seconds,omitempty" doc:"Seconds left."`
+	NeverExpires bool       `json:"never_expires,omitempty"`
+	Stale        bool       `json:"stale,omitempty" doc:"Invalidated by memcached's meta protocol but kept."`
+	Claimed      bool       `json:"claimed,omitempty" doc:"Some client was told to recache it."`
+	Fetched      bool       `json:"fetched,omitempty" doc:"Read since it was stored, as far as the server remembers."`
+	LastAccess   *time.Time `json:"last_access,omitempty" doc:"Last read or stored, as far as the server remembers."`
+	ValueBase64  *string    `json:"value_base64,omitempty" doc:"The value in base64, where the request asked for it."`
+}
+
+// newSession describes it as of now. It copies all it needs.
+func newSession(it *session.Item, now session.Time) Session {
+	s := Session{
+		Size:         len(it.Value),
+		Flags:        it.Flags,
+		Version:      strconv.FormatUint(it.Version, 10),
+		ExpiresAt:    jsonTime(it.Expiry),
+		NeverExpires: it.Expiry == session.Never,
+		Stale:        it.Stale,
+		Claimed:      it.Claimed,
+		Fetched:      it.Fetched,
+	}
+	s.Key, s.KeyBase64 = keyText(it.Key)
+	if it.Expiry != session.Never {
+		ttl := max(0, it.Expiry.Sub(now).Seconds())
+		s.TTLSeconds = &ttl
+	}
+	if it.LastAccess != 0 {
+		s.LastAccess = jsonTime(it.LastAccess)
+	}
+	return s
+}
+
+// KeyParam is the path parameter that names one session.
+type KeyParam struct {
+	Key         string `path:"key" doc:"The session's key, percent-encoded: every byte but A-Z a-z 0-9 - . _ ~ as %XX."`
+	KeyEncoding string `query:"key_encoding" enum:"percent,base64url" default:"percent" doc:"base64url: the path has the key in base64url without padding. Needed for the keys '.' and '..', and by clients that cannot percent-encode bytes that are not UTF-8."`
+
+	key []byte
+}
+
+// Resolve decodes the key.
+func (p *KeyParam) Resolve(huma.Context) []error {
+	key, err := decodeKey(p.Key, keyEncoding(p.KeyEncoding))
+	if err != nil {
+		return []error{&huma.ErrorDetail{Location: "path.key", Message: err.Error(), Value: p.Key}}
+	}
+	p.key = key
+	return nil
+}
+
+// SessionOutput is a response with one session.
+type SessionOutput struct {
+	ETag string `header:"ETag" doc:"The version in quotes, for If-Match."`
+	Body Session
+}
+
+func sessionOutput(it *session.Item, now session.Time) *SessionOutput {
+	return &SessionOutput{ETag: etag(it.Version), Body: newSession(it, now)}
+}
+
+func etag(version uint64) string { return `"` + strconv.FormatUint(version, 10) + `"` }
+
+// parseETag reads an If-Match header of one entity tag.
+func parseETag(s string) (uint64, error) {
+	version, err := strconv.ParseUint(strings.Trim(strings.TrimPrefix(s, "W/"), `"`), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("expected one version in quotes, as in an ETag")
+	}
+	return version, nil
+}
+
+// apply runs one command and gives its result, whose bytes are the caller's to
+// read until it is garbage.
+func (s *Server) apply(c session.Command) (*session.Result, session.Time) {
+	var b session.Burst
+	b.Reset(s.engine.Now())
+	*b.Add() = c
+	session.Do(s.engine, &b)
+	return &b.Results[0], b.Now
+}
+
+// find reads a session without leaving a trace on it.
+func (s *Server) find(key []byte) (*session.Item, session.Time, error) {
+	r, now := s.apply(session.Command{Op: session.OpGet, Mods: session.Peek, Key: key})
+	return &r.Item, now, storeProblem(r)
+}
+
+type getInput struct {
+	KeyParam
+	Value string `query:"value" enum:"none,base64" default:"none" doc:"base64: include the value (admin scope)."`
+}
+
+func (s *Server) getSession(ctx context.Context, in *getInput) (*SessionOutput, error) {
+	if in.Value == "base64" {
+		if err := require(ctx, ScopeAdmin); err != nil {
+			return nil, err
+		}
+	}
+	it, now, err := s.find(in.key)
+	if err != nil {
+		return nil, err
+	}
+	out := sessionOutput(it, now)
+	if in.Value == "base64" {
+		value := base64.StdEncoding.EncodeToString(it.Value)
+		out.Body.ValueBase64 = &value
+		note(ctx, "value of "+quoteKey(in.key))
+	}
+	return out, nil
+}
+
+type valueOutput struct {
+	ContentType        string `header:"Content-Type"`
+	ContentDisposition string `header:"Content-Disposition"`
+	ETag               string `header:"ETag"`
+	Flags              string `header:"Cairn-Flags" doc:"The client's own 32 bits, decimal."`
+	Body               []byte
+}
+
+func (s *Server) getValue(ctx context.Context, in *struct{ KeyParam }) (*valueOutput, error) {
+	it, _, err := s.find(in.key)
+	if err != nil {
+		return nil, err
+	}
+	note(ctx, "value of "+quoteKey(in.key))
+	return &valueOutput{
+		ContentType:        "application/octet-stream",
+		ContentDisposition: "attachment",
+		ETag:               etag(it.Version),
+		Flags:              strconv.FormatUint(uint64(it.Flags), 10),
+		Body:               it.Value,
+	}, nil
+}
+
+// PutBody is a session to be stored.
+type PutBody struct {
+	Value       *string `json:"value,omitempty" doc:"The value as text. Give either this or value_base64."`
+	ValueBase64 *string `json:"value_base64,omitempty" doc:"The value in base64."`
+	Flags       uint32  `json:"flags,omitempty" format:"int64" maximum:"4294967295"`
+	Expiry
+}
+
+func (b *PutBody) value() ([]byte, error) {
+	switch {
+	case b.Value != nil && b.ValueBase64 == nil:
+		return []byte(*b.Value), nil
+	case b.Value == nil && b.ValueBase64 != nil:
+		return decodeBase64(*b.ValueBase64)
+	}
+	return nil, fmt.Errorf("give exactly one of value and value_base64")
+}
+
+type putInput struct {
+	KeyParam
+	IfMatch     string `header:"If-Match" doc:"Store only over this version (an ETag), or over any with *."`
+	IfNoneMatch string `header:"If-None-Match" enum:"*" doc:"With *, store only if there is no session with this key."`
+	Body        PutBody
+}
+
+// command builds what the request asks for.
+func (in *putInput) command(now session.Time) (session.Command, error) {
+	c := session.Command{Op: session.OpSet, Key: in.key, Flags: in.Body.Flags}
+	var err error
+	if c.Value, err = in.Body.value(); err != nil {
+		return c, invalid("body", err)
+	}
+	if c.Expiry, err = in.Body.Expiry.at(now); err != nil {
+		return c, invalid("body", err)
+	}
+	switch {
+	case in.IfNoneMatch != "" && in.IfMatch != "":
+		return c, invalid("header.If-None-Match", fmt.Errorf("cannot be combined with If-Match"))
+	case in.IfNoneMatch != "":
+		c.Op = session.OpAdd
+	case in.IfMatch == "*":
+		c.Op = session.OpReplace
+	case in.IfMatch != "":
+		c.Mods = session.IfVersion
+		if c.CAS, err = parseETag(in.IfMatch); err != nil {
+			return c, invalid("header.If-Match", err)
+		}
+	}
+	return c, nil
+}
+
+func (s *Server) putSession(ctx context.Context, in *putInput) (*SessionOutput, error) {
+	c, err := in.command(s.engine.Now())
+	if err != nil {
+		return nil, err
+	}
+	note(ctx, "put "+quoteKey(in.key))
+	r, now := s.apply(c)
+	if r.Status != session.OK && c.Op == session.OpReplace {
+		return nil, huma.Error412PreconditionFailed("no such session")
+	}
+	if err := storeProblem(r); err != nil {
+		return nil, err
+	}
+	r.Item.Value = c.Value
+	return sessionOutput(&r.Item, now), nil
+}
+
+type touchInput struct {
+	KeyParam
+	Body Expiry
+}
+
+func (s *Server) touchSession(ctx context.Context, in *touchInput) (*SessionOutput, error) {
+	var b session.Burst
+	b.Reset(s.engine.Now())
+	expiry, err := in.Body.at(b.Now)
+	if err != nil {
+		return nil, invalid("body", err)
+	}
+	note(ctx, "touch "+quoteKey(in.key))
+	*b.Add() = session.Command{Op: session.OpGet, Mods: session.Peek, Key: in.key}
+	*b.Add() = session.Command{Op: session.OpTouch, Key: in.key, Expiry: expiry}
+	session.Do(s.engine, &b)
+	found, touched := &b.Results[0], &b.Results[1]
+	if err := storeProblem(touched); err != nil {
+		return nil, err
+	}
+	it := touched.Item
+	it.Value = found.Item.Value
+	return sessionOutput(&it, b.Now), nil
+}
+
+type deleteInput struct {
+	KeyParam
+	IfMatch string `header:"If-Match" doc:"Delete only this version (an ETag)."`
+}
+
+func (s *Server) deleteSession(ctx context.Context, in *deleteInput) (*struct{}, error) {
+	c := session.Command{Op: session.OpDelete, Key: in.key}
+	if in.IfMatch != "" && in.IfMatch != "*" {
+		var err error
+		if c.CAS, err = parseETag(in.IfMatch); err != nil {
+			return nil, invalid("header.If-Match", err)
+		}
+		c.Mods = session.IfVersion
+	}
+	note(ctx, "delete "+quoteKey(in.key))
+	r, _ := s.apply(c)
+	return nil, storeProblem(r)
+}

@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/engine/record"
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// burst is a session.Burst being applied: the state of its keys as its commands
+// see them, and where that state comes from. Commands change only slots; what
+// the slots amount to is written as one batch at the end (see write.go).
+type burst struct {
+	store   *Store
+	in      *session.Burst
+	now     session.Time
+	epoch   uint32   // of the cache, when the burst began
+	stripes []uint32 // locked; empty for a burst of reads
+
+	slots   []slot
+	bySlot  map[string]int // slots by key, once there are many
+	flushed bool           // a flush of this burst has emptied the store
+	flushAt session.Time   // the pending flush as this burst leaves it; 0: untouched
+
+	// The disk as the burst sees it; see look.
+	iter     *pebble.Iterator
+	live     []ttl.Bucket
+	snapshot uint64 // iter shows all batches up to this ticket
+
+	ticket   uint64 // the highest batch whose effects the results show
+	unsynced bool   // nobody will wait for the batch of this burst
+
+	keyBuf []byte
+	doomed []ttl.Bucket
+
+	stored, flushes int64 // for the store's counters
+
+	// reading is true as long as nothing but plain gets may run, without locks.
+	reading bool
+}
+
+// slot is one key of a burst.
+type slot struct {
+	key    []byte // the command's
+	stripe uint32
+
+	before *entry // as the burst found it, or as the flush in it left it
+	after  *entry // after the commands so far; before if they changed nothing
+	err    error  // before could not be read
+}
+
+// errClaims stops a burst of reads that must claim a stale item, which is a
+// write.
+var errClaims = errors.New("engine: read turns into a write")
+
+// manySlots is the number of keys from which on a map beats a search.
+const manySlots = 16
+
+// slot gives the slot of a key with its state.
+func (b *burst) slot(key []byte) *slot {
+	if i := b.find(key); i >= 0 {
+		return &b.slots[i]
+	}
+	b.slots = append(b.slots, slot{key: key, stripe: stripeOf(key)})
+	if len(b.slots) > manySlots {
+		b.index()
+	}
+	s := &b.slots[len(b.slots)-1]
+	s.before, s.err = b.load(s)
+	s.after = s.before
+	return s
+}
+
+func (b *burst) find(key []byte) int {
+	if len(b.slots) <= manySlots {
+		for i := range b.slots {
+			if string(b.slots[i].key) == string(key) {
+				return i
+			}
+		}
+		return -1
+	}
+	if i, ok := b.bySlot[string(key)]; ok {
+		return i
+	}
+	return -1
+}
+
+// index brings bySlot up to date.
+func (b *burst) index() {
+	if b.bySlot == nil {
+		b.bySlot = make(map[string]int)
+	}
+	for i := len(b.bySlot); i < len(b.slots); i++ {
+		b.bySlot[borrow(b.slots[i].key)] = i
+	}
+}
+
+// load finds the state of a key: in the cache or on disk.
+func (b *burst) load(s *slot) (*entry, error) {
+	if b.flushed {
+		return newEntry(s.key, nil), nil
+	}
+	if e := b.store.hot.get(s.key, b.epoch); e != nil {
+		b.ticket = max(b.ticket, e.ticket)
+		return e, nil
+	}
+	e, err := b.locate(s.key)
+	if err != nil {
+		return nil, err
+	}
+	stripe := &b.store.stripes.table[s.stripe]
+	if b.reading {
+		// Waits for a writer that is at it: what was read may be its doing.
+		stripe.mu.Lock()
+		defer stripe.mu.Unlock()
+	}
+	latest := stripe.ticket.Load()
+	e.ticket = max(latest, b.store.flushTicket.Load())
+	b.ticket = max(b.ticket, e.ticket)
+	if latest <= b.snapshot {
+		b.store.hot.put(e)
+	}
+	return e, nil
+}
+
+// look opens the burst's view of the disk, if it is not open yet.
+func (b *burst) look() (err error) {
+	if b.iter != nil {
+		return nil
+	}
+	b.snapshot = b.store.applied.Load()
+	b.iter, err = b.store.db.NewIter(&pebble.IterOptions{
+		LowerBound: record.DataStart,
+		UpperBound: record.DataEnd,
+		// Without this, tables of the bottom level are searched even if their
+		// filters say that the key is not there.
+		UseL6Filters: true,
+	})
+	// After the iterator was made: writers name a bucket before they write into
+	// it, so these are all buckets that the iterator shows.
+	b.live = b.store.buckets.live(b.now)
+	return b.store.readError(err)
+}
+
+// locate finds the newest copy of a key on disk. The entry is never nil.
+func (b *burst) locate(key []byte) (*entry, error) {
+	if err := b.look(); err != nil {
+		return nil, err
+	}
+	for i, bucket := range b.live {
+		value, found, err := b.probe(bucket, key)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			continue
+		}
+		e, err := b.store.decode(key, value)
+		if err != nil {
+			return nil, err
+		}
+		e.bucket, e.epoch = bucket, b.epoch
+		if i+1 < len(b.live) {
+			e.under = b.live[i+1]
+		}
+		return e, nil
+	}
+	e := newEntry(key, nil)
+	e.epoch = b.epoch
+	return e, nil
+}
+
+// probe looks for a key in one bucket, after look. The value is valid until the
+// next call.
+func (b *burst) probe(bucket ttl.Bucket, key []byte) (value []byte, found bool, err error) {
+	b.keyBuf = record.AppendKey(b.keyBuf[:0], bucket, key)
+	if !b.iter.SeekPrefixGE(b.keyBuf) {
+		return nil, false, b.store.readError(b.iter.Error())
+	}
+	value, err = b.iter.ValueAndErr()
+	return value, err == nil, b.store.readError(err)
+}
+
+// decode makes an entry of a stored value. A value without a record gives one
+// that is not live.
+func (s *Store) decode(key, value []byte) (*entry, error) {
+	h, body, ok, err := record.Decode(value)
+	if err != nil {
+		s.counts.corruptions.Add(1)
+		return nil, fmt.Errorf("%w: key %q: %w", session.ErrCorrupt, key, err)
+	}
+	if !ok {
+		return newEntry(key, nil), nil
+	}
+	if h.Codec != record.Raw {
+		return nil, fmt.Errorf("engine: key %q: codec %d is not known to this version", key, h.Codec)
+	}
+	e := newEntry(key, body)
+	e.flags, e.version, e.expiry = h.Flags, h.Version, h.Expiry
+	e.stale, e.claimed = h.Stale, h.Claimed
+	return e, nil
+}
+
+// readError counts an error of a read and says whether it is corruption.
+func (s *Store) readError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case pebble.IsCorruptionError(err):
+		s.counts.corruptions.Add(1)
+		return fmt.Errorf("%w: %w", session.ErrCorrupt, err)
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	s.counts.readErrors.Add(1)
+	return fmt.Errorf("engine: read: %w", err)
+}
+
+// closeIter lets go of the disk state that the burst looks at.
+func (b *burst) closeIter() {
+	if b.iter != nil {
+		if err := b.iter.Close(); err != nil {
+			_ = b.store.readError(err) // counted; the read itself has failed before
+		}
+		b.iter = nil
+	}
+}
+
+// reset readies the burst for reuse.
+func (b *burst) reset() {
+	clear(b.slots)
+	clear(b.bySlot)
+	*b = burst{
+		store: b.store, slots: b.slots[:0], bySlot: b.bySlot,
+		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
+	}
+}

@@ -1,0 +1,359 @@
+package engine
+
+import (
+	"cairn/session"
+)
+
+// run carries out one command on the slots. It returns errClaims if the burst
+// must begin anew as a write.
+func (b *burst) run(c *session.Command, r *session.Result) error {
+	switch {
+	case c.Op == session.OpFlush:
+		b.flush(c, r)
+		return nil
+	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0:
+		fail(r, session.ErrBadCommand)
+		return nil
+	}
+	s := b.slot(c.Key)
+	switch {
+	case s.err != nil:
+		fail(r, s.err)
+		return nil
+	case growing(c) && b.store.space.low():
+		fail(r, session.ErrNoSpace)
+		return nil
+	}
+	return b.runOn(s, c, r)
+}
+
+// growing reports whether the command may store a value.
+func growing(c *session.Command) bool {
+	switch c.Op {
+	case session.OpGet:
+		return c.Has(session.Vivify)
+	case session.OpTouch, session.OpDelete:
+		return false
+	}
+	return true
+}
+
+func (b *burst) runOn(s *slot, c *session.Command, r *session.Result) error {
+	switch c.Op {
+	case session.OpGet:
+		return b.get(s, c, r)
+	case session.OpTouch:
+		b.touch(s, c, r)
+	case session.OpSet, session.OpReplace:
+		b.set(s, c, r)
+	case session.OpAdd:
+		b.add(s, c, r)
+	case session.OpAppend, session.OpPrepend:
+		b.extend(s, c, r)
+	case session.OpIncr, session.OpDecr:
+		b.count(s, c, r)
+	case session.OpDelete:
+		b.remove(s, c, r)
+	default:
+		fail(r, session.ErrBadCommand)
+	}
+	return nil
+}
+
+func fail(r *session.Result, err error) {
+	*r = session.Result{Status: session.Failed, Err: err}
+}
+
+// item gives the item of the slot, or nil.
+func (b *burst) item(s *slot) *entry {
+	if s.after.live(b.now) {
+		return s.after
+	}
+	return nil
+}
+
+// succeed answers OK with all of e but its value.
+func succeed(e *entry, c *session.Command, r *session.Result) {
+	r.Status = session.OK
+	r.Item.Key = c.Key
+	e.describe(&r.Item)
+}
+
+// keep makes e the state of the slot and answers OK with it. An e that has
+// expired already answers the same and leaves the key absent.
+func (b *burst) keep(s *slot, e *entry, c *session.Command, r *session.Result) {
+	succeed(e, c, r)
+	e.bucket = unplaced
+	s.after = e
+	if !e.live(b.now) {
+		s.after = newEntry(s.key, nil)
+	}
+}
+
+// storeItem is keep for an e that has a new value, and so gets a new version.
+func (b *burst) storeItem(s *slot, c *session.Command, e *entry, r *session.Result) {
+	e.version = b.version(c)
+	e.stored(b.now)
+	b.stored++
+	b.keep(s, e, c, r)
+}
+
+// version gives the version of an item that c changes.
+func (b *burst) version(c *session.Command) uint64 {
+	if c.Has(session.SetVersion) {
+		return c.NewVersion
+	}
+	return b.store.ledger.nextVersion()
+}
+
+func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
+	it := b.item(s)
+	if it == nil {
+		if !c.Has(session.Vivify) {
+			r.Status = session.NotFound
+			return nil
+		}
+		b.vivify(s, c, nil, r)
+		return nil
+	}
+	wins := wins(it, c)
+	if wins && b.reading {
+		return errClaims
+	}
+	if wins || c.Has(session.SetExpiry) {
+		it = it.derive()
+		it.claimed = it.claimed || wins
+		if c.Has(session.SetExpiry) {
+			it.expiry = c.Expiry
+		}
+		b.keep(s, it, c, r)
+	} else {
+		succeed(it, c, r)
+	}
+	r.Won = wins
+	r.Item.Value = it.value
+	if !c.Has(session.Peek) {
+		s.after.read(b.now)
+	}
+	return nil
+}
+
+// wins reports whether the get c claims the item.
+func wins(it *entry, c *session.Command) bool {
+	due := it.stale || c.Has(session.Recache) && it.expiry < c.RecacheBefore
+	return due && !it.claimed && !c.Has(session.Peek)
+}
+
+// vivify creates the absent item that c asked for.
+func (b *burst) vivify(s *slot, c *session.Command, value []byte, r *session.Result) {
+	e := newEntry(s.key, value)
+	e.flags, e.expiry = c.Flags, c.VivifyExpiry
+	e.claimed = c.Op == session.OpGet
+	b.storeItem(s, c, e, r)
+	r.Won, r.Created = e.claimed, true
+}
+
+func (b *burst) touch(s *slot, c *session.Command, r *session.Result) {
+	it := b.item(s)
+	if it == nil {
+		r.Status = session.NotFound
+		return
+	}
+	e := it.derive()
+	e.expiry = c.Expiry
+	b.keep(s, e, c, r)
+}
+
+// fits answers TooLarge if a value of n bytes may not be stored.
+func (b *burst) fits(n int, r *session.Result) bool {
+	if n > b.store.options.MaxValueSize {
+		r.Status = session.TooLarge
+		return false
+	}
+	return true
+}
+
+// matches checks IfVersion against the item, which may be nil, and answers if
+// the command must not go on.
+func matches(it *entry, c *session.Command, r *session.Result) bool {
+	switch {
+	case !c.Has(session.IfVersion):
+		return true
+	case it == nil:
+		r.Status = session.NotFound
+		return false
+	case it.version != c.CAS:
+		r.Status = session.Exists
+		return false
+	}
+	return true
+}
+
+// put stores the command's value, flags and expiry.
+func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
+	e := newEntry(s.key, c.Value)
+	e.flags, e.expiry = c.Flags, c.Expiry
+	b.storeItem(s, c, e, r)
+}
+
+// set serves OpSet and OpReplace.
+func (b *burst) set(s *slot, c *session.Command, r *session.Result) {
+	if !b.fits(len(c.Value), r) {
+		return
+	}
+	it := b.item(s)
+	switch {
+	case it != nil && c.Has(session.IfVersion|session.Invalidate) && c.CAS < it.version:
+		b.putStale(s, it, c, r)
+	case !matches(it, c, r):
+	case it == nil && c.Op == session.OpReplace:
+		r.Status = session.NotStored
+	default:
+		b.put(s, c, r)
+	}
+}
+
+// putStale stores a value that is older than the item it replaces, which makes
+// it stale from the start. Expiry and claim stay.
+func (b *burst) putStale(s *slot, it *entry, c *session.Command, r *session.Result) {
+	e := newEntry(s.key, c.Value)
+	e.flags, e.expiry = c.Flags, it.expiry
+	e.stale, e.claimed = true, it.claimed
+	b.storeItem(s, c, e, r)
+}
+
+func (b *burst) add(s *slot, c *session.Command, r *session.Result) {
+	if !b.fits(len(c.Value), r) {
+		return
+	}
+	if it := b.item(s); it != nil {
+		succeed(it, c, r)
+		r.Status = session.NotStored
+		return
+	}
+	b.put(s, c, r)
+}
+
+// extend serves OpAppend and OpPrepend.
+func (b *burst) extend(s *slot, c *session.Command, r *session.Result) {
+	if !b.fits(len(c.Value), r) {
+		return
+	}
+	it := b.item(s)
+	switch {
+	case it == nil && c.Has(session.Vivify):
+		b.vivify(s, c, c.Value, r)
+	case !matches(it, c, r):
+	case it == nil:
+		r.Status = session.NotStored
+	case b.fits(len(it.value)+len(c.Value), r):
+		b.join(s, it, c, r)
+	}
+}
+
+// join stores the item's value and the command's as one.
+func (b *burst) join(s *slot, it *entry, c *session.Command, r *session.Result) {
+	first, second := it.value, c.Value
+	if c.Op == session.OpPrepend {
+		first, second = second, first
+	}
+	e := newBlank(s.key, len(first)+len(second))
+	copy(e.value[copy(e.value, first):], second)
+	e.flags, e.expiry = it.flags, it.expiry
+	b.storeItem(s, c, e, r)
+}
+
+// count serves OpIncr and OpDecr.
+func (b *burst) count(s *slot, c *session.Command, r *session.Result) {
+	it := b.item(s)
+	switch {
+	case it == nil && c.Has(session.Vivify):
+		b.vivify(s, c, session.AppendNumber(nil, c.Initial, 0), r)
+		r.Number = c.Initial
+		r.Item.Value = session.AppendNumber(nil, c.Initial, 0)
+	case it == nil:
+		r.Status = session.NotFound
+	case matches(it, c, r):
+		b.calculate(s, it, c, r)
+	}
+}
+
+func (b *burst) calculate(s *slot, it *entry, c *session.Command, r *session.Result) {
+	n, ok := session.ParseNumber(it.value)
+	if !ok {
+		r.Status = session.NotNumeric
+		return
+	}
+	n = sum(c, n)
+	e := newEntry(s.key, session.AppendNumber(nil, n, len(it.value)))
+	if !b.fits(len(e.value), r) {
+		return
+	}
+	e.flags, e.expiry = it.flags, it.expiry
+	e.stale, e.claimed = it.stale, it.claimed
+	if c.Has(session.SetExpiry) {
+		e.expiry = c.Expiry
+	}
+	b.storeItem(s, c, e, r)
+	r.Number = n
+	r.Item.Value = e.value
+}
+
+// sum is what incr or decr makes of n.
+func sum(c *session.Command, n uint64) uint64 {
+	switch {
+	case c.Op == session.OpIncr:
+		return n + c.Delta
+	case c.Delta > n:
+		return 0
+	}
+	return n - c.Delta
+}
+
+// remove serves OpDelete and its milder forms.
+func (b *burst) remove(s *slot, c *session.Command, r *session.Result) {
+	it := b.item(s)
+	switch {
+	case it == nil:
+		r.Status = session.NotFound
+	case !matches(it, c, r):
+	case c.Mods&(session.Invalidate|session.DropValue) == 0:
+		succeed(it, c, r)
+		s.after = newEntry(s.key, nil)
+	default:
+		b.invalidate(s, it, c, r)
+	}
+}
+
+// invalidate serves OpDelete with Invalidate or DropValue.
+func (b *burst) invalidate(s *slot, it *entry, c *session.Command, r *session.Result) {
+	e := it.derive()
+	if c.Has(session.DropValue) {
+		e = newEntry(s.key, nil)
+		e.expiry = it.expiry
+		e.stored(b.now)
+	}
+	e.version = b.version(c)
+	e.stale, e.claimed = c.Has(session.Invalidate), false
+	if c.Has(session.SetExpiry) {
+		e.expiry = c.Expiry
+	}
+	b.keep(s, e, c, r)
+}
+
+// flush empties the store, or notes when to do so.
+func (b *burst) flush(c *session.Command, r *session.Result) {
+	r.Status = session.OK
+	b.flushes++
+	if c.FlushAt > b.now {
+		b.flushAt = c.FlushAt
+		return
+	}
+	b.flushAt = session.Never
+	b.flushed = true
+	for i := range b.slots {
+		s := &b.slots[i]
+		s.before, s.err = newEntry(s.key, nil), nil
+		s.after = s.before
+	}
+}

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/session"
+)
+
+// commit is a burst whose results wait for the disk. Batches reach the log in
+// the order of their sequence numbers, which serve as tickets: when a batch is
+// durable, so are all with lower tickets.
+type commit struct {
+	store  *Store
+	in     *session.Burst
+	batch  *pebble.Batch // nil: the burst only read
+	ticket uint64        // what must be durable
+}
+
+var commits = sync.Pool{New: func() any { return new(commit) }}
+
+// promise gives the Commit for a burst that wrote batch (nil: nothing) and
+// shows the effects of batches up to ticket; nil if there is nothing to wait
+// for.
+func (s *Store) promise(in *session.Burst, batch *pebble.Batch, ticket uint64) session.Commit {
+	if s.options.Durability.Interval > 0 {
+		s.closeBatch(batch)
+		return nil
+	}
+	if batch == nil && ticket <= s.durable.Load() {
+		return nil
+	}
+	c := commits.Get().(*commit)
+	*c = commit{store: s, in: in, batch: batch, ticket: ticket}
+	return c
+}
+
+// Wait is session.Commit's.
+func (c *commit) Wait() {
+	s := c.store
+	var err error
+	if c.batch != nil {
+		if err = c.batch.SyncWait(); err == nil {
+			s.closeBatch(c.batch)
+		}
+	} else {
+		err = s.syncUpTo(c.ticket)
+	}
+	if err == nil {
+		raise(&s.durable, c.ticket)
+	} else {
+		c.fail(err)
+	}
+	*c = commit{}
+	commits.Put(c)
+}
+
+// fail gives up: the log does not take what was promised. The process must
+// end, because only a restart can tell what is on the disk.
+func (c *commit) fail(err error) {
+	err = fmt.Errorf("engine: sync of the log: %w", err)
+	c.store.counts.commitErrors.Add(1)
+	for i := range c.in.Results {
+		fail(&c.in.Results[i], err)
+	}
+	c.store.fatal(err)
+}
+
+// syncUpTo makes all batches up to ticket durable.
+func (s *Store) syncUpTo(ticket uint64) error {
+	if s.durable.Load() >= ticket {
+		return nil
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed.Load() {
+		return nil // Close has synced everything
+	}
+	return s.db.LogData(nil, pebble.Sync)
+}
+
+// raise makes the value at least n.
+func raise(value *atomic.Uint64, n uint64) {
+	for {
+		old := value.Load()
+		if n <= old || value.CompareAndSwap(old, n) {
+			return
+		}
+	}
+}
+
+// apply applies a batch. When apply returns, the batch is visible and on its
+// way to the log; if wait is set, Batch.SyncWait waits until it is durable.
+func (s *Store) apply(batch *pebble.Batch, wait bool) {
+	var err error
+	if wait {
+		err = s.db.ApplyNoSyncWait(batch, pebble.Sync)
+	} else {
+		err = s.db.Apply(batch, pebble.NoSync)
+		s.unsynced.Store(true)
+	}
+	s.counts.commits.Add(1)
+	if err != nil {
+		s.counts.commitErrors.Add(1)
+		s.fatal(fmt.Errorf("engine: commit: %w", err))
+	}
+	raise(&s.applied, uint64(batch.SeqNum()))
+}
+
+func (s *Store) closeBatch(batch *pebble.Batch) {
+	if batch == nil {
+		return
+	}
+	if err := batch.Close(); err != nil {
+		s.options.Logger.Error("close a batch", "error", err)
+	}
+}
+
+// sync makes the log durable, in the background of Durability.Interval.
+func (s *Store) sync() {
+	if !s.unsynced.Swap(false) {
+		return
+	}
+	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+		s.fatal(fmt.Errorf("engine: sync of the log: %w", err))
+	}
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"github.com/maypok86/otter/v2"
+	"github.com/maypok86/otter/v2/stats"
+
+	"cairn/session"
+)
+
+// hot is the cache of entries in front of Pebble. It is coherent because an
+// entry is put in only under the lock of its key's stripe: by the writer, after
+// its batch was applied, or by a reader that finds that no batch has touched
+// the stripe since before it looked. The methods of a nil hot are those of an
+// empty cache.
+type hot struct {
+	cache    *otter.Cache[string, *entry]
+	counter  *stats.Counter
+	capacity int64
+}
+
+// entryOverhead is what an entry costs in memory besides its key and value:
+// the entry, the cache's node and its place in the hash table. Bytes, measured.
+const entryOverhead = 256
+
+func newHot(capacity int64) (*hot, error) {
+	if capacity < 0 {
+		return nil, nil
+	}
+	counter := stats.NewCounter()
+	cache, err := otter.New(&otter.Options[string, *entry]{
+		MaximumWeight: uint64(capacity),
+		StatsRecorder: counter,
+		Weigher: func(key string, e *entry) uint32 {
+			return uint32(len(key) + len(e.value) + entryOverhead)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &hot{cache: cache, counter: counter, capacity: capacity}, nil
+}
+
+// get gives the entry of a key, or nil.
+func (h *hot) get(key []byte, epoch uint32) *entry {
+	if h == nil {
+		return nil
+	}
+	e, ok := h.cache.GetIfPresent(borrow(key))
+	if !ok || e.epoch != epoch {
+		return nil
+	}
+	return e
+}
+
+// peek is get without counting as a use.
+func (h *hot) peek(key []byte, epoch uint32) *entry {
+	if h == nil {
+		return nil
+	}
+	e, ok := h.cache.GetEntryQuietly(borrow(key))
+	if !ok || e.Value.epoch != epoch {
+		return nil
+	}
+	return e.Value
+}
+
+// put shares an entry. The stripe of its key must be locked.
+func (h *hot) put(e *entry) {
+	if h != nil {
+		h.cache.Set(e.key, e)
+	}
+}
+
+func (h *hot) clear() {
+	if h != nil {
+		h.cache.InvalidateAll()
+	}
+}
+
+func (h *hot) close() {
+	if h != nil {
+		h.cache.StopAllGoroutines()
+	}
+}
+
+func (h *hot) stats() session.HotStats {
+	if h == nil {
+		return session.HotStats{}
+	}
+	c := h.counter.Snapshot()
+	return session.HotStats{
+		Items:    int64(h.cache.EstimatedSize()),
+		Bytes:    int64(h.cache.WeightedSize()),
+		Capacity: h.capacity,
+		Hits:     int64(c.Hits),
+		Misses:   int64(c.Misses),
+		Evicted:  int64(c.Evictions),
+	}
+}

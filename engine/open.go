@@ -1,0 +1,171 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/engine/record"
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// ErrLocked is the error of Open when another process has the data directory
+// open.
+var ErrLocked = errors.New("data directory is in use by another process")
+
+// versionGap is how many versions a start skips. With Durability.Interval, a
+// crash forgets versions that clients have seen; none of them may come back.
+// No store hands out this many within MaxInterval.
+const versionGap = 1 << 24
+
+// Open opens the store in o.Dir, or makes one. Buckets that died while the
+// store was closed, and a flush that fell due meanwhile, take effect before it
+// returns.
+func Open(o Options) (*Store, error) {
+	if err := o.complete(); err != nil {
+		return nil, err
+	}
+	s := &Store{options: o}
+	if err := s.open(); err != nil {
+		if s.lock != nil {
+			err = errors.Join(err, s.release())
+		}
+		return nil, fmt.Errorf("engine: open %s: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+func (s *Store) open() (err error) {
+	o := &s.options
+	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+		return err
+	}
+	if s.lock, err = lockDir(o); err != nil {
+		return err
+	}
+	if err := checkFormat(o.FS, o.Dir); err != nil {
+		return err
+	}
+	if s.hot, err = newHot(o.HotBytes); err != nil {
+		return err
+	}
+	s.events = newEvents(s)
+	s.cache = pebble.NewCache(o.BlockCacheBytes)
+	if s.db, err = pebble.Open(o.Dir, s.pebbleOptions()); err != nil {
+		return err
+	}
+	if err := s.load(); err != nil {
+		return err
+	}
+	return s.start()
+}
+
+func lockDir(o *Options) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(o.Dir, o.FS)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrLocked, err)
+	}
+	return lock, nil
+}
+
+// load reads what the store must know about itself.
+func (s *Store) load() error {
+	stored, err := s.loadLedger()
+	if err != nil {
+		return err
+	}
+	s.startClock(stored)
+	stored.Version += versionGap
+	s.ledger.load(stored)
+	s.ledger.advance(s.Now())
+	if err := s.loadFlushAt(); err != nil {
+		return err
+	}
+	return s.loadBuckets()
+}
+
+func (s *Store) loadLedger() (*record.Ledger, error) {
+	value, closer, err := s.db.Get(record.LedgerKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return new(record.Ledger), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer closer.Close()
+	return record.DecodeLedger(value)
+}
+
+func (s *Store) loadFlushAt() error {
+	s.flushAt.Store(int64(session.Never))
+	value, closer, err := s.db.Get(record.FlushKey)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer closer.Close()
+	if len(value) != 8 {
+		return fmt.Errorf("%w: pending flush", record.ErrCorrupt)
+	}
+	s.flushAt.Store(int64(binary.LittleEndian.Uint64(value)))
+	return nil
+}
+
+// startClock starts the clock where the store had stopped, or now.
+func (s *Store) startClock(stored *record.Ledger) {
+	clock, jump := ttl.NewClock(s.options.timeSource(), stored.Now)
+	s.clock = clock
+	s.seen.Store(int64(clock.Now()))
+	s.marked.Store(int64(stored.Now))
+	if stored.Now > 0 {
+		s.drops.judge(s, jump)
+	}
+}
+
+// loadBuckets finds the buckets that hold anything: one seek each.
+func (s *Store) loadBuckets() (err error) {
+	iter, err := s.db.NewIter(&pebble.IterOptions{
+		LowerBound: record.DataStart,
+		UpperBound: record.DataEnd,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, iter.Close()) }()
+	for ok := iter.First(); ok; {
+		bucket, _, valid := record.SplitKey(iter.Key())
+		if !valid {
+			return fmt.Errorf("%w: key %q", record.ErrCorrupt, iter.Key())
+		}
+		s.buckets.add(bucket)
+		ok = iter.SeekGE(record.AppendBucketEnd(nil, bucket))
+	}
+	return iter.Error()
+}
+
+// start does what is due and begins the background work.
+func (s *Store) start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.space.start(s)
+	s.advance(s.clock.Now())
+	if err := s.DropExpired(ctx); err != nil {
+		cancel()
+		return err
+	}
+	if s.options.Durability.Interval > 0 {
+		s.durable.Store(1<<64 - 1)
+		s.run(ctx, s.options.Durability.Interval, func(context.Context) { s.sync() })
+	}
+	if s.options.DropEvery > 0 {
+		s.run(ctx, tickEvery, s.Tick)
+		s.run(ctx, s.options.DropEvery, s.sweep)
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// Options say where and how a store keeps its sessions. The zero value of a
+// field is its default.
+type Options struct {
+	// Dir is the data directory. It is made, readable by its owner only, if it
+	// does not exist. Required.
+	Dir string
+
+	// FS holds the data directory. Default: the operating system's.
+	FS vfs.FS
+
+	// Logger gets what an operator should know. Default: slog.Default.
+	Logger *slog.Logger
+
+	// Wall tells the wall-clock time. If it is set, all time that passes for
+	// the store is what Wall says, unless Elapsed is set too. Default: the
+	// system's.
+	Wall func() time.Time
+
+	// Elapsed tells the time since some fixed instant and never jumps.
+	// Default: the system's monotonic clock, or what follows from Wall.
+	Elapsed func() time.Duration
+
+	// HotBytes bounds the memory for the cache of hot sessions. Default: 64
+	// MiB. Negative: no cache.
+	HotBytes int64
+
+	// MaxValueSize is the largest value in bytes. Default:
+	// session.DefaultMaxValueSize.
+	MaxValueSize int
+
+	// Durability says when writes are acknowledged. Default: once they are on
+	// the disk.
+	Durability Durability
+
+	// DiskReserve is the free space, in bytes, below which growing writes are
+	// refused with session.ErrNoSpace. Default: 256 MiB. Negative: never.
+	DiskReserve int64
+
+	// Compression says how values are compressed. Default: CompressionBlock.
+	Compression Compression
+
+	// BlockCacheBytes bounds the memory for blocks of tables. Default: 32 MiB.
+	BlockCacheBytes int64
+
+	// MemtableBytes is the size of the buffer that collects writes before they
+	// become a table. It bounds the log to replay after a crash. Default: 64
+	// MiB.
+	MemtableBytes int64
+
+	// DropEvery is the time between two sweeps of dead buckets. Default: 10 s.
+	// Negative: the store does nothing on its own; DropExpired and Tick do.
+	DropEvery time.Duration
+
+	// DropGrace delays the first sweep after a start at which the clock was
+	// more than a day ahead of where the store had stopped. Default: 10 min.
+	DropGrace time.Duration
+
+	// Fatal is called when the store cannot go on without breaking a promise,
+	// such as after a failed sync of the log. It must not return. Default: log
+	// the error and exit with status 1.
+	Fatal func(error)
+}
+
+// Compression says how values are compressed.
+type Compression uint8
+
+const (
+	// CompressionBlock compresses blocks of tables, not values: fast methods
+	// for young tables, zstd for the bottom level.
+	CompressionBlock Compression = iota
+
+	// CompressionOff compresses nothing.
+	CompressionOff
+)
+
+const (
+	defaultHotBytes      = 64 << 20
+	defaultDiskReserve   = 256 << 20
+	defaultBlockCache    = 32 << 20
+	defaultMemtableBytes = 64 << 20
+	defaultDropEvery     = 10 * time.Second
+	defaultDropGrace     = 10 * time.Minute
+
+	// maxValueSize keeps a record well below what one table block can hold.
+	maxValueSize = 1 << 30
+)
+
+// complete fills in the defaults and reports what cannot be.
+func (o *Options) complete() error {
+	if o.Dir == "" {
+		return errors.New("engine: no data directory")
+	}
+	if o.MaxValueSize < 0 || o.MaxValueSize > maxValueSize {
+		return fmt.Errorf("engine: largest value of %d bytes: must be at most %d", o.MaxValueSize, maxValueSize)
+	}
+	if err := o.Durability.check(); err != nil {
+		return fmt.Errorf("engine: %w", err)
+	}
+	if o.Compression > CompressionOff {
+		return fmt.Errorf("engine: unknown compression %d", o.Compression)
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	setDefault(&o.HotBytes, defaultHotBytes)
+	setDefault(&o.MaxValueSize, session.DefaultMaxValueSize)
+	setDefault(&o.DiskReserve, defaultDiskReserve)
+	setDefault(&o.BlockCacheBytes, defaultBlockCache)
+	setDefault(&o.MemtableBytes, defaultMemtableBytes)
+	setDefault(&o.DropEvery, defaultDropEvery)
+	setDefault(&o.DropGrace, defaultDropGrace)
+	if o.Fatal == nil {
+		o.Fatal = exit(o.Logger)
+	}
+	return nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func exit(logger *slog.Logger) func(error) {
+	return func(err error) {
+		logger.Error("the store cannot go on; exiting", "error", err)
+		os.Exit(1)
+	}
+}
+
+// timeSource is where the store's clock learns of time.
+func (o *Options) timeSource() ttl.Source {
+	source := ttl.System()
+	if o.Wall != nil {
+		source = ttl.FromWall(o.Wall)
+	}
+	if o.Elapsed != nil {
+		source.Elapsed = o.Elapsed
+		source.Asleep = nil
+	}
+	return source
+}

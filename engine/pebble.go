@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"bytes"
+	"runtime"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"cairn/engine/record"
+)
+
+const (
+	blockBytes = 16 << 10
+	bloomBits  = 10
+)
+
+// pebbleOptions are what makes buckets cheap to probe and to drop; DESIGN.md
+// has the measurements.
+func (s *Store) pebbleOptions() *pebble.Options {
+	o := &pebble.Options{
+		FS:                    s.options.FS,
+		Lock:                  s.lock,
+		Cache:                 s.cache,
+		Logger:                s.events,
+		EventListener:         s.events.listener(),
+		FormatMajorVersion:    pebble.FormatValueSeparation,
+		Merger:                merger,
+		MemTableSize:          uint64(s.options.MemtableBytes),
+		FlushDelayDeleteRange: time.Second,
+
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       1000,
+		LBaseMaxBytes:               64 << 20,
+		MaxOpenFiles:                4096,
+	}
+	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) }
+	o.Experimental.SpanPolicyFunc = s.endAtBuckets
+	for i := range o.Levels {
+		o.Levels[i].BlockSize = blockBytes
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	s.options.Compression.configure(o)
+	return o
+}
+
+// endAtBuckets is a pebble.SpanPolicyFunc. It makes tables end where buckets
+// begin and end, so that a bucket leaves the disk as whole tables. Only buckets
+// in the list count: a range deletion spans all possible ones.
+func (s *Store) endAtBuckets(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	if bytes.Compare(start, record.DataStart) < 0 {
+		return policy, record.DataStart, nil
+	}
+	list := s.buckets.all() // descending
+	for i := len(list) - 1; i >= 0; i-- {
+		if first := record.AppendBucket(nil, list[i]); bytes.Compare(start, first) < 0 {
+			return policy, first, nil
+		}
+		if next := record.AppendBucketEnd(nil, list[i]); bytes.Compare(start, next) < 0 {
+			return policy, next, nil
+		}
+	}
+	return policy, nil, nil
+}
+
+func (c Compression) configure(o *pebble.Options) {
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings {
+		if c == CompressionOff {
+			return pebble.UniformDBCompressionSettings(sstable.NoCompression)
+		}
+		return pebble.DBCompressionBalanced
+	})
+}

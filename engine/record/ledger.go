@@ -1,0 +1,152 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// Ledger is what a store must know about itself after a restart: how far its
+// clock and its versions have come, and how many items and bytes expire in
+// which minute. Each committed burst merges its own Ledger into the stored one.
+//
+// Merging takes the later clock, the higher version and the sum of the slots,
+// so the order of the merges does not matter. Slots of minutes before the
+// clock are gone in the result.
+type Ledger struct {
+	Now     session.Time
+	Version uint64 // the highest ever handed out
+	Slots   []Slot // ascending by Minute, each Minute once
+}
+
+// Slot counts what expires within one minute since the Unix epoch, or changes
+// that count. Minute is ttl.NeverMinute for what does not expire.
+type Slot struct {
+	Minute int64
+	Items  int64
+	Bytes  int64
+}
+
+// The first byte of a stored Ledger.
+const kindLedger = 0x41
+
+// neverSlot stands for ttl.NeverMinute; other minutes are stored as their
+// distance from the minute of Now, plus one.
+const neverSlot = 0
+
+// Count adds to the slot of minute m, unless m is before the ledger's clock:
+// what has expired is not counted.
+func (l *Ledger) Count(m, items, bytes int64) {
+	if m < ttl.Minute(l.Now) {
+		return
+	}
+	i, found := slices.BinarySearchFunc(l.Slots, m, func(s Slot, m int64) int {
+		return int(min(max(s.Minute-m, -1), 1))
+	})
+	if !found {
+		l.Slots = slices.Insert(l.Slots, i, Slot{Minute: m})
+	}
+	l.Slots[i].Items += items
+	l.Slots[i].Bytes += bytes
+}
+
+// Add merges o into l.
+func (l *Ledger) Add(o *Ledger) {
+	l.Version = max(l.Version, o.Version)
+	l.Advance(max(l.Now, o.Now))
+	for _, s := range o.Slots {
+		l.Count(s.Minute, s.Items, s.Bytes)
+	}
+}
+
+// Advance moves the clock to now, which must not be earlier, and gives the sum
+// of the slots that it left behind.
+func (l *Ledger) Advance(now session.Time) (items, bytes int64) {
+	l.Now = now
+	first := ttl.Minute(now)
+	n := 0
+	for n < len(l.Slots) && l.Slots[n].Minute < first {
+		items += l.Slots[n].Items
+		bytes += l.Slots[n].Bytes
+		n++
+	}
+	if n > 0 {
+		l.Slots = slices.Delete(l.Slots, 0, n)
+	}
+	return items, bytes
+}
+
+// Append appends the stored form of the ledger to dst. Slots that change
+// nothing are left out.
+func (l *Ledger) Append(dst []byte) []byte {
+	dst = append(dst, kindLedger)
+	dst = binary.AppendUvarint(dst, l.Version)
+	dst = binary.AppendUvarint(dst, uint64(l.Now))
+	first := ttl.Minute(l.Now)
+	for _, s := range l.Slots {
+		if s.Items == 0 && s.Bytes == 0 {
+			continue
+		}
+		distance := uint64(neverSlot)
+		if s.Minute != ttl.NeverMinute {
+			distance = uint64(s.Minute-first) + 1
+		}
+		dst = binary.AppendUvarint(dst, distance)
+		dst = binary.AppendVarint(dst, s.Items)
+		dst = binary.AppendVarint(dst, s.Bytes)
+	}
+	return dst
+}
+
+// DecodeLedger reads the stored form of a ledger.
+func DecodeLedger(value []byte) (*Ledger, error) {
+	malformed := fmt.Errorf("%w: ledger", ErrCorrupt)
+	if len(value) == 0 || value[0] != kindLedger {
+		return nil, malformed
+	}
+	r := varints{rest: value[1:]}
+	l := &Ledger{Version: r.unsigned(), Now: session.Time(r.unsigned())}
+	first := ttl.Minute(l.Now)
+	for len(r.rest) > 0 && !r.bad {
+		s := Slot{Minute: ttl.NeverMinute}
+		if distance := r.unsigned(); distance != neverSlot {
+			s.Minute = first + int64(distance-1)
+		}
+		s.Items, s.Bytes = r.signed(), r.signed()
+		l.Slots = append(l.Slots, s)
+	}
+	if r.bad || l.Now < 0 {
+		return nil, malformed
+	}
+	slices.SortFunc(l.Slots, func(a, b Slot) int { return int(min(max(a.Minute-b.Minute, -1), 1)) })
+	return l, nil
+}
+
+// varints reads numbers from the front of rest; bad says that it met none.
+type varints struct {
+	rest []byte
+	bad  bool
+}
+
+func (r *varints) unsigned() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	r.skip(n)
+	return v
+}
+
+func (r *varints) signed() int64 {
+	v, n := binary.Varint(r.rest)
+	r.skip(n)
+	return v
+}
+
+func (r *varints) skip(n int) {
+	if n <= 0 {
+		r.bad, r.rest = true, nil
+		return
+	}
+	r.rest = r.rest[n:]
+}

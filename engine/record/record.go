@@ -1,0 +1,117 @@
+package record
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"cairn/session"
+)
+
+// Codec says how a record's value is stored.
+type Codec uint8
+
+const (
+	Raw      Codec = 0 // as it is
+	Zstd     Codec = 1 // one zstd frame
+	ZstdDict Codec = 2 // one zstd frame that needs a dictionary
+)
+
+// The first byte of a value in the store: what it is and in which version.
+const (
+	kindRecord = 0x01 // a Header and a body
+	kindPatch  = 0x81 // a Patch
+)
+
+// The bits of byte 2 of a record, and of the masks of a Patch.
+const (
+	bitStale   = 1 << 0
+	bitClaimed = 1 << 1
+	bitExpiry  = 1 << 2
+	bitVersion = 1 << 3
+)
+
+// Header is what a record says about its body. Layout, little endian:
+//
+//	0  kind      1  codec     2  bits       3  zero
+//	4  flags, 4 bytes         8  version, 8 bytes
+//	16 expiry, 8 bytes
+//	24 length of the raw value, 4 bytes     28 dictionary, 4 bytes (not Raw)
+type Header struct {
+	Codec   Codec
+	Stale   bool
+	Claimed bool
+	Flags   uint32
+	Version uint64
+	Expiry  session.Time
+
+	RawLen     uint32 // bytes of the uncompressed value
+	Dictionary uint32 // with ZstdDict
+}
+
+const (
+	rawHeaderLen = 24
+	headerLen    = 32
+)
+
+// Len is the number of bytes that Put writes.
+func (h *Header) Len() int {
+	if h.Codec == Raw {
+		return rawHeaderLen
+	}
+	return headerLen
+}
+
+// Put writes the header into dst, which must be at least Len bytes long.
+func (h *Header) Put(dst []byte) {
+	dst[0] = kindRecord
+	dst[1] = byte(h.Codec)
+	dst[2] = bits(h.Stale, h.Claimed)
+	dst[3] = 0
+	binary.LittleEndian.PutUint32(dst[4:], h.Flags)
+	binary.LittleEndian.PutUint64(dst[8:], h.Version)
+	binary.LittleEndian.PutUint64(dst[16:], uint64(h.Expiry))
+	if h.Codec != Raw {
+		binary.LittleEndian.PutUint32(dst[24:], h.RawLen)
+		binary.LittleEndian.PutUint32(dst[28:], h.Dictionary)
+	}
+}
+
+// Decode reads a stored value. ok is false if it holds no record but only a
+// Patch whose record is gone; such a session is absent. body aliases value.
+func Decode(value []byte) (h Header, body []byte, ok bool, err error) {
+	if isPatch(value) {
+		_, err := decodePatch(value)
+		return Header{}, nil, false, err
+	}
+	if len(value) < rawHeaderLen || value[0] != kindRecord || value[3] != 0 {
+		return Header{}, nil, false, fmt.Errorf("%w: no record header", ErrCorrupt)
+	}
+	h = Header{
+		Codec:   Codec(value[1]),
+		Stale:   value[2]&bitStale != 0,
+		Claimed: value[2]&bitClaimed != 0,
+		Flags:   binary.LittleEndian.Uint32(value[4:]),
+		Version: binary.LittleEndian.Uint64(value[8:]),
+		Expiry:  session.Time(binary.LittleEndian.Uint64(value[16:])),
+		RawLen:  uint32(len(value) - rawHeaderLen),
+	}
+	switch {
+	case h.Codec == Raw:
+		return h, value[rawHeaderLen:], true, nil
+	case h.Codec > ZstdDict || len(value) < headerLen:
+		return Header{}, nil, false, fmt.Errorf("%w: codec %d", ErrCorrupt, h.Codec)
+	}
+	h.RawLen = binary.LittleEndian.Uint32(value[24:])
+	h.Dictionary = binary.LittleEndian.Uint32(value[28:])
+	return h, value[headerLen:], true, nil
+}
+
+func bits(stale, claimed bool) (b byte) {
+	if stale {
+		b |= bitStale
+	}
+	if claimed {
+		b |= bitClaimed
+	}
+	return b
+}

@@ -1,0 +1,39 @@
+package engine
+
+import (
+	"sync/atomic"
+
+	"cairn/session"
+)
+
+// space watches the free space of the data directory's file system.
+type space struct {
+	lacking     atomic.Bool
+	free, total atomic.Int64 // bytes; 0: unknown
+}
+
+// low reports whether growing writes must be refused.
+func (w *space) low() bool { return w.lacking.Load() }
+
+func (w *space) start(s *Store) { w.look(s) }
+
+// look measures the free space. A file system that cannot tell is never full.
+func (w *space) look(s *Store) {
+	usage, err := s.options.FS.GetDiskUsage(s.options.Dir)
+	if err != nil {
+		return
+	}
+	w.free.Store(int64(usage.AvailBytes))
+	w.total.Store(int64(usage.TotalBytes))
+	reserve := s.options.DiskReserve
+	lacking := reserve > 0 && int64(usage.AvailBytes) < reserve
+	if w.lacking.Swap(lacking) == lacking {
+		return
+	}
+	if lacking {
+		s.options.Logger.Error("disk space is below the reserve; writes are refused",
+			"free", usage.AvailBytes, "reserve", reserve, "error", session.ErrNoSpace)
+	} else {
+		s.options.Logger.Info("disk space is back; writes are accepted", "free", usage.AvailBytes)
+	}
+}

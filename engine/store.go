@@ -1,0 +1,105 @@
+// Package engine is the durable session.Store. It keeps sessions in Pebble,
+// grouped into buckets by the time they expire; DESIGN.md says why.
+//
+// A burst of commands becomes one Pebble batch. Apply works in this order:
+// take the locks of the burst's keys, run the commands on what the cache or the
+// disk knows, build the batch, apply it, share the new state in the cache,
+// unlock. Waiting for the log comes after that, in the returned Commit.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// Store is a durable session.Store and the session.Clock that goes with it.
+type Store struct {
+	options Options
+	lock    *pebble.Lock
+	db      *pebble.DB
+	cache   *pebble.Cache
+	clock   *ttl.Clock
+
+	// gate is held shared while Pebble is in use, and alone to flush or to
+	// close. It is taken before stripes.
+	gate   sync.RWMutex
+	closed atomic.Bool
+
+	stripes stripes
+	hot     *hot
+	buckets bucketList
+	ledger  ledger
+	space   space
+
+	seen        atomic.Int64  // the latest instant of any burst or sweep
+	marked      atomic.Int64  // the latest instant in an applied batch
+	flushAt     atomic.Int64  // the pending flush; session.Never: none
+	flushTicket atomic.Uint64 // the last flush
+	epoch       atomic.Uint32 // counts flushes
+
+	applied  atomic.Uint64 // batches up to this ticket are visible
+	durable  atomic.Uint64 // batches up to this ticket are on the disk
+	unsynced atomic.Bool   // batches were applied that nobody waits for
+
+	counts counts
+	events *events
+	drops  dropper
+
+	stop       context.CancelFunc // ends the background work
+	background sync.WaitGroup
+}
+
+var (
+	_ session.Store = (*Store)(nil)
+	_ session.Clock = (*Store)(nil)
+)
+
+// Now is the store's logical clock. It never decreases, not even across
+// restarts.
+func (s *Store) Now() session.Time {
+	return max(s.clock.Now(), session.Time(s.seen.Load()))
+}
+
+// fatal ends the process, because to go on could break a promise.
+func (s *Store) fatal(err error) { s.options.Fatal(err) }
+
+// Close ends the background work, waits for the bursts that are being applied,
+// and makes everything durable. Commands that come later fail with
+// session.ErrClosed. A second Close does nothing.
+func (s *Store) Close() error {
+	s.stop()
+	s.background.Wait()
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.closed.Swap(true) {
+		return nil
+	}
+	s.mark(s.Now())
+	// A flushed store opens at once: there is no log to replay.
+	err := s.db.Flush()
+	return errors.Join(err, s.release())
+}
+
+// release closes what Open opened.
+func (s *Store) release() error {
+	var err error
+	if s.db != nil {
+		err = s.db.Close()
+	}
+	if s.cache != nil {
+		s.cache.Unref()
+	}
+	s.hot.close()
+	if closeErr := s.lock.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("engine: release the lock: %w", closeErr))
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/engine/record"
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// write puts what the commands amount to into one batch, applies it and shares
+// the new state. The stripes of all keys are locked. It returns nil if nothing
+// has changed.
+func (b *burst) write() *pebble.Batch {
+	delta := record.Ledger{Now: b.now}
+	batch := b.store.db.NewBatch()
+	if b.flushed {
+		b.must(batch.DeleteRange(record.DataStart, record.DataEnd, nil))
+		b.store.buckets.remove(ttl.Forever)
+	}
+	b.writeFlushAt(batch)
+	for i := range b.slots {
+		if s := &b.slots[i]; s.after != s.before {
+			b.writeSlot(batch, s, &delta)
+		}
+	}
+	if batch.Empty() {
+		b.must(batch.Close())
+		return nil
+	}
+	delta.Version = b.store.ledger.version.Load()
+	b.keyBuf = delta.Append(b.keyBuf[:0])
+	if b.flushed {
+		b.must(batch.Set(record.LedgerKey, b.keyBuf, nil))
+	} else {
+		b.must(batch.Merge(record.LedgerKey, b.keyBuf, nil))
+	}
+	b.store.apply(batch, !b.unsynced)
+	b.share(batch, &delta)
+	return batch
+}
+
+// must reports an error that cannot happen: batches are built in memory.
+func (b *burst) must(err error) {
+	if err != nil {
+		b.store.fatal(err)
+	}
+}
+
+func (b *burst) writeFlushAt(batch *pebble.Batch) {
+	switch b.flushAt {
+	case 0:
+	case session.Never:
+		b.must(batch.Delete(record.FlushKey, nil))
+	default:
+		at := binary.LittleEndian.AppendUint64(nil, uint64(b.flushAt))
+		b.must(batch.Set(record.FlushKey, at, nil))
+	}
+}
+
+// writeSlot turns the change of one key into writes. It keeps rule I1: the
+// newest record of a key stands in the highest bucket that holds the key.
+func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
+	target := b.place(s)
+	doomed, err := b.copiesAbove(s, target)
+	if err != nil {
+		b.failKey(s, err)
+		return
+	}
+	for _, bucket := range doomed {
+		op := batch.DeleteDeferred(record.KeyOverhead + len(s.key))
+		record.PutKey(op.Key, bucket, s.key)
+		b.must(op.Finish())
+	}
+	b.tally(s, delta)
+	if target == 0 {
+		return
+	}
+	b.store.buckets.add(target)
+	if target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before) {
+		b.mergePatch(batch, s, target)
+	} else {
+		b.setRecord(batch, s, target)
+	}
+	s.after.under = underOf(s.before, target, b.now)
+	s.after.bucket = target
+}
+
+// place gives the bucket for the slot's new item; 0 if there is none.
+func (b *burst) place(s *slot) ttl.Bucket {
+	switch stands := s.before.stands(b.now); {
+	case s.after.bucket == 0:
+		return 0
+	case stands != 0 && s.after.expiry == s.before.expiry:
+		return stands
+	}
+	return ttl.For(s.after.expiry, b.now)
+}
+
+// copiesAbove gives the live buckets above target that hold the key. What
+// counts is whether a copy is physically there, not whether it is live: an
+// expired copy would hide the new one.
+func (b *burst) copiesAbove(s *slot, target ttl.Bucket) (found []ttl.Bucket, err error) {
+	stands := s.before.stands(b.now)
+	if stands <= target {
+		return nil, nil
+	}
+	b.doomed = append(b.doomed[:0], stands)
+	if s.before.under <= target {
+		return b.doomed, nil
+	}
+	if err := b.look(); err != nil {
+		return nil, err
+	}
+	for _, bucket := range b.live {
+		if bucket > s.before.under || bucket >= stands || bucket <= target {
+			continue
+		}
+		_, present, err := b.probe(bucket, s.key)
+		if err != nil {
+			return nil, err
+		}
+		if present {
+			b.doomed = append(b.doomed, bucket)
+		}
+	}
+	return b.doomed, nil
+}
+
+// underOf bounds the copies that stay below a record that goes to target.
+func underOf(before *entry, target ttl.Bucket, now session.Time) ttl.Bucket {
+	switch stands := before.stands(now); {
+	case stands == target:
+		return before.under
+	case stands < target:
+		return stands
+	}
+	return min(before.under, target-1)
+}
+
+func (b *burst) mergePatch(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
+	patch := s.after.patchFrom(s.before)
+	var buf [record.MaxPatchLen]byte
+	value := patch.Append(buf[:0])
+	op := batch.MergeDeferred(record.KeyOverhead+len(s.key), len(value))
+	record.PutKey(op.Key, bucket, s.key)
+	copy(op.Value, value)
+	b.must(op.Finish())
+}
+
+func (b *burst) setRecord(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
+	h := s.after.header()
+	op := batch.SetDeferred(record.KeyOverhead+len(s.key), h.Len()+len(s.after.value))
+	record.PutKey(op.Key, bucket, s.key)
+	h.Put(op.Value)
+	copy(op.Value[h.Len():], s.after.value)
+	b.must(op.Finish())
+}
+
+// tally counts the change of one key in the ledger.
+func (b *burst) tally(s *slot, delta *record.Ledger) {
+	if old := s.before; old.bucket != 0 {
+		delta.Count(ttl.Minute(old.expiry), -1, -old.size())
+	}
+	if s.after.bucket != 0 {
+		delta.Count(ttl.Minute(s.after.expiry), 1, s.after.size())
+	}
+}
+
+// failKey takes all commands on one key back, because where its copies are
+// could not be read.
+func (b *burst) failKey(s *slot, err error) {
+	s.after = s.before
+	for i := range b.in.Commands {
+		if string(b.in.Commands[i].Key) == string(s.key) {
+			fail(&b.in.Results[i], err)
+		}
+	}
+}
+
+// share makes the state after the batch, which has been applied, visible.
+func (b *burst) share(batch *pebble.Batch, delta *record.Ledger) {
+	s := b.store
+	b.ticket = uint64(batch.SeqNum())
+	s.ledger.add(delta, b.flushed)
+	s.noteMark(b.now)
+	if b.flushAt != 0 {
+		s.flushAt.Store(int64(b.flushAt))
+	}
+	if b.flushed {
+		s.flushTicket.Store(b.ticket)
+		b.epoch = s.epoch.Add(1)
+		s.hot.clear()
+	}
+	s.stripes.stamp(b.stripes, b.ticket)
+	for i := range b.slots {
+		if slot := &b.slots[i]; slot.after != slot.before {
+			slot.after.ticket, slot.after.epoch = b.ticket, b.epoch
+			s.hot.put(slot.after)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+// Package peer runs session servers to compare: Cairn and what people would
+// take instead of it. It starts each on a free loopback port with a directory
+// of its own, reads from the kernel what it costs, and stops it.
+package peer
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"cairn/bench/load"
+	"cairn/bench/resp"
+	"cairn/memcachedfront/protocol"
+)
+
+// Spec says which server to run, and how.
+type Spec struct {
+	Name string   // in reports
+	Base string   // one of Bases
+	Path string   // of the binary; "": found by the base's name
+	Args []string // added to the command line
+}
+
+// Bases lists the servers that the package knows.
+func Bases() []string {
+	names := make([]string, len(bases))
+	for i, b := range bases {
+		names[i] = b.name
+	}
+	return names
+}
+
+// base is a way to run a server.
+type base struct {
+	name    string
+	program string
+	redis   bool // speaks RESP instead of memcached's protocols
+	meta    bool // knows memcached's meta commands
+	durable bool // keeps what it acknowledged over a restart
+	// bucket is how long after a short-lived session's end its record may
+	// leave the disk together with others, 0 if there is no such rhythm.
+	bucket  time.Duration
+	command func(o *Options, port string) ([]string, error)
+}
+
+var bases = []base{
+	{
+		name: "cairn", program: "cairn", meta: true, durable: true, bucket: 15 * time.Minute,
+		command: func(o *Options, port string) ([]string, error) { return cairnArgs(o, port, "sync"), nil },
+	},
+	{
+		name: "cairn-interval", program: "cairn", meta: true, durable: true, bucket: 15 * time.Minute,
+		command: func(o *Options, port string) ([]string, error) { return cairnArgs(o, port, "interval:100ms"), nil },
+	},
+	{name: "memcached", program: "memcached", meta: true, command: memcachedArgs},
+	{
+		name: "redis-always", program: "redis-server", redis: true, durable: true,
+		command: func(o *Options, port string) ([]string, error) { return redisArgs(o, port, "always"), nil },
+	},
+	{
+		name: "redis-everysec", program: "redis-server", redis: true, durable: true,
+		command: func(o *Options, port string) ([]string, error) { return redisArgs(o, port, "everysec"), nil },
+	},
+	{name: "yrmcds", program: "yrmcdsd", command: yrmcdsArgs},
+}
+
+func (s Spec) base() (*base, error) {
+	for i := range bases {
+		if bases[i].name == s.Base {
+			return &bases[i], nil
+		}
+	}
+	return nil, fmt.Errorf("peer: unknown server %q: want one of %s", s.Base, strings.Join(Bases(), ", "))
+}
+
+// ParseSpec reads "NAME" or "LABEL=NAME [ARGUMENT...]": a server under another
+// name in reports and with more arguments. An argument that begins with @ is
+// the path of the binary to run.
+func ParseSpec(text string) (Spec, error) {
+	label, rest, named := strings.Cut(text, "=")
+	if !named || strings.ContainsAny(label, " \t") {
+		label, rest = "", text
+	}
+	words := strings.Fields(rest)
+	if len(words) == 0 {
+		return Spec{}, fmt.Errorf("peer: %q names no server", text)
+	}
+	s := Spec{Name: words[0], Base: words[0]}
+	if label != "" {
+		s.Name = label
+	}
+	for _, word := range words[1:] {
+		if path, ok := strings.CutPrefix(word, "@"); ok {
+			s.Path = path
+		} else {
+			s.Args = append(s.Args, word)
+		}
+	}
+	_, err := s.base()
+	return s, err
+}
+
+// Find resolves the binary, Cairn's to the running program if that is cairn.
+// It fails if the server is not installed.
+func (s Spec) Find() (string, error) {
+	b, err := s.base()
+	if err != nil {
+		return "", err
+	}
+	if s.Path != "" {
+		return s.Path, nil
+	}
+	if self, err := os.Executable(); err == nil && b.program == "cairn" && filepath.Base(self) == "cairn" {
+		return self, nil
+	}
+	path, err := exec.LookPath(b.program)
+	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
+		if err != nil {
+			path, err = exec.LookPath(filepath.Join(dir, b.program))
+		}
+	}
+	if err != nil {
+		return "", fmt.Errorf("peer: %s: %w", s.Name, err)
+	}
+	return path, nil
+}
+
+// SpeaksMemcached reports whether memcached's clients can talk to it.
+func (s Spec) SpeaksMemcached() bool { b, err := s.base(); return err == nil && !b.redis }
+
+// Durable reports whether it keeps sessions over a restart.
+func (s Spec) Durable() bool { b, err := s.base(); return err == nil && b.durable }
+
+// IsCairn reports whether it is some Cairn.
+func (s Spec) IsCairn() bool { b, err := s.base(); return err == nil && b.program == "cairn" }
+
+// Bucket is the rhythm in which it drops sessions of less than an hour from
+// its disk, 0 if it has none.
+func (s Spec) Bucket() time.Duration {
+	b, err := s.base()
+	if err != nil {
+		return 0
+	}
+	return b.bucket
+}
+
+// Dialect gives the wire protocol to speak with it: name is text, meta or
+// binary for those that speak memcached's.
+func (s Spec) Dialect(name string) (func() load.Dialect, error) {
+	b, err := s.base()
+	switch {
+	case err != nil:
+		return nil, err
+	case b.redis:
+		return func() load.Dialect { return new(resp.Client) }, nil
+	case name == "text":
+		return func() load.Dialect { return protocol.TextClient{} }, nil
+	case name == "binary":
+		return func() load.Dialect { return protocol.BinaryClient{} }, nil
+	case name == "meta" && b.meta:
+		return func() load.Dialect { return protocol.MetaClient{} }, nil
+	}
+	return nil, fmt.Errorf("peer: %s does not speak %q", s.Name, name)
+}
+
+// Options say how to run a server.
+type Options struct {
+	Dir      string // of its own; made and kept
+	MemoryMB int    // for sessions; Cairn: for hot ones
+	Threads  int    // that serve clients; 0: the server's default
+	CPUs     []int  // it may run on; none: any
+}
+
+func cairnArgs(o *Options, port, durability string) []string {
+	args := []string{
+		"serve", "--listen", "127.0.0.1", "--port", port, "--http-listen", "off",
+		"--memory", strconv.Itoa(o.MemoryMB), "--data-dir", filepath.Join(o.Dir, "data"),
+		"--durability", durability, "--conn-limit", "16384",
+	}
+	return append(args, threadArgs("--threads", o)...)
+}
+
+func memcachedArgs(o *Options, port string) ([]string, error) {
+	args := []string{
+		"-l", "127.0.0.1", "-p", port, "-U", "0", "-m", strconv.Itoa(o.MemoryMB), "-c", "16384",
+	}
+	if os.Geteuid() == 0 { // it refuses to run as root unless told so
+		args = append(args, "-u", "root")
+	}
+	return append(args, threadArgs("-t", o)...), nil
+}
+
+func threadArgs(flag string, o *Options) []string {
+	if o.Threads == 0 {
+		return nil
+	}
+	return []string{flag, strconv.Itoa(o.Threads)}
+}
+
+// redisArgs runs Redis as a session store that must not forget: with its
+// append-only file and without snapshots. At the memory limit it evicts what
+// has an expiry.
+func redisArgs(o *Options, port, fsync string) []string {
+	return []string{
+		"--bind", "127.0.0.1", "--port", port, "--dir", o.Dir,
+		"--appendonly", "yes", "--appendfsync", fsync, "--save", "",
+		"--maxmemory", strconv.Itoa(o.MemoryMB) + "mb", "--maxmemory-policy", "volatile-lru",
+		"--maxclients", "16384", "--daemonize", "no",
+	}
+}
+
+// yrmcdsArgs writes the configuration file that yrmcds wants.
+func yrmcdsArgs(o *Options, port string) ([]string, error) {
+	replication, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(o.Dir, "yrmcds.conf")
+	lines := []string{
+		"virtual_ip = 127.0.0.1", "port = " + port, "repl_port = " + replication,
+		"max_connections = 0", "max_data_size = 10M", "log.threshold = warning",
+		fmt.Sprintf("temp_dir = %q", o.Dir), fmt.Sprintf("memory_limit = %dM", o.MemoryMB),
+	}
+	if o.Threads > 0 {
+		lines = append(lines, "workers = "+strconv.Itoa(o.Threads))
+	}
+	return []string{"-f", file}, os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+// freePort finds a TCP port that nobody listens on.
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	return port, err
+}

@@ -1,0 +1,270 @@
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cairn/bench/load"
+	"cairn/bench/resp"
+	"cairn/memcachedfront/protocol"
+)
+
+// How long a server may take to answer after its start (a large append-only
+// file is read first) and to end after it was told to.
+const (
+	startLimit = 10 * time.Minute
+	stopLimit  = time.Minute
+)
+
+// Server is a running server. It is not safe for concurrent use.
+type Server struct {
+	Spec    Spec
+	Address string // TCP, host:port
+	Command []string
+
+	options Options
+	cmd     *exec.Cmd
+	exited  chan struct{} // closed once cmd.Wait returned
+}
+
+// Start runs s and waits until it answers. The caller stops it.
+func (s Spec) Start(ctx context.Context, o Options) (*Server, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	server := &Server{Spec: s, options: o}
+	const attempts = 3 // somebody else may take the free port in between
+	var err error
+	for range attempts {
+		if err = server.launch(); err != nil {
+			return nil, err
+		}
+		if err = server.awaitReady(ctx); err == nil {
+			return server, nil
+		}
+		server.Kill()
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	return nil, fmt.Errorf("peer: %s does not answer: %w\n%s", s.Name, err, server.logTail())
+}
+
+// Restart runs a stopped or killed server again on its data and reports how
+// long it took until it answered.
+func (s *Server) Restart(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	if err := s.launch(); err != nil {
+		return 0, err
+	}
+	if err := s.awaitReady(ctx); err != nil {
+		s.Kill()
+		return 0, fmt.Errorf("peer: %s does not answer after a restart: %w\n%s", s.Spec.Name, err, s.logTail())
+	}
+	return time.Since(start), nil
+}
+
+// launch starts the process on a fresh port.
+func (s *Server) launch() error {
+	b, err := s.Spec.base()
+	if err != nil {
+		return err
+	}
+	path, err := s.Spec.Find()
+	if err != nil {
+		return err
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	args, err := b.command(&s.options, port)
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(s.logPath(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	s.cmd = exec.Command(path, append(args, s.Spec.Args...)...)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	s.cmd.Dir = s.options.Dir
+	s.cmd.Env = ownEnvironment()
+	s.Address, s.Command = net.JoinHostPort("127.0.0.1", port), s.cmd.Args
+	if err := startOn(s.cmd, s.options.CPUs); err != nil {
+		return fmt.Errorf("peer: %s: %w", s.Spec.Name, err)
+	}
+	s.exited = make(chan struct{})
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait() // the state is in cmd.ProcessState
+		close(exited)
+	}(s.cmd, s.exited)
+	return nil
+}
+
+// startOn starts cmd so that all its threads run on cpus only: a child inherits
+// the cores of the thread that starts it. The child dies with this process.
+func startOn(cmd *exec.Cmd, cpus []int) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if len(cpus) == 0 {
+		return cmd.Start()
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, wanted unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return err
+	}
+	for _, cpu := range cpus {
+		wanted.Set(cpu)
+	}
+	if err := unix.SchedSetaffinity(0, &wanted); err != nil {
+		return fmt.Errorf("pin to cores %v: %w", cpus, err)
+	}
+	defer func() { _ = unix.SchedSetaffinity(0, &before) }()
+	return cmd.Start()
+}
+
+// ownEnvironment leaves out what configures a Cairn.
+func ownEnvironment() []string {
+	var kept []string
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "CAIRN_") {
+			kept = append(kept, entry)
+		}
+	}
+	return kept
+}
+
+// awaitReady asks the server until it answers as one that serves.
+func (s *Server) awaitReady(ctx context.Context) error {
+	deadline := time.Now().Add(startLimit)
+	for {
+		err := s.ping()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("it ended: %v", s.cmd.ProcessState)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func (s *Server) ping() error {
+	if s.Spec.SpeaksMemcached() {
+		text := protocol.TextClient{}
+		return ask(s.Address, text, text.AppendVersion(nil), func(protocol.ClientReply) {})
+	}
+	var client resp.Client
+	return ask(s.Address, &client, client.AppendPing(nil), func(protocol.ClientReply) {})
+}
+
+// Statistics asks a server that speaks memcached's protocol for its general
+// statistics.
+func (s *Server) Statistics() (map[string]string, error) {
+	statistics := map[string]string{}
+	text := protocol.TextClient{}
+	err := ask(s.Address, text, text.AppendStats(nil, ""), func(r protocol.ClientReply) {
+		if r.Status == protocol.ClientValue {
+			statistics[string(r.Key)] = string(r.Value)
+		}
+	})
+	return statistics, err
+}
+
+// ask sends one request on a connection of its own and hands out the replies.
+func ask(address string, d load.Dialect, request []byte, each func(protocol.ClientReply)) error {
+	conn, err := net.DialTimeout("tcp", address, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := conn.Write(request); err != nil {
+		return err
+	}
+	var buf []byte
+	chunk := make([]byte, 16<<10)
+	for {
+		reply, n, err := d.Next(buf)
+		switch {
+		case err != nil:
+			return err
+		case n > 0 && reply.Status == protocol.ClientFailed:
+			return errors.New(string(reply.Value))
+		case n > 0:
+			each(reply)
+			if buf = buf[n:]; reply.Last {
+				return nil
+			}
+		default:
+			n, err := conn.Read(chunk)
+			if err != nil {
+				return err
+			}
+			buf = append(buf, chunk[:n]...)
+		}
+	}
+}
+
+// Stop asks the server to end and waits for it, and says how long that took.
+// Its Final usage can be read then.
+func (s *Server) Stop() (time.Duration, error) {
+	start := time.Now()
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended
+	select {
+	case <-s.exited:
+		return time.Since(start), nil
+	case <-time.After(stopLimit):
+		s.Kill()
+		return 0, fmt.Errorf("peer: %s did not end within %v of SIGTERM", s.Spec.Name, stopLimit)
+	}
+}
+
+// Kill ends the server as a crash would.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill() // an error means that it has ended
+	<-s.exited
+}
+
+// Remove deletes the server's directory. The server must not run.
+func (s *Server) Remove() error { return os.RemoveAll(s.options.Dir) }
+
+func (s *Server) logPath() string { return filepath.Join(s.options.Dir, "server.log") }
+
+// logTail gives the end of what the server printed.
+func (s *Server) logTail() string {
+	const tail = 2000
+	file, err := os.Open(s.logPath())
+	if err != nil {
+		return ""
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err == nil && info.Size() > tail {
+		_, _ = file.Seek(-tail, io.SeekEnd)
+	}
+	out, _ := io.ReadAll(file)
+	return string(out)
+}

@@ -1,0 +1,130 @@
+package peer
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Usage is what a server has cost since its start, from the kernel's books; it
+// includes children that have ended, such as those that rewrite Redis' file.
+type Usage struct {
+	User    time.Duration // processor time, in steps of 10 ms
+	System  time.Duration
+	RSS     int64 // bytes of memory at the moment
+	PeakRSS int64
+	Written int64 // bytes given to the disk: pages made dirty
+}
+
+// CPU is the processor time in all.
+func (u Usage) CPU() time.Duration { return u.User + u.System }
+
+// ticksPerSecond is USER_HZ, the same on every Linux that Go runs on.
+const ticksPerSecond = 100
+
+// Usage reads what the running server has cost.
+func (s *Server) Usage() (Usage, error) {
+	dir := filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid))
+	var u Usage
+	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
+	if err != nil {
+		return u, fmt.Errorf("peer: %w", err)
+	}
+	if err := u.readStat(stat); err != nil {
+		return u, err
+	}
+	for _, file := range []struct {
+		name, field string
+		unit        int64
+		into        *int64
+	}{
+		{"status", "VmRSS:", 1 << 10, &u.RSS},
+		{"status", "VmHWM:", 1 << 10, &u.PeakRSS},
+		{"io", "write_bytes:", 1, &u.Written},
+	} {
+		content, err := os.ReadFile(filepath.Join(dir, file.name))
+		if err != nil {
+			return u, fmt.Errorf("peer: %w", err)
+		}
+		n, err := procField(content, file.field)
+		if err != nil {
+			return u, err
+		}
+		*file.into = n * file.unit
+	}
+	return u, nil
+}
+
+// readStat takes the processor times out of /proc/<pid>/stat (proc(5): fields
+// 14 to 17), in which the second field, the name, may hold anything.
+func (u *Usage) readStat(stat []byte) error {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 15 {
+		return fmt.Errorf("peer: unexpected /proc/<pid>/stat: %q", stat)
+	}
+	var ticks [4]int64
+	for i := range ticks {
+		n, err := strconv.ParseInt(string(fields[11+i]), 10, 64)
+		if err != nil {
+			return fmt.Errorf("peer: unexpected /proc/<pid>/stat: %w", err)
+		}
+		ticks[i] = n
+	}
+	u.User = time.Duration(ticks[0]+ticks[2]) * time.Second / ticksPerSecond
+	u.System = time.Duration(ticks[1]+ticks[3]) * time.Second / ticksPerSecond
+	return nil
+}
+
+// procField reads the number behind name in a file of "name: number" lines.
+func procField(content []byte, name string) (int64, error) {
+	for line := range strings.Lines(string(content)) {
+		if rest, ok := strings.CutPrefix(line, name); ok {
+			return strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+		}
+	}
+	return 0, fmt.Errorf("peer: no field %s in /proc", name)
+}
+
+// Final gives the usage of a server that has ended.
+func (s *Server) Final() Usage {
+	state := s.cmd.ProcessState
+	u := Usage{User: state.UserTime(), System: state.SystemTime()}
+	if rusage, ok := state.SysUsage().(*syscall.Rusage); ok {
+		u.PeakRSS = rusage.Maxrss << 10
+		u.Written = rusage.Oublock * 512
+	}
+	return u
+}
+
+// DiskBytes is the space that the server's files take, without its log.
+func (s *Server) DiskBytes() (int64, error) {
+	var total int64
+	err := filepath.WalkDir(s.options.Dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || path == s.logPath() {
+			return skipGone(err)
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return skipGone(err)
+		}
+		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+			total += stat.Blocks * 512
+		}
+		return nil
+	})
+	return total, err
+}
+
+// skipGone forgives a file that the server deleted in the meantime.
+func skipGone(err error) error {
+	if os.IsNotExist(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,104 @@
+package resp_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"cairn/bench/resp"
+	"cairn/memcachedfront/protocol"
+)
+
+func TestRequests(t *testing.T) {
+	var c resp.Client
+	k, v := []byte("k"), []byte("abc")
+	for _, test := range []struct{ got, want string }{
+		{string(c.AppendGet(nil, k)), "GET k"},
+		{string(c.AppendGetMulti(nil, [][]byte{[]byte("a"), []byte("bc")})), "MGET a bc"},
+		{string(c.AppendStore(nil, protocol.StoreSet, k, v, 7, 0)), "SET k abc"},
+		{string(c.AppendStore(nil, protocol.StoreSet, k, v, 7, 60)), "SET k abc EX 60"},
+		{string(c.AppendStore(nil, protocol.StoreAdd, k, v, 7, 60)), "SET k abc NX EX 60"},
+		{string(c.AppendStore(nil, protocol.StoreReplace, k, v, 7, 2_000_000_000)), "SET k abc XX EXAT 2000000000"},
+		{string(c.AppendTouch(nil, k, 60)), "EXPIRE k 60"},
+		{string(c.AppendTouch(nil, k, 2_000_000_000)), "EXPIREAT k 2000000000"},
+		{string(c.AppendTouch(nil, k, 0)), "PERSIST k"},
+		{string(c.AppendDelete(nil, k)), "DEL k"},
+		{string(c.AppendPing(nil)), "PING"},
+	} {
+		if want := array(test.want); test.got != want {
+			t.Errorf("%q, want %q", test.got, want)
+		}
+	}
+}
+
+// array encodes words as Redis wants a command.
+func array(command string) string {
+	words := strings.Fields(command)
+	out := fmt.Sprintf("*%d\r\n", len(words))
+	for _, word := range words {
+		out += fmt.Sprintf("$%d\r\n%s\r\n", len(word), word)
+	}
+	return out
+}
+
+func TestRepliesHoweverTheyAreCut(t *testing.T) {
+	const stream = "+OK\r\n$3\r\nabc\r\n$-1\r\n:1\r\n:0\r\n-ERR no\r\n" +
+		"*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n" + "+PONG\r\n"
+	want := []string{"ok OK!", "value abc!", "not found !", "ok !", "not found !", "failed ERR no!",
+		"value a", "not found ", "value !", "ok PONG!"}
+	words := map[protocol.ClientStatus]string{protocol.ClientOK: "ok", protocol.ClientValue: "value",
+		protocol.ClientNotFound: "not found", protocol.ClientFailed: "failed"}
+	for chunk := 1; chunk <= len(stream); chunk++ {
+		var c resp.Client
+		var buf []byte
+		var got []string
+		for rest := stream; rest != ""; {
+			size := min(chunk, len(rest))
+			buf, rest = append(buf, rest[:size]...), rest[size:]
+			for {
+				r, n, err := c.Next(buf)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if n == 0 {
+					break
+				}
+				text := words[r.Status] + " " + string(r.Value)
+				if r.Last {
+					text += "!"
+				}
+				got, buf = append(got, text), buf[n:]
+			}
+		}
+		if strings.Join(got, ",") != strings.Join(want, ",") {
+			t.Fatalf("in chunks of %d: %q, want %q", chunk, got, want)
+		}
+	}
+}
+
+func TestNonsenseIsRefused(t *testing.T) {
+	for _, stream := range []string{"OK\r\n", "\r\n", "+OK\n", "$x\r\n", "$-2\r\n", "$3\r\nabcd\r\n",
+		"*0\r\n", "*1\r\n*1\r\n", "*-1\r\n", "$9999999999\r\n", strings.Repeat("+", 9000)} {
+		var c resp.Client
+		if r, n, err := c.Next([]byte(stream)); err == nil || n != 0 {
+			t.Errorf("took %q: %+v, %d", stream, r, n)
+		}
+	}
+}
+
+func FuzzNext(f *testing.F) {
+	f.Add([]byte("*2\r\n$1\r\na\r\n$-1\r\n:1\r\n+OK\r\n"))
+	f.Fuzz(func(t *testing.T, buf []byte) {
+		var c resp.Client
+		for {
+			reply, n, err := c.Next(buf)
+			if n < 0 || n > len(buf) || (err != nil && n != 0) || (n > 0) != (reply.Status != 0) {
+				t.Fatalf("%+v, %d of %d bytes, %v", reply, n, len(buf), err)
+			}
+			if n == 0 {
+				return
+			}
+			buf = buf[n:]
+		}
+	})
+}

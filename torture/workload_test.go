@@ -21,8 +21,8 @@ type workload struct {
 
 	// old leaves out what memcached 1.6.18 does not know (versions chosen by
 	// clients, dropped values, vivifying appends), forgets at times (the new
-	// expiry of a number that grows) or checks in another order (the version
-	// of an empty value that is to count).
+	// expiry of a number that grows, and that it is stale) or checks in
+	// another order (the version of an empty value that is to count).
 	old bool
 }
 
@@ -100,8 +100,13 @@ func (w *workload) refine(c *session.Command) {
 		c.Mods &^= session.SetExpiry
 	}
 	if w.old {
+		n := w.rng.IntN(w.keys)
+		if c.Mods&(session.Recache|session.Invalidate) != 0 {
+			c.Key = w.key(n &^ 1)
+		}
 		switch c.Op {
 		case session.OpIncr, session.OpDecr:
+			c.Key, c.Delta = w.key(n|1), c.Delta>>8 // a number of 64 bits is none if a minus stands anywhere behind it
 			c.Mods &^= session.SetExpiry | session.IfVersion
 		case session.OpAppend, session.OpPrepend:
 			c.Mods &^= session.Vivify
@@ -121,9 +126,9 @@ func (w *workload) value() []byte {
 	}
 	value := make([]byte, w.rng.IntN(w.maxValue+1))
 	for i := range value {
-		value[i] = 1 + byte(w.rng.Uint32N(255)) // memcached ends a number at a zero byte, Cairn does not
-		if i > 0 && w.rng.IntN(3) > 0 {
-			value[i] = value[i-1]
+		value[i] = 1 + byte(w.rng.Uint32N(255))            // memcached ends a number at a zero byte, Cairn does not
+		if i > 0 && w.rng.IntN(3) > 0 || value[i] == '-' { // memcached minds a minus far behind a number
+			value[i] = value[max(i-1, 0)] &^ 4 // never a minus
 		}
 	}
 	return value
@@ -134,7 +139,7 @@ func (w *workload) expiry(now session.Time) session.Time {
 	case 0:
 		return session.Never
 	case 1:
-		return now - session.Time(1+w.rng.IntN(100_000))
+		return now - session.Time(5000+w.rng.IntN(100_000)) // servers count in seconds
 	}
 	ttl := pick(w.rng, 25*time.Hour, 30*time.Hour, 3*24*time.Hour, 20*24*time.Hour, 40*24*time.Hour)
 	at := now.Add(ttl) + session.Time(w.rng.IntN(3_600_000))

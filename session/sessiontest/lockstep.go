@@ -3,6 +3,7 @@ package sessiontest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"cairn/session"
 )
@@ -94,8 +95,15 @@ func (l *Lockstep) remember(key []byte, version uint64) {
 }
 
 // Adopt makes model, a clone from earlier in the run, the state to go on from,
-// after a crash that took back what came later.
-func (l *Lockstep) Adopt(model *Model) { l.Model = model }
+// after a crash at that time: what the store showed of later versions never
+// happened.
+func (l *Lockstep) Adopt(model *Model) {
+	l.Model = model
+	l.Versions.forgetAfter(model.clonedAt)
+	for key, versions := range l.history {
+		l.history[key] = slices.DeleteFunc(versions, func(v uint64) bool { return !l.Versions.knows(v) })
+	}
+}
 
 // Verify reads every key that the Generator can make and tells in what the
 // store differs from model, which may be l.Model or a clone of it. It changes

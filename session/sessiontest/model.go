@@ -16,6 +16,7 @@ type Model struct {
 	mu           sync.Mutex
 	items        map[string]session.Item
 	lastVersion  *atomic.Uint64 // shared by all clones
+	clonedAt     uint64         // lastVersion when this clone was made
 	now          session.Time   // the latest instant seen
 	flushAt      session.Time   // of the pending flush, session.Never if none
 	maxValueSize int
@@ -82,6 +83,7 @@ func (m *Model) Clone() *Model {
 	defer m.mu.Unlock()
 	c := NewModel(m.maxValueSize)
 	c.lastVersion, c.now, c.flushAt, c.closed = m.lastVersion, m.now, m.flushAt, m.closed
+	c.clonedAt = m.lastVersion.Load()
 	for key, it := range m.items {
 		c.items[key] = it // the bytes in it never change
 	}

@@ -35,6 +35,22 @@ func (v *Versions) Clone() Versions {
 	return Versions{toStore: maps.Clone(v.toStore), toModel: maps.Clone(v.toModel)}
 }
 
+// knows reports whether ToStore can translate a version of the model.
+func (v *Versions) knows(model uint64) bool {
+	_, known := v.toStore[model]
+	return known || model >= ChosenVersions
+}
+
+// forgetAfter unlearns the versions that the model gave later than last.
+func (v *Versions) forgetAfter(last uint64) {
+	for model, store := range v.toStore {
+		if model > last {
+			delete(v.toStore, model)
+			delete(v.toModel, store)
+		}
+	}
+}
+
 // Match learns that the item with the given version of the model has the given
 // version in the store. It is an error if either is known to mean something
 // else: then the store gave a version twice, or changed one, or lost a change.

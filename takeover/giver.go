@@ -90,21 +90,22 @@ func (g *Giver) Serve(ctx context.Context, s Server) (given bool, err error) {
 func (g *Giver) Close() { g.stop() }
 
 func (g *Giver) give(ctx context.Context, conn *net.UnixConn, s Server) (given bool, err error) {
-	defer conn.Close()
 	h := &handover{channel: channel{conn}, server: s, times: g.o.Timeouts, log: g.o.Logger}
+	defer h.end()
 	began := time.Now()
 	if err := h.greet(ctx, g.o); err != nil {
 		h.log.Warn("takeover refused", "err", err)
 		h.abort(err)
 		return false, nil
 	}
-	h.log.Info("takeover begins", "pid", h.taker.Pid)
+	h.log.Info("takeover begins", "pid", h.taker.pid)
 	given, err = h.run(ctx)
 	switch {
 	case err != nil:
 		h.log.Error("takeover failed, and the store is lost to it", "err", err)
 	case given:
-		h.log.Info("takeover complete", "pid", h.taker.Pid, "connections", h.conns,
+		h.given = true
+		h.log.Info("takeover complete", "pid", h.taker.pid, "connections", h.conns,
 			"took", time.Since(began), "paused", time.Since(h.frozen))
 	}
 	return given, err
@@ -116,9 +117,24 @@ type handover struct {
 	server Server
 	times  Timeouts
 	log    *slog.Logger
-	taker  *os.Process
+	taker  *peer // nil until it is known
+	given  bool
 	conns  int       // sent
 	frozen time.Time // when clients began to wait
+}
+
+// end closes the conversation. A taker that was told to give up gets a moment
+// for it.
+func (h *handover) end() {
+	h.conn.Close()
+	if h.taker == nil {
+		return
+	}
+	if !h.given && !h.taker.wait(h.times.GiveUp) {
+		h.log.Warn("the new process hangs and is killed", "pid", h.taker.pid)
+		h.taker.kill()
+	}
+	h.taker.forget()
 }
 
 // greet decides whether the peer may have the server, gives it the listeners
@@ -134,7 +150,15 @@ func (h *handover) greet(ctx context.Context, o GiverOptions) error {
 	if err != nil {
 		return err
 	}
-	if h.taker, err = vet(h.conn, hello, o); err != nil {
+	taker, err := peerOf(h.conn)
+	if err != nil {
+		return err
+	}
+	h.taker = taker
+	if err := taker.vet(o.Manager); err != nil {
+		return err
+	}
+	if err := hello.vet(o.Dialect); err != nil {
 		return err
 	}
 	if err := h.welcome(o.Manager); err != nil {
@@ -185,7 +209,7 @@ func (h *handover) run(ctx context.Context) (given bool, err error) {
 	if err != nil {
 		return false, h.takeBack(err)
 	}
-	h.server.Release(h.taker.Pid)
+	h.server.Release(h.taker.pid)
 	if err := h.send(message{kind: kindGo}); err != nil {
 		// The taker reads the end of the connection as consent.
 		h.log.Warn("the new server is gone already", "err", err)
@@ -246,18 +270,10 @@ func (h *handover) awaitOpened(since int64) error {
 // takeBack reopens the store after the taker failed to.
 func (h *handover) takeBack(cause error) error {
 	if !errors.Is(cause, ErrAborted) {
-		h.kill()
+		h.taker.kill()
 	}
-	deadline := time.Now().Add(h.times.Reopen)
-	for {
-		err := h.server.ReopenStore()
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("reopen the store: %w (after: %w)", err, cause)
-		}
-		time.Sleep(10 * time.Millisecond)
+	if err := h.server.ReopenStore(); err != nil {
+		return fmt.Errorf("reopen the store: %w (after: %w)", err, cause)
 	}
 	h.carryOn("the new server did not come up", cause)
 	return nil
@@ -276,13 +292,7 @@ func (h *handover) carryOn(what string, cause error) {
 func (h *handover) abort(reason error) {
 	h.deadline(time.Second)
 	if err := h.send(message{kind: kindAbort, body: []byte(reason.Error())}); err != nil {
-		h.kill()
-	}
-}
-
-func (h *handover) kill() {
-	if h.taker != nil {
-		h.taker.Kill()
+		h.taker.kill()
 	}
 }
 

@@ -4,11 +4,16 @@ package takeover
 
 import (
 	"net"
-	"os"
+	"time"
 )
 
-// vet refuses everybody: a peer that cannot be identified cannot be killed
-// when it hangs.
-func vet(*net.UnixConn, hello, GiverOptions) (*os.Process, error) {
-	return nil, ErrUnsupported
-}
+// peer cannot be identified here, so nobody can take over: a peer that hangs
+// could not be killed.
+type peer struct{ pid int }
+
+func peerOf(*net.UnixConn) (*peer, error) { return nil, ErrUnsupported }
+
+func (*peer) vet(Manager) error       { return ErrUnsupported }
+func (*peer) wait(time.Duration) bool { return false }
+func (*peer) kill()                   {}
+func (*peer) forget()                 {}

@@ -100,8 +100,7 @@ type Server interface {
 	CloseStore() error
 
 	// ReopenStore opens the store again after CloseStore, whether or not that
-	// failed. It is called again after an error: a taker that was just killed
-	// may hold the lock for a moment.
+	// failed.
 	ReopenStore() error
 
 	// Release forgets the frozen connections and the listeners without
@@ -124,8 +123,9 @@ type Timeouts struct {
 	// waits. Default 10 s.
 	Open time.Duration
 
-	// Reopen bounds the giver's attempts to get its store back. Default 30 s.
-	Reopen time.Duration
+	// GiveUp is how long a taker that was told to give up may take to end
+	// before it is killed. Default 5 s.
+	GiveUp time.Duration
 }
 
 func (t Timeouts) withDefaults() Timeouts {
@@ -133,7 +133,7 @@ func (t Timeouts) withDefaults() Timeouts {
 	setDefault(&t.Freeze, 2*time.Second)
 	setDefault(&t.Transfer, 5*time.Second)
 	setDefault(&t.Open, 10*time.Second)
-	setDefault(&t.Reopen, 30*time.Second)
+	setDefault(&t.GiveUp, 5*time.Second)
 	return t
 }
 

@@ -59,12 +59,12 @@ type TakerOptions struct {
 	Timeout time.Duration
 }
 
-// Taker is a new process that takes a server over. Its methods are called once
-// each, in the order of their declaration; after an error of one of them only
-// Close follows.
+// Taker is a new process that takes a server over: Listeners, Receive, Opened,
+// Close, in this order. After an error of one of them only Close follows.
 type Taker struct {
 	channel
 	timeout   time.Duration
+	giver     *peer
 	listeners []Listener
 	manager   Manager
 	conns     []Conn
@@ -83,7 +83,12 @@ func Dial(ctx context.Context, o TakerOptions) (*Taker, error) {
 		return nil, err
 	}
 	setDefault(&o.Timeout, 2*time.Minute)
-	t := &Taker{channel: channel{conn}, timeout: o.Timeout}
+	giver, err := peerOf(conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	t := &Taker{channel: channel{conn}, timeout: o.Timeout, giver: giver}
 	t.stop = context.AfterFunc(ctx, func() { conn.Close() })
 	if err := t.greet(o); err != nil {
 		t.Close()
@@ -99,7 +104,7 @@ func (t *Taker) greet(o TakerOptions) error {
 		return err
 	}
 	m, err := t.expect(kindWelcome)
-	if died(err) {
+	if t.noticeDeath(err) {
 		return ErrNobody
 	}
 	if err != nil {
@@ -144,8 +149,8 @@ func (t *Taker) Receive() ([]Conn, error) {
 	if err == nil {
 		err = t.receiveConns()
 	}
-	if died(err) {
-		t.gone, err = true, nil
+	if t.noticeDeath(err) {
+		err = nil
 	}
 	if err != nil {
 		return nil, err
@@ -215,11 +220,20 @@ func (t *Taker) Opened() error {
 	if err == nil {
 		_, err = t.expect(kindGo)
 	}
-	if died(err) {
-		t.gone, err = true, nil
+	if t.noticeDeath(err) {
+		err = nil
 	}
 	t.stop()
 	return err
+}
+
+// noticeDeath reports whether err is the giver's death, after waiting until the
+// giver's hold on the store has died too.
+func (t *Taker) noticeDeath(err error) bool {
+	if died(err) {
+		t.gone = t.giver.wait(t.timeout)
+	}
+	return t.gone
 }
 
 // tell sends a message without a body. That the giver does not read any more is
@@ -244,7 +258,6 @@ func (t *Taker) Paused() time.Duration {
 func (t *Taker) Fail(reason error) {
 	t.deadline(time.Second)
 	t.send(message{kind: kindAbort, body: []byte(reason.Error())})
-	t.Close()
 }
 
 // Close ends the conversation and closes the sockets that the caller did not
@@ -258,6 +271,7 @@ func (t *Taker) Close() error {
 		closeAll([]int{c.FD})
 	}
 	t.listeners, t.conns = nil, nil
+	t.giver.forget()
 	return t.conn.Close()
 }
 

@@ -141,7 +141,7 @@ func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 // wins reports whether the get c claims the item.
 func wins(it *entry, c *session.Command) bool {
 	due := it.stale || c.Has(session.Recache) && it.expiry < c.RecacheBefore
-	return due && !it.claimed && !c.Has(session.Peek)
+	return due && !it.claimed && c.Mods&(session.Peek|session.NoClaim) == 0
 }
 
 // vivify creates the absent item that c asked for.

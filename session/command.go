@@ -84,6 +84,10 @@ const (
 	// Peek makes OpGet leave no trace: it neither claims a stale item nor
 	// counts as an access. SetExpiry and Vivify keep their effect.
 	Peek
+
+	// NoClaim makes OpGet leave the claim of a stale item to others, who can be
+	// told of it. It counts as an access all the same.
+	NoClaim
 )
 
 // Command is one operation on one key (OpFlush: on all keys). It carries all

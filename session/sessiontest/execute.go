@@ -56,7 +56,7 @@ func (m *Model) get(c *session.Command, it session.Item, found bool) session.Res
 		return session.Result{Status: session.NotFound}
 	}
 	due := it.Stale || c.Has(session.Recache) && it.Expiry < c.RecacheBefore
-	won := due && !it.Claimed && !c.Has(session.Peek)
+	won := due && !it.Claimed && c.Mods&(session.Peek|session.NoClaim) == 0
 	it.Claimed = it.Claimed || won
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry

@@ -201,6 +201,7 @@ var rareMods = []struct {
 	in  int // one command in so many has it
 }{
 	{session.Vivify, 6}, {session.Recache, 6}, {session.Invalidate, 4}, {session.DropValue, 6}, {session.Peek, 10},
+	{session.NoClaim, 6},
 }
 
 // version gives a version for IfVersion, most often one that may match.

@@ -172,5 +172,5 @@ var modNames = []struct {
 }{
 	{session.IfVersion, "if version"}, {session.SetVersion, "set version"}, {session.SetExpiry, "set expiry"},
 	{session.Vivify, "vivify"}, {session.Recache, "recache"}, {session.Invalidate, "invalidate"},
-	{session.DropValue, "drop value"}, {session.Peek, "peek"},
+	{session.DropValue, "drop value"}, {session.Peek, "peek"}, {session.NoClaim, "no claim"},
 }

@@ -100,6 +100,13 @@ var staleTests = []suiteTest{
 		f.mustOK(command(session.OpDelete, "k"))
 		f.wantAbsent("k")
 	}},
+	{"NoClaimLeavesTheClaimToOthers", func(f *fixture) {
+		f.set("k", "v")
+		f.mustOK(invalidate("k"))
+		f.wantClaim(mod(get("k"), session.NoClaim), true, false, false)
+		f.wantClaim(mod(get("k"), session.NoClaim), true, false, false)
+		f.wantClaim(get("k"), true, true, true)
+	}},
 	{"RecacheClaimsWhatExpiresSoon", func(f *fixture) {
 		f.set("k", "v")
 		c := mod(get("k"), session.Recache)

@@ -90,6 +90,15 @@ func (e *events) listener() *pebble.EventListener {
 	}
 }
 
+// stallTime is how long writes have waited, the present stall included.
+func (e *events) stallTime() time.Duration {
+	sum := e.stallSum.Load()
+	if begin := e.stalled.Load(); begin != 0 {
+		sum += time.Now().UnixNano() - begin
+	}
+	return time.Duration(sum)
+}
+
 // Infof, Errorf and Fatalf make events Pebble's logger.
 func (e *events) Infof(format string, args ...any) {
 	e.logger.Debug(fmt.Sprintf(format, args...))

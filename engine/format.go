@@ -50,11 +50,15 @@ func readFormat(fs vfs.FS, dir string) (string, error) {
 }
 
 // writeFormat makes the format file durable before anything else is written.
-// It appears whole or not at all.
 func writeFormat(fs vfs.FS, dir string) error {
 	if err := checkEmpty(fs, dir); err != nil {
 		return err
 	}
+	return putFormat(fs, dir)
+}
+
+// putFormat writes the format file. It appears whole or not at all.
+func putFormat(fs vfs.FS, dir string) error {
 	path := fs.PathJoin(dir, formatFile)
 	temp := path + ".tmp"
 	f, err := fs.Create(temp, vfs.WriteCategoryUnspecified)

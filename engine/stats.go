@@ -2,7 +2,12 @@ package engine
 
 import (
 	"sync/atomic"
+	"time"
 
+	"github.com/cockroachdb/pebble/v2"
+	dto "github.com/prometheus/client_model/go"
+
+	"cairn/engine/record"
 	"cairn/session"
 )
 
@@ -18,3 +23,89 @@ type counts struct {
 // Forecast says how many live items and bytes expire in which minute, ascending;
 // what never expires is in one slot with From == session.Never.
 func (s *Store) Forecast() []session.ForecastSlot { return s.ledger.forecast(s.Now()) }
+
+// Stats gives the store's figures. After Close those that come from Pebble are
+// zero.
+func (s *Store) Stats() session.Stats {
+	items, bytes, expired := s.ledger.totals(s.Now())
+	stats := session.Stats{
+		Items:        items,
+		Bytes:        bytes,
+		TotalItems:   s.counts.stored.Load(),
+		Hot:          s.hot.stats(),
+		Expired:      expired,
+		Dropped:      s.counts.dropped.Load(),
+		Flushes:      s.counts.flushes.Load(),
+		Commits:      s.counts.commits.Load(),
+		CommitErrors: s.counts.commitErrors.Load(),
+		Stalled:      s.events.stalled.Load() != 0,
+		OutOfSpace:   s.space.low(),
+		ReadErrors:   s.counts.readErrors.Load(),
+		Corruptions:  s.counts.corruptions.Load(),
+	}
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed.Load() {
+		return stats
+	}
+	metrics := s.db.Metrics()
+	stats.Syncs, stats.SyncTime = syncs(metrics)
+	stats.Disk = s.diskStats(metrics)
+	stats.Buckets = s.bucketStats()
+	return stats
+}
+
+// syncs reads Pebble's histogram of the latency of log syncs.
+func syncs(m *pebble.Metrics) (n int64, sum time.Duration) {
+	var histogram dto.Metric
+	if m.LogWriter.FsyncLatency == nil || m.LogWriter.FsyncLatency.Write(&histogram) != nil {
+		return 0, 0
+	}
+	h := histogram.GetHistogram()
+	return int64(h.GetSampleCount()), time.Duration(h.GetSampleSum())
+}
+
+func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {
+	d := session.DiskStats{
+		Bytes:              int64(m.DiskSpaceUsage()),
+		WALBytes:           int64(m.WAL.Size),
+		MemtableBytes:      int64(m.MemTable.Size),
+		CacheBytes:         m.BlockCache.Size,
+		CacheHits:          m.BlockCache.Hits,
+		CacheMisses:        m.BlockCache.Misses,
+		WALWritten:         int64(m.WAL.BytesWritten),
+		UserWritten:        s.counts.userWritten.Load(),
+		Compactions:        m.Compact.Count,
+		CompactionsRunning: m.Compact.NumInProgress,
+		CompactionDebt:     int64(m.Compact.EstimatedDebt),
+		ReadAmplification:  int64(m.ReadAmp()),
+		Free:               s.space.free.Load(),
+		Total:              s.space.total.Load(),
+		SlowOperations:     s.events.slow.Load(),
+		WriteStalls:        s.events.stalls.Load(),
+		WriteStallTime:     s.events.stallTime(),
+		TablesTotal:        int64(m.Table.Local.LiveCount),
+		ZombieTables:       m.Table.ZombieCount + m.Table.ObsoleteCount,
+	}
+	for i := range m.Levels {
+		d.FlushWritten += int64(m.Levels[i].TableBytesFlushed)
+		d.CompactionWritten += int64(m.Levels[i].TableBytesCompacted)
+	}
+	return d
+}
+
+// bucketStats estimates what each bucket takes on disk. What is still only in
+// the log and in memory does not count.
+func (s *Store) bucketStats() []session.BucketStats {
+	list := s.buckets.all()
+	stats := make([]session.BucketStats, 0, len(list))
+	for i := len(list) - 1; i >= 0; i-- {
+		size, err := s.db.EstimateDiskUsage(
+			record.AppendBucket(nil, list[i]), record.AppendBucketEnd(nil, list[i]))
+		if err != nil {
+			_ = s.readError(err) // counted
+		}
+		stats = append(stats, session.BucketStats{Deadline: list[i].Deadline(), DiskBytes: int64(size)})
+	}
+	return stats
+}

@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	pebblerecord "github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+
+	"cairn/engine/record"
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// Check verifies a store that no process has open: the checksum of every block
+// of every file in use, the order of its tables, every record, and whether the
+// counts are right. It calls report for each problem and changes nothing. The
+// error says why the check could not be carried through.
+func Check(o Options, report func(problem string)) (err error) {
+	if err := o.complete(); err != nil {
+		return err
+	}
+	c := &check{options: o, report: report}
+	if err := c.run(); err != nil {
+		return fmt.Errorf("engine: check %s: %w", o.Dir, err)
+	}
+	return nil
+}
+
+type check struct {
+	options Options
+	report  func(problem string)
+	store   *Store
+}
+
+func (c *check) run() (err error) {
+	o := &c.options
+	found, err := readFormat(o.FS, o.Dir)
+	if err != nil {
+		return err
+	}
+	if found != format {
+		return fmt.Errorf("%w: %q", ErrFormat, strings.TrimSpace(found))
+	}
+	s := &Store{options: *o}
+	if s.lock, err = lockDir(o); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.release()) }()
+	c.logs()
+	s.events = newEvents(s)
+	s.cache = pebble.NewCache(o.BlockCacheBytes)
+	options := s.pebbleOptions()
+	options.ReadOnly = true
+	options.Logger = quiet{}
+	options.EventListener.DataCorruption = func(pebble.DataCorruptionInfo) {} // found again below
+	if s.db, err = pebble.Open(o.Dir, options); err != nil {
+		report(c.report, "the store does not open: %v", err)
+		s.db = nil
+		return nil
+	}
+	c.store = s
+	c.tables(options)
+	if err := s.db.CheckLevels(nil); err != nil {
+		report(c.report, "the order of the tables is broken: %v", err)
+	}
+	c.records()
+	return nil
+}
+
+func report(to func(string), format string, args ...any) { to(fmt.Sprintf(format, args...)) }
+
+// quiet is a pebble.Logger for a store whose problems are reported one by one.
+type quiet struct{}
+
+func (quiet) Infof(string, ...any)  {}
+func (quiet) Errorf(string, ...any) {}
+
+// Fatalf does not end the process: a check should come to its end.
+func (quiet) Fatalf(string, ...any) {}
+
+// logs reads every record of every log. The last log may end in the middle of
+// a record, which is what a crash leaves behind.
+func (c *check) logs() {
+	logs, err := wal.Scan(wal.Dir{FS: c.options.FS, Dirname: c.options.Dir})
+	if err != nil {
+		report(c.report, "the logs cannot be listed: %v", err)
+		return
+	}
+	for i, log := range logs {
+		if err := readLog(log); err != nil && !(i == len(logs)-1 && tornTail(err)) {
+			report(c.report, "log %s: %v", log.Num, err)
+		}
+	}
+}
+
+// tornTail reports whether err says that a log ends in the middle of what was
+// being written, without damage to what had been synced.
+func tornTail(err error) bool { return errors.Is(err, pebblerecord.ErrUnexpectedEOF) }
+
+func readLog(log wal.LogicalLog) (err error) {
+	r := log.OpenForRead()
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for {
+		rec, _, err := r.NextRecord()
+		if err == nil {
+			_, err = io.Copy(io.Discard, rec)
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+// tables verifies the checksums of all blocks of the tables in use.
+func (c *check) tables(o *pebble.Options) {
+	levels, err := c.store.db.SSTables()
+	if err != nil {
+		report(c.report, "the tables cannot be listed: %v", err)
+		return
+	}
+	seen := make(map[string]bool)
+	for _, level := range levels {
+		for i := range level {
+			name := level[i].BackingSSTNum.String() + ".sst"
+			if !seen[name] {
+				seen[name] = true
+				if err := verifyTable(c.options.FS, c.options.FS.PathJoin(c.options.Dir, name), o); err != nil {
+					report(c.report, "table %s: %v", name, err)
+				}
+			}
+		}
+	}
+}
+
+func verifyTable(fs vfs.FS, path string, o *pebble.Options) (err error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return err
+	}
+	readable, err := sstable.NewSimpleReadable(f)
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	r, err := sstable.NewReader(context.Background(), readable, o.MakeReaderOptions())
+	if err != nil {
+		return errors.Join(err, readable.Close())
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return r.ValidateBlockChecksums()
+}
+
+// records decodes every record and recounts the ledger.
+func (c *check) records() {
+	s := c.store
+	ledger, err := s.loadLedger()
+	if err != nil {
+		report(c.report, "the ledger: %v", err)
+		return
+	}
+	if err := s.loadFlushAt(); err != nil {
+		report(c.report, "the pending flush: %v", err)
+	}
+	if err := s.loadBuckets(); err != nil {
+		report(c.report, "the buckets: %v", err)
+		return
+	}
+	count := &record.Ledger{Now: ledger.Now}
+	s.seen.Store(int64(ledger.Now))
+	m, err := s.newMerged(nil, nil)
+	defer func() {
+		if err := m.close(); err != nil {
+			report(c.report, "read: %v", err)
+		}
+	}()
+	if err != nil {
+		report(c.report, "read: %v", err)
+		return
+	}
+	for cur := m.least(); cur != nil; cur = m.least() {
+		c.record(m, cur, ledger, count)
+		m.skip(cur.key)
+	}
+	if err := m.err(); err != nil {
+		report(c.report, "read: %v", err)
+		return // what was counted is not all
+	}
+	if !bytes.Equal(slotsOf(ledger), slotsOf(count)) {
+		report(c.report, "the ledger does not count what is there")
+	}
+}
+
+// record checks the newest record of one key.
+func (c *check) record(m *merged, cur *cursor, ledger, count *record.Ledger) {
+	key := slices.Clone(cur.key)
+	if !session.ValidKey(key) {
+		report(c.report, "bucket %d: malformed key %q", cur.bucket, key)
+		return
+	}
+	e, err := m.entry(cur)
+	switch {
+	case err != nil:
+		report(c.report, "key %q: %v", key, err)
+	case e.expiry >= cur.bucket.Deadline() && cur.bucket != ttl.Forever:
+		report(c.report, "key %q expires after its bucket's deadline", key)
+	case e.version != 0:
+		count.Count(ttl.Minute(e.expiry), 1, e.size())
+	}
+}
+
+func slotsOf(l *record.Ledger) []byte {
+	slots := record.Ledger{Now: l.Now, Slots: l.Slots}
+	return slots.Append(nil)
+}

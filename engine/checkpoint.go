@@ -1,0 +1,29 @@
+package engine
+
+import (
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/session"
+)
+
+// Checkpoint makes dir, which must not exist, a copy of the store that holds at
+// least all that was acknowledged before the call. Each burst is in it as a
+// whole or not at all. Tables are hard links if dir is on the same file system,
+// so it is cheap to make; it keeps their space for as long as it stays.
+func (s *Store) Checkpoint(dir string) error {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed.Load() {
+		return session.ErrClosed
+	}
+	err := s.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	if err == nil {
+		err = putFormat(s.options.FS, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("engine: checkpoint to %s: %w", dir, err)
+	}
+	return nil
+}

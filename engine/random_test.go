@@ -1,0 +1,262 @@
+package engine
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/session/sessiontest"
+)
+
+var (
+	randomCommands = flag.Int("random.commands", 200_000, "commands of TestRandom, in total")
+	randomSeed     = flag.Uint64("random.seed", 0, "seed of TestRandom; 0: a new one")
+)
+
+// TestRandom lets several workers run random bursts against one store, each in
+// lockstep with a model of its own keys, while buckets are dropped and the
+// clock jumps; now and then it cuts the power, lets the wall clock jump and
+// goes on with what is left. The state after a power cut must be that of the
+// model somewhere between what was acknowledged before the cut and what was
+// begun before its end.
+func TestRandom(t *testing.T) {
+	seed := *randomSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-random.seed=%d", seed)
+	for done, run := 0, 0; done < *randomCommands && !t.Failed(); run++ {
+		w := newWorld(t, seed+uint64(run))
+		for phase := 0; phase < 12 && !t.Failed(); phase++ {
+			done += w.phase()
+		}
+		w.end()
+		if t.Failed() {
+			t.Logf("failed in run %d: -random.seed=%d", run, seed+uint64(run))
+		}
+	}
+}
+
+// world is one store under test with its workers.
+type world struct {
+	t       *testing.T
+	rand    *rand.Rand
+	options Options
+	fs      *vfs.MemFS
+	clock   *sessiontest.Clock
+	skew    atomic.Int64 // of the wall clock, nanoseconds
+	store   *Store
+	workers []*worker
+}
+
+func newWorld(t *testing.T, seed uint64) *world {
+	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 1)), clock: sessiontest.NewClock(), fs: vfs.NewCrashableMem()}
+	w.options = testOptions(t, w.fs, w.clock)
+	w.options.Wall = func() time.Time { return w.clock.Wall().Add(time.Duration(w.skew.Load())) }
+	w.options.Elapsed = func() time.Duration { return w.clock.Wall().Sub(sessiontest.Epoch.Time()) }
+	w.options.HotBytes = []int64{-1, 4 << 10, 20 << 10, 1 << 20}[w.rand.IntN(4)]
+	w.options.MemtableBytes = []int64{32 << 10, 64 << 10, 1 << 20}[w.rand.IntN(3)]
+	workers := 1 + w.rand.IntN(4)
+	for i := range workers {
+		l := sessiontest.NewLockstep(seed*16+uint64(i), w.options.MaxValueSize)
+		l.Generator.Prefix = fmt.Sprintf("%c%d:", 'a'+i, i)
+		l.Generator.Keys = 8 + w.rand.IntN(40)
+		l.Generator.TooLong = w.options.MaxValueSize + 1
+		l.Generator.NoFlush = workers > 1
+		w.workers = append(w.workers, &worker{lockstep: l, rand: rand.New(rand.NewPCG(seed, uint64(i)))})
+	}
+	w.open()
+	return w
+}
+
+func (w *world) open() {
+	var err error
+	w.options.FS = w.fs
+	if w.store, err = Open(w.options); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// phase lets all workers run for a while at one instant of the clock, and
+// gives the number of commands they ran.
+func (w *world) phase() (commands int) {
+	stop := make(chan struct{})
+	var side, workers sync.WaitGroup
+	side.Go(func() { w.meddle(stop) })
+	steps := 20 + w.rand.IntN(200)
+	for _, worker := range w.workers {
+		worker.reset()
+	}
+	for _, worker := range w.workers {
+		workers.Go(func() { worker.run(w, steps) })
+	}
+	var crashed *vfs.MemFS
+	var from []int
+	if w.rand.IntN(2) == 0 {
+		crashed, from = w.crash()
+	}
+	workers.Wait()
+	close(stop)
+	side.Wait()
+	for _, worker := range w.workers {
+		commands += worker.commands
+		if worker.err != nil {
+			w.t.Error(worker.err)
+		}
+	}
+	if w.t.Failed() {
+		return commands
+	}
+	if crashed != nil {
+		w.restart(crashed, from)
+	} else {
+		w.rest()
+	}
+	w.advance()
+	return commands
+}
+
+// meddle does what the store does in the background.
+func (w *world) meddle(stop chan struct{}) {
+	for i := 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		w.store.Tick(context.Background())
+		if err := w.store.DropExpired(context.Background()); err != nil {
+			w.t.Error(err)
+		}
+		w.store.Stats()
+		runtime.Gosched()
+	}
+}
+
+// crash cuts the power at a random moment. Of each worker's states the one with
+// the returned number, or a later one of this phase, must be what is left.
+func (w *world) crash() (*vfs.MemFS, []int) {
+	for range w.rand.IntN(2000) {
+		runtime.Gosched()
+	}
+	from := make([]int, len(w.workers))
+	for i, worker := range w.workers {
+		from[i] = int(worker.acknowledged.Load())
+	}
+	crashed := w.fs.CrashClone(vfs.CrashCloneCfg{
+		UnsyncedDataPercent: []int{0, 50, 100}[w.rand.IntN(3)],
+		RNG:                 rand.New(rand.NewPCG(w.rand.Uint64(), 0)),
+	})
+	for _, worker := range w.workers {
+		worker.begunAtCut = int(worker.begun.Load())
+	}
+	return crashed, from
+}
+
+// restart goes on with what a power cut has left.
+func (w *world) restart(crashed *vfs.MemFS, from []int) {
+	checkAndClose(w.t, w.store)
+	w.fs = crashed
+	w.skew.Store(w.rand.Int64N(int64(48*time.Hour)) - int64(47*time.Hour))
+	if w.skew.Load() > 0 {
+		w.clock.Advance(time.Duration(w.skew.Swap(0)))
+	}
+	w.open()
+	checkInvariants(w.t, w.store)
+	for i, worker := range w.workers {
+		worker.recover(w, from[i])
+	}
+}
+
+// rest checks that nothing but the expected is there, at times after a clean
+// restart.
+func (w *world) rest() {
+	if w.rand.IntN(4) == 0 {
+		checkAndClose(w.t, w.store)
+		w.open()
+	}
+	checkInvariants(w.t, w.store)
+	for _, worker := range w.workers {
+		if err := worker.lockstep.Verify(w.store, worker.lockstep.Model, w.clock.Now()); err != nil {
+			w.t.Errorf("worker %s at rest: %v", worker.lockstep.Generator.Prefix, err)
+		}
+	}
+}
+
+// advance moves the clock, and makes the store know.
+func (w *world) advance() {
+	const week = 7 * 24 * time.Hour
+	for _, most := range []time.Duration{2 * time.Second, time.Hour, 8 * time.Hour, week} {
+		w.clock.Advance(time.Duration(w.rand.Int64N(int64(most))))
+		if w.rand.IntN(2) == 0 {
+			break
+		}
+	}
+	w.store.advance(w.clock.Now())
+	w.store.Tick(context.Background())
+}
+
+func (w *world) end() { checkAndClose(w.t, w.store) }
+
+// worker runs bursts on keys of its own.
+type worker struct {
+	lockstep *sessiontest.Lockstep
+	rand     *rand.Rand
+	commands int
+	err      error
+
+	// states[i] is the model after i bursts of the present phase.
+	states       []*sessiontest.Model
+	begun        atomic.Int64 // bursts given to the store
+	acknowledged atomic.Int64 // bursts that it has acknowledged
+	begunAtCut   int
+}
+
+// reset begins a phase.
+func (k *worker) reset() {
+	k.states = append(k.states[:0], k.lockstep.Model.Clone())
+	k.begun.Store(0)
+	k.acknowledged.Store(0)
+	k.commands = 0
+}
+
+func (k *worker) run(w *world, steps int) {
+	now := w.clock.Now()
+	for range steps {
+		n := 1 + k.rand.IntN(4)
+		if k.rand.IntN(10) == 0 {
+			n += k.rand.IntN(60)
+		}
+		k.begun.Add(1)
+		step := k.lockstep.Start(w.store, now, n)
+		k.states = append(k.states, k.lockstep.Model.Clone())
+		if err := step.Finish(); err != nil {
+			k.err = fmt.Errorf("worker %s: %w", k.lockstep.Generator.Prefix, err)
+			return
+		}
+		k.acknowledged.Add(1)
+		k.commands += n
+	}
+}
+
+// recover finds the state that survived a power cut, which is at least states
+// [from], and goes on with it.
+func (k *worker) recover(w *world, from int) {
+	var last error
+	for _, state := range k.states[from : k.begunAtCut+1] {
+		if last = k.lockstep.Verify(w.store, state, w.clock.Now()); last == nil {
+			k.lockstep.Adopt(state)
+			return
+		}
+	}
+	w.t.Errorf("worker %s: none of the states %d to %d survived the power cut; the last differs in %v",
+		k.lockstep.Generator.Prefix, from, k.begunAtCut, last)
+}

@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"cairn/engine/record"
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// A page of a scan ends with the first item that fills either of these.
+const (
+	pageItems = 512
+	pageBytes = 1 << 20
+)
+
+// Scan calls fn for live items whose keys begin with prefix and come after
+// `after` (nil: all of them), keys ascending, until fn returns false or ctx is
+// done. The item is valid only during the call. Scan blocks nobody, however
+// slow fn is: it reads the items page by page, each page as of one moment. So
+// an item that lives through the whole scan is seen exactly once.
+func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *session.Item) bool) error {
+	from := bytes.Clone(prefix)
+	if bytes.Compare(after, prefix) >= 0 && after != nil {
+		from = append(bytes.Clone(after), 0)
+	}
+	for from != nil {
+		page, err := s.readPage(ctx, prefix, from)
+		if err != nil {
+			return err
+		}
+		for _, e := range page.items {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if !fn(s.scanned(e)) {
+				return nil
+			}
+		}
+		from = page.next
+	}
+	return nil
+}
+
+// scanned gives e as fn sees it, with what only the cache knows.
+func (s *Store) scanned(e *entry) *session.Item {
+	if hot := s.hot.peek([]byte(e.key), s.epoch.Load()); hot != nil && hot.version == e.version {
+		e.access.Store(hot.access.Load())
+	}
+	it := &session.Item{Key: []byte(e.key), Value: e.value}
+	e.describe(it)
+	return it
+}
+
+// page is a run of live items; next is where the page after it begins, nil if
+// there is none.
+type page struct {
+	items []*entry
+	next  []byte
+}
+
+func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err error) {
+	s.gate.RLock()
+	defer s.gate.RUnlock()
+	if s.closed.Load() {
+		return p, session.ErrClosed
+	}
+	m, err := s.newMerged(prefix, from)
+	defer func() {
+		if closeErr := m.close(); err == nil {
+			err = s.readError(closeErr)
+		}
+	}()
+	if err != nil {
+		return p, s.readError(err)
+	}
+	now := s.see(s.clock.Now())
+	size := 0
+	for c := m.least(); c != nil; c = m.least() {
+		if len(p.items) == pageItems || size >= pageBytes {
+			p.next = bytes.Clone(c.key)
+			break
+		}
+		if err := ctx.Err(); err != nil {
+			return p, err
+		}
+		e, err := m.entry(c)
+		if err != nil {
+			return p, err
+		}
+		if e.expiry > now {
+			p.items = append(p.items, e)
+			size += len(e.key) + len(e.value)
+		}
+		m.skip(c.key)
+	}
+	return p, m.err()
+}
+
+// merged iterates over the keys of all live buckets at once.
+type merged struct {
+	store   *Store
+	cursors []*cursor // newest bucket first
+	keyBuf  []byte
+}
+
+// cursor is the position in one bucket.
+type cursor struct {
+	iter   *pebble.Iterator
+	bucket ttl.Bucket
+	key    []byte // session key; nil: at the end
+}
+
+// newMerged places a cursor in each live bucket, at from or after it. The result
+// must be closed even if there is an error.
+func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
+	m = &merged{store: s}
+	// All cursors show what this one shows. The list is read after it is made:
+	// writers name a bucket before they write into it.
+	snapshot, err := s.db.NewIter(nil)
+	if err != nil {
+		return m, err
+	}
+	defer func() { err = errors.Join(err, snapshot.Close()) }()
+	for _, bucket := range s.buckets.live(session.Time(s.seen.Load())) {
+		lower := record.AppendKey(nil, bucket, prefix)
+		iter, err := snapshot.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
+			LowerBound: lower, UpperBound: behindPrefix(lower),
+		}})
+		if err != nil {
+			return m, err
+		}
+		c := &cursor{iter: iter, bucket: bucket}
+		m.cursors = append(m.cursors, c)
+		c.settle(iter.SeekGE(record.AppendKey(nil, bucket, from)))
+	}
+	return m, nil
+}
+
+// behindPrefix is the first key behind all that begin with prefix. There is one
+// because no key of a record begins with 0xFF.
+func behindPrefix(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for end[len(end)-1] == 0xFF {
+		end = end[:len(end)-1]
+	}
+	end[len(end)-1]++
+	return end
+}
+
+// settle notes where a move of the iterator has led; ok is what it returned.
+func (c *cursor) settle(ok bool) {
+	c.key = nil
+	if ok {
+		_, c.key, _ = record.SplitKey(c.iter.Key())
+	}
+}
+
+// least gives the cursor with the least key, the newest bucket's if several
+// have it; nil at the end.
+func (m *merged) least() (least *cursor) {
+	for _, c := range m.cursors {
+		if c.key != nil && (least == nil || bytes.Compare(c.key, least.key) < 0) {
+			least = c
+		}
+	}
+	return least
+}
+
+// entry decodes the record at c.
+func (m *merged) entry(c *cursor) (*entry, error) {
+	value, err := c.iter.ValueAndErr()
+	if err != nil {
+		return nil, m.store.readError(err)
+	}
+	return m.store.decode(c.key, value)
+}
+
+// skip moves all cursors past key.
+func (m *merged) skip(key []byte) {
+	m.keyBuf = append(m.keyBuf[:0], key...)
+	for _, c := range m.cursors {
+		if c.key != nil && bytes.Equal(c.key, m.keyBuf) {
+			c.settle(c.iter.Next())
+		}
+	}
+}
+
+// err tells why a cursor is at its end, if not because nothing is left.
+func (m *merged) err() error {
+	for _, c := range m.cursors {
+		if err := c.iter.Error(); err != nil {
+			return m.store.readError(err)
+		}
+	}
+	return nil
+}
+
+func (m *merged) close() (err error) {
+	for _, c := range m.cursors {
+		err = errors.Join(err, c.iter.Close())
+	}
+	return err
+}

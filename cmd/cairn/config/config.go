@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"cairn/engine"
+	"cairn/tlsconfig"
 )
 
 // Config is everything `cairn serve` can be told. Load fills it; Flags gives
@@ -39,7 +42,7 @@ type Config struct {
 	TLSCert         string
 	TLSKey          string
 	TLSCA           string
-	TLSVerify       string // none, request or require
+	TLSVerify       tlsconfig.ClientVerification
 	TLSMinVersion   uint16 // as in crypto/tls
 	AuthFile        string
 	SASL            bool
@@ -50,7 +53,7 @@ type Config struct {
 
 	// What it keeps, and how.
 	DataDir     string
-	Durability  Durability
+	Durability  engine.Durability
 	Memory      int64 // bytes of hot sessions
 	MaxItemSize int64 // bytes
 	Compression string
@@ -91,8 +94,8 @@ func (c *Config) validate() error {
 	if c.TLS && (c.TLSCert == "" || c.TLSKey == "") {
 		errs = append(errs, errors.New("enable-ssl needs tls-cert and tls-key (memcached: -o ssl_chain_cert=...,ssl_key=...)"))
 	}
-	if c.TLS && c.TLSVerify != "none" && c.TLSCA == "" {
-		errs = append(errs, fmt.Errorf("tls-verify %s needs tls-ca, the authorities whose certificates clients may show", c.TLSVerify))
+	if c.TLS && c.TLSVerify != tlsconfig.NoClients && c.TLSCA == "" {
+		errs = append(errs, fmt.Errorf("tls-verify %v needs tls-ca, the authorities whose certificates clients may show", c.TLSVerify))
 	}
 	if c.SASL && c.AuthFile == "" {
 		errs = append(errs, errors.New("enable-sasl needs auth-file, or MEMCACHED_SASL_PWDB in the environment"))
@@ -100,10 +103,10 @@ func (c *Config) validate() error {
 	if c.DataDir == "" {
 		errs = append(errs, errors.New("data-dir must not be empty"))
 	}
-	endpoints, err := c.Endpoints()
+	addresses, err := c.Addresses()
 	if err != nil {
 		errs = append(errs, err)
-	} else if len(endpoints) == 0 {
+	} else if len(addresses) == 0 {
 		errs = append(errs, errors.New("nothing to listen on: port is 0, and neither listen nor unix-socket names an address"))
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cairn/memcachedfront"
+	"cairn/tlsconfig"
 )
 
 // load gives the Config of a command line, an environment and a file's text.
@@ -96,11 +99,11 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "-p 0", want: "nothing to listen on"},
 		{args: "-Z", want: "tls-cert"},
 		{args: "-Z --tls-cert a --tls-key b --tls-verify require", want: "tls-ca"},
-		{args: "-o ssl_min_version=tlsv1.0", want: "not safe"},
+		{args: "-o ssl_min_version=tlsv1.0", want: "not a TLS version"},
 		{args: "-S", want: "auth-file"},
 		{args: "-o no_such_thing", want: "no such extended option"},
-		{args: "--durability interval:0s", want: "between 1ms and 1m"},
-		{args: "--durability never", want: `"sync" or "interval:"`},
+		{args: "--durability interval:0s", want: "positive"},
+		{args: "--durability never", want: "want sync or interval"},
 		{args: "--data-dir=", want: "data-dir"},
 		{args: "-a 999", want: "octal"},
 		{args: "-B latin", want: "one of auto, ascii, binary"},
@@ -136,30 +139,34 @@ func TestMemcachedStartLineWorks(t *testing.T) {
 
 func TestMemcachedTLSOptions(t *testing.T) {
 	c := mustLoad(t, "-Z -o ssl_chain_cert=c.pem,ssl_key=k.pem,ssl_verify_mode=2,ssl_ca_cert=ca.pem -l notls:127.0.0.1:11211,0.0.0.0:11212", nil, "", "")
-	if !c.TLS || c.TLSCert != "c.pem" || c.TLSKey != "k.pem" || c.TLSVerify != "require" || c.TLSCA != "ca.pem" {
+	if !c.TLS || c.TLSCert != "c.pem" || c.TLSKey != "k.pem" || c.TLSVerify != tlsconfig.RequireClients || c.TLSCA != "ca.pem" {
 		t.Errorf("%+v", c)
 	}
-	endpoints, err := c.Endpoints()
-	want := []Endpoint{{"tcp", "127.0.0.1:11211", false}, {"tcp", "0.0.0.0:11212", true}}
-	if err != nil || !slices.Equal(endpoints, want) {
-		t.Errorf("endpoints %v, %v; want %v", endpoints, err, want)
+	addresses, err := c.Addresses()
+	want := []memcachedfront.Address{
+		{Network: "tcp", Addr: "127.0.0.1:11211", Plain: true},
+		{Network: "tcp", Addr: "0.0.0.0:11212"},
+	}
+	if err != nil || !slices.Equal(addresses, want) {
+		t.Errorf("addresses %v, %v; want %v", addresses, err, want)
 	}
 }
 
-func TestEndpoints(t *testing.T) {
-	for _, c := range []struct {
-		args string
-		want []Endpoint
-	}{
-		{"", []Endpoint{{"tcp", "127.0.0.1:11211", false}}},
-		{"-p 5 -l ::1,[::1],*,host:0", []Endpoint{{"tcp", "[::1]:5", false}, {"tcp", "[::1]:5", false}, {"tcp", ":5", false}, {"tcp", "host:0", false}}},
-		{"-p 0 -l a,b:6", []Endpoint{{"tcp", "b:6", false}}},
-		{"-s /s", []Endpoint{{"unix", "/s", false}}},
-		{"-s /s -p 7", []Endpoint{{"unix", "/s", false}}},
-		{"-s /s -l a", []Endpoint{{"unix", "/s", false}, {"tcp", "a:11211", false}}},
+func TestAddresses(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"", "127.0.0.1:11211"},
+		{"-p 5 -l ::1,[::1],*,host:0", "[::1]:5 [::1]:5 :5 host:0"},
+		{"-p 0 -l a,b:6", "b:6"},
+		{"-s /s", "unix:/s"},
+		{"-s /s -p 7", "unix:/s"},
+		{"-s /s -l a", "unix:/s a:11211"},
 	} {
-		got, err := mustLoad(t, c.args, nil, "", "").Endpoints()
-		if err != nil || !slices.Equal(got, c.want) {
+		addresses, err := mustLoad(t, c.args, nil, "", "").Addresses()
+		var got []string
+		for _, a := range addresses {
+			got = append(got, a.String())
+		}
+		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%q listens on %v, %v; want %v", c.args, got, err, c.want)
 		}
 	}

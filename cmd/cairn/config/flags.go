@@ -119,7 +119,7 @@ func (d *definition) network() {
 func (d *definition) security() {
 	c := d.config
 	d.group = Security
-	c.TLSVerify, c.TLSMinVersion = "none", tls.VersionTLS12
+	c.TLSMinVersion = tls.VersionTLS12
 	d.yes(&c.TLS, "enable-ssl", "Z", "speak TLS on every TCP address not marked notls:")
 	d.text(&c.TLSCert, "tls-cert", "", "PEM file of the server's certificate chain")
 	d.text(&c.TLSKey, "tls-key", "", "PEM file of its private key")
@@ -147,8 +147,8 @@ func (d *definition) storage() {
 		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk")
 	d.add(sizeValue(&c.MaxItemSize, 1, 1<<10, 1<<30), "max-item-size", "I",
 		"largest value, in bytes or with a suffix k, m, g")
-	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
-		"how values are compressed: each with a dictionary learnt from the sessions, by blocks of the files, or not")
+	d.add(oneOf(&c.Compression, "auto", "block", "off"), "compression", "",
+		"how values are compressed: by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
 		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 chooses by itself")
 }

@@ -10,21 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"cairn/engine"
+	"cairn/tlsconfig"
 )
-
-// Durability says when a write counts as kept.
-type Durability struct {
-	// Interval is the longest time between a reply and the fsync that covers
-	// it. 0: the reply waits for the fsync.
-	Interval time.Duration
-}
-
-func (d Durability) String() string {
-	if d.Interval == 0 {
-		return "sync"
-	}
-	return "interval:" + d.Interval.String()
-}
 
 // value is a flag of any type, made from its two conversions.
 type value[T any] struct {
@@ -43,24 +32,6 @@ func (v *value[T]) Set(text string) error {
 		*v.at = parsed
 	}
 	return err
-}
-
-func parseDurability(text string) (Durability, error) {
-	if text == "sync" {
-		return Durability{}, nil
-	}
-	span, ok := strings.CutPrefix(text, "interval:")
-	if !ok {
-		return Durability{}, errors.New(`must be "sync" or "interval:" and a duration, such as interval:100ms`)
-	}
-	interval, err := time.ParseDuration(span)
-	if err != nil {
-		return Durability{}, err
-	}
-	if interval < time.Millisecond || interval > time.Minute {
-		return Durability{}, errors.New("the interval must be between 1ms and 1m")
-	}
-	return Durability{Interval: interval}, nil
 }
 
 // parseSize reads bytes with memcached's suffixes k, m and g (powers of 1024,
@@ -125,8 +96,8 @@ func sizeValue(at *int64, unit, least, most int64) *value[int64] {
 	return &value[int64]{at, kind, parse, func(n int64) string { return formatSize(n, unit) }}
 }
 
-func durabilityValue(at *Durability) *value[Durability] {
-	return &value[Durability]{at, "sync|interval:duration", parseDurability, Durability.String}
+func durabilityValue(at *engine.Durability) *value[engine.Durability] {
+	return &value[engine.Durability]{at, "sync|interval:duration", engine.ParseDurability, engine.Durability.String}
 }
 
 func parseMode(text string) (fs.FileMode, error) {
@@ -192,39 +163,35 @@ func oneOf(at *string, words ...string) *value[string] {
 
 // parseVerifyMode also reads memcached's numbers. Its 3 ("once": verify when
 // the session is new) is the same as 2 here.
-func parseVerifyMode(text string) (string, error) {
+func parseVerifyMode(text string) (tlsconfig.ClientVerification, error) {
 	switch text {
-	case "none", "0":
-		return "none", nil
-	case "request", "1":
-		return "request", nil
-	case "require", "2", "3":
-		return "require", nil
+	case "0":
+		return tlsconfig.NoClients, nil
+	case "1":
+		return tlsconfig.RequestClients, nil
+	case "2", "3":
+		return tlsconfig.RequireClients, nil
 	}
-	return "", errors.New("must be none, request or require")
+	return tlsconfig.ParseClientVerification(text)
 }
 
-func verifyValue(at *string) *value[string] {
-	return &value[string]{at, "none|request|require", parseVerifyMode, func(s string) string { return s }}
+func verifyValue(at *tlsconfig.ClientVerification) *value[tlsconfig.ClientVerification] {
+	return &value[tlsconfig.ClientVerification]{at, "none|request|require", parseVerifyMode, tlsconfig.ClientVerification.String}
 }
 
+// parseTLSVersion also reads memcached's names and numbers.
 func parseTLSVersion(text string) (uint16, error) {
 	switch text {
-	case "1.2", "tlsv1.2", "2":
-		return tls.VersionTLS12, nil
-	case "1.3", "tlsv1.3", "3":
-		return tls.VersionTLS13, nil
-	case "0", "1", "tlsv1.0", "tlsv1.1", "1.0", "1.1":
-		return 0, errors.New("TLS before 1.2 is not safe and not offered")
+	case "tlsv1.2", "2":
+		text = "1.2"
+	case "tlsv1.3", "3":
+		text = "1.3"
 	}
-	return 0, errors.New("must be 1.2 or 1.3")
+	return tlsconfig.ParseVersion(text)
 }
 
 func tlsVersionValue(at *uint16) *value[uint16] {
 	return &value[uint16]{at, "1.2|1.3", parseTLSVersion, func(v uint16) string {
-		if v == tls.VersionTLS13 {
-			return "1.3"
-		}
-		return "1.2"
+		return strings.TrimPrefix(tls.VersionName(v), "TLS ")
 	}}
 }

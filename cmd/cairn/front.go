@@ -1,0 +1,100 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+
+	"cairn/auth"
+	"cairn/memcachedfront"
+	"cairn/tlsconfig"
+)
+
+// frontOptions are the settings of the memcached front end, with its users and
+// certificates loaded.
+func (s *server) frontOptions() (memcachedfront.Options, error) {
+	addresses, err := s.cfg.Addresses()
+	if err != nil {
+		return memcachedfront.Options{}, err
+	}
+	o := memcachedfront.Options{
+		Store:        s.store,
+		Clock:        s.store,
+		Inspector:    s.store,
+		Addresses:    addresses,
+		Version:      compatibleVersion,
+		MaxItemSize:  int(s.cfg.MaxItemSize),
+		ConnLimit:    s.cfg.ConnLimit,
+		IdleTimeout:  s.cfg.IdleTimeout,
+		Threads:      s.cfg.Threads,
+		MemoryLimit:  s.cfg.Memory,
+		DisableFlush: s.cfg.DisableFlush,
+		DisableDump:  s.cfg.DisableDumping,
+		DisableWatch: s.cfg.DisableWatching,
+		Nodes:        s.cfg.Nodes,
+		Verbosity:    s.setVerbosity,
+		Settings:     s.settings,
+		Logger:       s.logger,
+	}
+	if s.cfg.EnableShutdown {
+		o.RequestShutdown = s.requestShutdown
+	}
+	return o, errors.Join(s.secure(&o), s.guard(&o))
+}
+
+// secure gives the front end its certificates.
+func (s *server) secure(o *memcachedfront.Options) error {
+	if !s.cfg.TLS {
+		return nil
+	}
+	certificates, err := tlsconfig.Load(tlsconfig.Options{
+		CertFile:   s.cfg.TLSCert,
+		KeyFile:    s.cfg.TLSKey,
+		CAFile:     s.cfg.TLSCA,
+		Clients:    s.cfg.TLSVerify,
+		MinVersion: s.cfg.TLSMinVersion,
+	})
+	if err != nil {
+		return err
+	}
+	s.reloads.add("certificates", certificates.Reload)
+	o.TLS, o.ReloadCertificates = certificates.Config(), certificates.Reload
+	return nil
+}
+
+// guard makes the front end's clients log in.
+func (s *server) guard(o *memcachedfront.Options) error {
+	if s.cfg.AuthFile == "" {
+		return nil
+	}
+	users, err := auth.OpenUserFile(s.cfg.AuthFile)
+	if err != nil {
+		return err
+	}
+	o.Guard = auth.NewGuard(users, s.logger)
+	s.reloads.add("users", o.Guard.Reload)
+	return nil
+}
+
+func (s *server) requestShutdown(graceful bool) {
+	s.logger.Info("stopping", "command", "shutdown", "graceful", graceful)
+	s.stop()
+}
+
+// setVerbosity carries out memcached's command verbosity: 0 is what the
+// configuration says, more shows debug messages.
+func (s *server) setVerbosity(level int) {
+	var configured slog.Level
+	if configured.UnmarshalText([]byte(s.cfg.LogLevel)) == nil && level == 0 {
+		s.level.Set(configured)
+		return
+	}
+	s.level.Set(slog.LevelDebug)
+}
+
+// settings are the lines of "stats settings" that only this program knows.
+func (s *server) settings() [][2]string {
+	return [][2]string{
+		{"data_dir", s.cfg.DataDir},
+		{"durability", s.cfg.Durability.String()},
+	}
+}

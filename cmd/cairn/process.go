@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"cairn/cmd/cairn/config"
+)
+
+// sparedFiles is about how many descriptors the store, the log and the HTTP
+// API need besides the clients' connections.
+const sparedFiles = 2048
+
+// prepareProcess gives the process the shape that cfg asks for: processors,
+// limits, locked memory, its user. What fails for want of a right is logged
+// where memcached logs it too, and an error where it would be unsafe to go on.
+func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
+	if cfg.Threads > 0 {
+		runtime.GOMAXPROCS(cfg.Threads)
+	}
+	raiseFileLimit(cfg, logger)
+	if cfg.CoreDumps {
+		raiseCoreLimit(logger)
+	}
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+		return err
+	}
+	if cfg.User != "" {
+		if err := becomeUser(cfg.User, cfg.DataDir, logger); err != nil {
+			return fmt.Errorf("user %s: %w", cfg.User, err)
+		}
+	}
+	if cfg.LockMemory {
+		if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE); err != nil {
+			logger.Warn("memory is not locked", "error", err)
+		}
+	}
+	return nil
+}
+
+// raiseFileLimit makes room for conn-limit connections if the system allows.
+func raiseFileLimit(cfg *config.Config, logger *slog.Logger) {
+	want := uint64(cfg.ConnLimit) + sparedFiles
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= want {
+		return
+	}
+	raised := syscall.Rlimit{Cur: want, Max: max(limit.Max, want)}
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err == nil {
+		return
+	}
+	logger.Warn("the limit on open files is too low for so many connections",
+		"conn-limit", cfg.ConnLimit, "open files", limit.Max, "needed", want)
+}
+
+func raiseCoreLimit(logger *slog.Logger) {
+	var limit syscall.Rlimit
+	err := syscall.Getrlimit(syscall.RLIMIT_CORE, &limit)
+	if err == nil {
+		limit.Cur = limit.Max
+		err = syscall.Setrlimit(syscall.RLIMIT_CORE, &limit)
+	}
+	if err != nil {
+		logger.Warn("the limit on core files stays", "error", err)
+	}
+}
+
+// becomeUser gives the data directory to the named user and drops root's
+// rights for good. Without root's rights there is nothing to drop.
+func becomeUser(name, dataDir string, logger *slog.Logger) error {
+	if os.Geteuid() != 0 {
+		logger.Warn("not started as root, so the user stays", "user", name, "euid", os.Geteuid())
+		return nil
+	}
+	account, err := user.Lookup(name)
+	if err != nil {
+		return err
+	}
+	uid, gid, groups, err := identity(account)
+	if err != nil {
+		return err
+	}
+	if err := giveTree(dataDir, uid, gid); err != nil {
+		return err
+	}
+	if err := syscall.Setgroups(groups); err != nil {
+		return err
+	}
+	if err := syscall.Setgid(gid); err != nil {
+		return err
+	}
+	return syscall.Setuid(uid)
+}
+
+func identity(account *user.User) (uid, gid int, groups []int, err error) {
+	if uid, err = strconv.Atoi(account.Uid); err != nil {
+		return
+	}
+	if gid, err = strconv.Atoi(account.Gid); err != nil {
+		return
+	}
+	ids, err := account.GroupIds()
+	for _, id := range ids {
+		if n, err := strconv.Atoi(id); err == nil {
+			groups = append(groups, n)
+		}
+	}
+	return uid, gid, groups, err
+}
+
+// giveTree makes uid the owner of everything below root.
+func giveTree(root string, uid, gid int) error {
+	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+}
+
+// writePIDFile writes the process id to path and gives back what removes it.
+func writePIDFile(path string) (remove func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	err = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+	return func() { os.Remove(path) }, err
+}

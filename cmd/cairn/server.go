@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"cairn/cmd/cairn/config"
+	"cairn/engine"
+	"cairn/memcachedfront"
+	"cairn/systemd"
+)
+
+// stopTimeout bounds how long a stop waits for clients before it cuts them.
+const stopTimeout = 10 * time.Second
+
+// server is what runs: a store and the front ends before it.
+type server struct {
+	cfg     *config.Config
+	logger  *slog.Logger
+	level   *slog.LevelVar
+	reloads *reloader
+	stop    func() // begins a clean stop
+
+	store *engine.Store
+	front *memcachedfront.Server
+
+	served chan error // has the outcome of front.Serve when that is over
+}
+
+// open opens the store and the listeners. After an error, close closes what
+// was opened.
+func (s *server) open() (err error) {
+	began := time.Now()
+	if s.store, err = engine.Open(s.storeOptions()); err != nil {
+		return err
+	}
+	s.logger.Info("store is open", "data-dir", s.cfg.DataDir, "durability", s.cfg.Durability.String(),
+		"sessions", s.store.Stats().Items, "took", time.Since(began).Round(time.Millisecond))
+	options, err := s.frontOptions()
+	if err != nil {
+		return err
+	}
+	s.front, err = memcachedfront.Listen(options)
+	return err
+}
+
+// serve lets clients in.
+func (s *server) serve() {
+	s.served = make(chan error, 1)
+	go func() {
+		s.served <- s.front.Serve(context.Background())
+		s.stop()
+	}()
+	for _, address := range s.front.Addrs() {
+		s.logger.Info("serving memcached clients", "network", address.Network(), "address", address.String())
+	}
+}
+
+// notify tells the service manager, if there is one.
+func (s *server) notify(state string) {
+	if err := systemd.Notify(state); err != nil {
+		s.logger.Warn("the service manager cannot be told", "state", state, "error", err)
+	}
+}
+
+// shutdown lets what clients have begun finish, then closes the store.
+func (s *server) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	err := s.front.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.logger.Warn("clients were cut off: they did not take their replies in time", "waited", stopTimeout)
+		err = nil
+	}
+	return errors.Join(err, <-s.served, s.close())
+}
+
+// close closes the store, if it is open.
+func (s *server) close() error {
+	if s.store == nil {
+		return nil
+	}
+	err := s.store.Close()
+	if err == nil {
+		s.logger.Info("stopped, everything is on disk")
+	}
+	return err
+}
+
+func (s *server) storeOptions() engine.Options {
+	o := engine.Options{
+		Dir:          s.cfg.DataDir,
+		Logger:       s.logger,
+		HotBytes:     s.cfg.Memory,
+		MaxValueSize: int(s.cfg.MaxItemSize),
+		Durability:   s.cfg.Durability,
+		DiskReserve:  s.cfg.DiskReserve,
+	}
+	if s.cfg.Compression == "off" {
+		o.Compression = engine.CompressionOff
+	}
+	if s.cfg.Memory == 0 {
+		o.HotBytes = -1
+	}
+	return o
+}

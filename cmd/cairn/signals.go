@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+)
+
+// stopSignals ask for a clean stop; SIGUSR1 is memcached's name for it.
+var stopSignals = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1}
+
+// reloader runs the hooks of SIGHUP: what reads a file again does it then.
+type reloader struct {
+	logger *slog.Logger
+
+	mu    sync.Mutex
+	hooks []hook
+}
+
+type hook struct {
+	name string
+	run  func() error
+}
+
+// add registers a hook; name says in the log what it reloads.
+func (r *reloader) add(name string, run func() error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.hooks = append(r.hooks, hook{name, run})
+}
+
+// reload runs every hook. One that fails leaves what it had in place.
+func (r *reloader) reload() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.hooks {
+		if err := h.run(); err != nil {
+			r.logger.Error("reload failed, the old one stays in use", "what", h.name, "error", err)
+			continue
+		}
+		r.logger.Info("reloaded", "what", h.name)
+	}
+}
+
+// handleSignals gives a context that ends with ctx or at the first stop
+// signal; a second one ends the process at once. SIGHUP reloads. The caller
+// calls release when it no longer wants signals handled.
+func handleSignals(ctx context.Context, r *reloader) (stopping context.Context, release func()) {
+	stopping, cancel := context.WithCancel(ctx)
+	received := make(chan os.Signal, 4)
+	signal.Notify(received, append([]os.Signal{syscall.SIGHUP}, stopSignals...)...)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case s := <-received:
+				if s == syscall.SIGHUP {
+					r.reload()
+					continue
+				}
+				r.logger.Info("stopping", "signal", s.String())
+				signal.Reset(stopSignals...)
+				cancel()
+			case <-stopping.Done():
+				return
+			}
+		}
+	}()
+	return stopping, func() {
+		signal.Stop(received)
+		cancel()
+		<-done
+	}
+}

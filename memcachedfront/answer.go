@@ -144,6 +144,10 @@ func (c *conn) answerStorage(dst []byte, a *answer, b *session.Burst) []byte {
 		return append(dst, protocol.Exists...)
 	case session.NotFound:
 		return append(dst, protocol.NotFound...)
+	case session.TooLarge:
+		if a.verb == protocol.Append || a.verb == protocol.Prepend {
+			return append(dst, protocol.NotStored...) // the sum is too large
+		}
 	}
 	return c.appendFault(dst, result)
 }

@@ -92,6 +92,9 @@ func (c *conn) answerMetaSet(dst []byte, a *answer, b *session.Burst) []byte {
 		c.countCAS(result.Status)
 	}
 	code := metaCode(result.Status)
+	if op := b.Commands[a.first].Op; op == session.OpAppend || op == session.OpPrepend {
+		code = metaConcatenateCode(result.Status)
+	}
 	switch {
 	case code == "":
 		return c.appendFault(dst, result)
@@ -120,6 +123,15 @@ func metaCode(status session.Status) string {
 		return protocol.MetaNotSaved
 	}
 	return ""
+}
+
+// metaConcatenateCode is metaCode for append and prepend. They do not tell why
+// there is nothing to add to, or that the sum would be too large.
+func metaConcatenateCode(status session.Status) string {
+	if status == session.NotFound || status == session.TooLarge {
+		return protocol.MetaNotSaved
+	}
+	return metaCode(status)
 }
 
 func (c *conn) answerMetaDelete(dst []byte, a *answer, b *session.Burst) []byte {

@@ -108,9 +108,10 @@ func (c *conn) retrieve(r *protocol.Request, b *session.Burst) {
 func (c *conn) retrieveKey(r *protocol.Request, b *session.Burst, key []byte) {
 	cmd := b.Add()
 	cmd.Op = session.OpGet
+	cmd.Mods = session.NoClaim
 	cmd.Key = key
 	if r.Verb == protocol.Gat || r.Verb == protocol.Gats {
-		cmd.Mods = session.SetExpiry
+		cmd.Mods |= session.SetExpiry
 		cmd.Expiry = protocol.Expiry(r.Exptime, b.Now)
 	}
 }

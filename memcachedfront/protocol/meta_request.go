@@ -28,6 +28,7 @@ const (
 	MetaValue                            // v
 	MetaPeek                             // u
 	MetaSize                             // s
+	metaLongOpaque                       // O, and it is too long
 )
 
 // Has reports whether all flags of f are set.
@@ -91,43 +92,52 @@ func (r *Request) refuseMeta(f Fault) {
 	r.Quiet = false
 }
 
-// parseMetaFlags reads r.Args, which stand behind the given number of tokens.
-// Of several faults the last one is reported, unless one is so bad that it
-// ends the search, as in memcached.
+// parseMetaFlags reads r.Args, which stand behind the given number of tokens,
+// and refuses r if they are wrong.
 func parseMetaFlags(tokens int, limits *Limits, r *Request) {
-	if len(r.Key) > limits.MaxKeyLen {
-		r.refuseMeta(BadFormat)
-		return
-	}
-	var seen [128 / 64]uint64
-	var fault Fault
 	r.Delta = 1
-	for flag, rest := nextToken(r.Args); flag != nil; flag, rest = nextToken(rest) {
-		if tokens++; tokens > maxMetaTokens {
-			r.refuseMeta(TooManyFlags)
-			return
-		}
-		letter := flag[0]
-		if letter >= 127 || seen[letter/64]&(1<<(letter%64)) != 0 {
-			r.refuseMeta(DuplicateFlag)
-			return
-		}
-		seen[letter/64] |= 1 << (letter % 64)
-		f := parseMetaFlag(letter, flag[1:], r)
-		if f == InvalidFlag {
-			r.refuseMeta(InvalidFlag)
-			return
-		}
-		if f != NoFault {
-			fault = f
-		}
+	fault := scanMetaFlags(tokens, limits, r)
+	if fault != NoFault && r.Verb == MetaArithmetic {
+		fault = InvalidOrDuplicateFlag // as memcached words it here
 	}
 	if fault == NoFault {
 		fault = checkMetaMode(r)
 	}
+	if fault == NoFault && r.Meta.Has(metaLongOpaque) {
+		fault = OpaqueTooLong
+	}
 	if fault != NoFault {
 		r.refuseMeta(fault)
 	}
+}
+
+// scanMetaFlags reads the flags. Of several faults it reports the last, unless
+// one is so bad that it ends the search, as in memcached.
+func scanMetaFlags(tokens int, limits *Limits, r *Request) (fault Fault) {
+	if len(r.Key) > limits.MaxKeyLen {
+		return BadFormat
+	}
+	for flag, rest := nextToken(r.Args); flag != nil; flag, rest = nextToken(rest) {
+		if tokens++; tokens > maxMetaTokens {
+			return TooManyFlags
+		}
+	}
+	var seen [2]uint64 // bits for 7-bit letters
+	for flag, rest := nextToken(r.Args); flag != nil; flag, rest = nextToken(rest) {
+		letter := flag[0]
+		if letter >= 127 || seen[letter/64]&(1<<(letter%64)) != 0 {
+			return DuplicateFlag
+		}
+		seen[letter/64] |= 1 << (letter % 64)
+		switch f := parseMetaFlag(letter, flag[1:], r); f {
+		case NoFault:
+		case InvalidFlag:
+			return f
+		default:
+			fault = f
+		}
+	}
+	return fault
 }
 
 // parseMetaFlag reads one flag: its letter and the token attached to it.
@@ -135,10 +145,14 @@ func parseMetaFlag(letter byte, token []byte, r *Request) Fault {
 	ok, fault := true, BadToken
 	switch letter {
 	case 'b':
-		ok, fault = decodeKey(r), BadKeyEncoding
+		ok, fault = checkBase64(r.Key), BadKeyEncoding
+		r.Base64Key = true
 	case 'T':
 		r.Exptime, ok = parseInt64(token)
 		r.Meta |= MetaTTL
+		if r.Meta.Has(MetaVivify) {
+			r.VivifyExptime = r.Exptime // the later of the two flags counts
+		}
 	case 'N':
 		r.VivifyExptime, ok = parseInt64(token)
 		r.Meta |= MetaVivify
@@ -178,7 +192,9 @@ func parseMetaFlag(letter byte, token []byte, r *Request) Fault {
 	case 'q':
 		r.Quiet = true
 	case 'O':
-		ok, fault = len(token) < maxOpaque, OpaqueTooLong
+		if len(token) >= maxOpaque {
+			r.Meta |= metaLongOpaque
+		}
 	case 'k', 't', 'c', 'f', 'l', 'h', 'P', 'L':
 	default:
 		return InvalidFlag
@@ -189,19 +205,28 @@ func parseMetaFlag(letter byte, token []byte, r *Request) Fault {
 	return fault
 }
 
-// decodeKey replaces r.Key by what it encodes in base64.
-func decodeKey(r *Request) bool {
-	var scratch [256]byte
-	if base64.StdEncoding.DecodedLen(len(r.Key)) > len(scratch) {
+// maxBase64Key is the length in bytes of what the longest key in base64 decodes
+// to.
+const maxBase64Key = (maxBase64Len + 3) / 4 * 3
+
+const maxBase64Len = 255
+
+// checkBase64 reports whether key is the base64 of something.
+func checkBase64(key []byte) bool {
+	var scratch [maxBase64Key]byte
+	if len(key) > maxBase64Len {
 		return false
 	}
-	n, err := base64.StdEncoding.Decode(scratch[:], r.Key)
-	if err != nil || n == 0 {
-		return false
-	}
+	n, err := base64.StdEncoding.Decode(scratch[:], key)
+	return err == nil && n > 0
+}
+
+// decodeKey replaces r.Key, in place, by what it encodes in base64. It is done
+// once, when the request is known to be complete.
+func decodeKey(r *Request) {
+	var scratch [maxBase64Key]byte
+	n, _ := base64.StdEncoding.Decode(scratch[:], r.Key)
 	r.Key = r.Key[:copy(r.Key, scratch[:n])]
-	r.Base64Key = true
-	return true
 }
 
 // checkMetaMode checks the flag M, which is Mode 0 if absent.

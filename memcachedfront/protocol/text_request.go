@@ -43,14 +43,16 @@ func ParseText(buf []byte, limits *Limits, r *Request) (n int, err error) {
 	if r.Verb == Invalid && isHTTP(line) {
 		return 0, ErrHopeless
 	}
-	if length < 0 {
-		return n, nil
-	}
-	if r.Verb == Invalid {
+	switch {
+	case r.Verb == Invalid && length >= 0:
 		r.Swallow = length + 2
-		return n, nil
+	case length >= 0:
+		n, err = parseBlock(buf, n, length, r)
 	}
-	return parseBlock(buf, n, length, r)
+	if r.Base64Key && r.Verb != Invalid && err == nil {
+		decodeKey(r)
+	}
+	return n, err
 }
 
 // isHopeless reports whether buf, which has no line end, is longer than any
@@ -81,6 +83,7 @@ func parseBlock(buf []byte, start, length int, r *Request) (n int, err error) {
 	}
 	r.Value = buf[start : end-2 : end-2]
 	if buf[end-2] != '\r' || buf[end-1] != '\n' {
+		r.Quiet = r.Quiet && r.Verb != MetaSet
 		r.refuse(BadChunk)
 	}
 	return end, nil

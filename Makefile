@@ -1,0 +1,48 @@
+# make run and make test are the two commands to know.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+FUZZTIME ?= 10s
+
+.PHONY: run build test short lint fuzz interop clients bench microbench torture clean
+
+# Serve on 127.0.0.1:11211 with the data in ./cairn-data.
+run: build
+	bin/cairn serve
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn ./cmd/cairn
+
+# Every test, under the race detector, the ones with real clients included.
+test: clients
+	go test -race -timeout 20m ./...
+
+# Go's tests alone: what a change is checked with while it is being made.
+short:
+	go test -short ./...
+
+lint:
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+		if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
+	go vet ./...
+	go tool staticcheck ./...
+
+# Every fuzz target for a bounded time each.
+fuzz:
+	.ci/fuzz $(FUZZTIME)
+
+# The real clients alone, with what they said.
+interop: clients
+	go test -race -count=1 -v ./interop
+
+clients:
+	@interop/install.sh
+
+bench: build
+	bin/cairn bench
+
+torture:
+	go test -race -timeout 0 -count=1 -v ./torture -long
+
+clean:
+	rm -rf bin dist

@@ -1,0 +1,109 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// startDjango gives Django applications with cached sessions.
+func startDjango(t *testing.T, srv *server, backend string, recipe ...string) counterApps {
+	t.Helper()
+	needModule(t, "django")
+	return counterApps{srv: srv, start: func(ttl time.Duration) string {
+		addr := freeAddress(t)
+		args := append([]string{"python/django_app.py", addr, srv.addr, fmt.Sprint(int(ttl.Seconds())),
+			"django.core.cache.backends.memcached." + backend}, recipe...)
+		app := startProcess(t, nil, python, args...)
+		app.awaitPort(addr)
+		return "http://" + addr + "/"
+	}}
+}
+
+func TestDjangoSessionsPyMemcache(t *testing.T) {
+	t.Parallel()
+	needModule(t, "pymemcache")
+	startDjango(t, startServer(t), "PyMemcacheCache").prove(t)
+}
+
+func TestDjangoSessionsPyLibMC(t *testing.T) {
+	t.Parallel()
+	needModule(t, "pylibmc")
+	apps := startDjango(t, startServer(t), "PyLibMCCache")
+	apps.forgetful = true // Django's session backend swallows what pylibmc raises
+	apps.prove(t)
+}
+
+func TestPylibmcText(t *testing.T) {
+	t.Parallel()
+	provePylibmc(t, "text")
+}
+
+func TestPylibmcBinary(t *testing.T) {
+	t.Parallel()
+	provePylibmc(t, "binary")
+}
+
+func provePylibmc(t *testing.T, protocol string) {
+	t.Helper()
+	needModule(t, "pylibmc")
+	srv := startServer(t)
+	one := startDialogue(t, nil, python, "python/libmemcached_client.py", srv.addr, protocol)
+	other := startDialogue(t, nil, python, "python/libmemcached_client.py", srv.addr, protocol)
+	expect := func(client *process, command, want string) {
+		t.Helper()
+		if got := client.retry("%s", command); got != want {
+			t.Errorf("%s: %s, want %s", command, got, want)
+		}
+	}
+	expect(one, "set a 3600 2000", "stored")
+	expect(one, "set empty 3600 0", "stored")
+	expect(one, "set brief 1 10", "stored")
+	expect(other, "get a", "2000")
+	expect(other, "cas a", "stored")
+	expect(other, "touch a 7200", "touched")
+	srv.restart()
+	expect(one, "get a", "2001")
+	expect(other, "get empty", "0")
+	expect(one, "delete a", "deleted")
+	expect(other, "get a", "absent")
+	time.Sleep(2 * time.Second)
+	expect(one, "get brief", "absent")
+}
+
+// With users configured, SASL PLAIN over the binary protocol lets the right
+// password in and nobody else.
+func TestBinaryMemcachedSASL(t *testing.T) {
+	t.Parallel()
+	needModule(t, "bmemcached")
+	srv := startServer(t, "--auth-file", userFile(t, "alice:secret"))
+	client := func(user, password string) *process {
+		return startDialogue(t, nil, python, "python/sasl_client.py", srv.addr, user, password)
+	}
+	alice, again, mallory := client("alice", "secret"), client("alice", "secret"), client("alice", "guess")
+	if got := alice.retry("set s 3600 500"); got != "stored" {
+		t.Errorf("with the right password: %s", got)
+	}
+	if got := again.retry("get s"); got != "500" {
+		t.Errorf("another process reads %s", got)
+	}
+	if got := mallory.ask("get s"); got == "500" {
+		t.Error("the wrong password reads the session")
+	}
+	srv.restart()
+	if got := client("alice", "secret").retry("get s"); got != "500" {
+		t.Errorf("after kill -9: %s", got)
+	}
+}
+
+// userFile is a file of users, one per line, as --auth-file wants it.
+func userFile(t *testing.T, users string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(path, []byte(users+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -11,6 +11,7 @@
 //
 //	CAIRN_TORTURE=long go test -timeout 0 ./torture
 //
+// CAIRN_TORTURE_SCALE makes it longer or shorter (0.1: a tenth).
 // CAIRN_TORTURE_SEED repeats the random choices of an earlier run, which names
 // its seed when it fails. What a run did is logged (-v) as one line that begins
 // with "figures:" for each test; docs/reliability.md quotes those of the last

@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -16,10 +17,19 @@ import (
 // long says that the long form runs.
 var long = os.Getenv("CAIRN_TORTURE") == "long"
 
+// scale is how long the long form is, as a share of what is usual.
+var scale = func() float64 {
+	scale, err := strconv.ParseFloat(cmp.Or(os.Getenv("CAIRN_TORTURE_SCALE"), "1"), 64)
+	if err != nil || scale <= 0 {
+		panic("CAIRN_TORTURE_SCALE must be a positive number")
+	}
+	return scale
+}()
+
 // rounds chooses between the short and the long form.
 func rounds(short, ifLong int) int {
 	if long {
-		return ifLong
+		return max(short, int(scale*float64(ifLong)))
 	}
 	return short
 }
@@ -27,7 +37,7 @@ func rounds(short, ifLong int) int {
 // span does the same for durations.
 func span(short, ifLong time.Duration) time.Duration {
 	if long {
-		return ifLong
+		return max(short, time.Duration(scale*float64(ifLong)))
 	}
 	return short
 }

@@ -44,6 +44,13 @@ func TestModelAgreesWithMemcached(t *testing.T) {
 	compareOverTheWire(t, sock, old, 1, rounds(1500, 50_000))
 }
 
+// TestWireAgainstModel runs the wire workload against Cairn, pipelined.
+func TestWireAgainstModel(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	compareOverTheWire(t, s.sock, false, 30, rounds(150, 20_000))
+}
+
 // compareOverTheWire lets one client per dialect talk to a server and compares
 // every answer with the model's.
 func compareOverTheWire(t *testing.T, sock string, old bool, batch, batches int) {

@@ -74,7 +74,18 @@ type decoder struct {
 
 // decoders are tried in this order: those that can be sure first.
 var decoders = []decoder{
+	{Java, decodeJava},
+	{MSMValidity, decodeMSMValidity},
+	{MSM, decodeMSM},
+	{Igbinary, decodeIgbinary},
+	{Pickle, decodePickle},
+	{Marshal, decodeMarshal},
 	{JSON, decodeJSON},
+	{PHP, decodePHP},
+	{PHPSession, decodePHPSession},
+	{PHPBinary, decodePHPBinary},
+	{DjangoSigned, decodeDjangoSigned},
+	{MessagePack, decodeMessagePack},
 }
 
 // Value recognises the format of a value and decodes it. What no format fits

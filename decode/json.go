@@ -6,15 +6,23 @@ import (
 	"unicode/utf8"
 )
 
-// decodeJSON passes JSON on without its white space. Scalars count as JSON
-// only if they are not plain words or numbers that any text might be.
+// decodeJSON passes JSON on without its white space. Numbers and words do not
+// count: any text might be one.
 func decodeJSON(data []byte, _ Hints) (any, error) {
 	trimmed := bytes.TrimSpace(data)
-	if len(trimmed) == 0 || bytes.IndexByte([]byte(`{["`), trimmed[0]) < 0 || !utf8.Valid(trimmed) || !json.Valid(trimmed) {
+	if len(trimmed) == 0 || bytes.IndexByte([]byte(`{["`), trimmed[0]) < 0 {
+		return nil, errNotThis
+	}
+	return decodeJSONValue(trimmed)
+}
+
+// decodeJSONValue passes any JSON on.
+func decodeJSONValue(data []byte) (any, error) {
+	if !utf8.Valid(data) || !json.Valid(data) {
 		return nil, errNotThis
 	}
 	var compact bytes.Buffer
-	if err := json.Compact(&compact, trimmed); err != nil {
+	if err := json.Compact(&compact, data); err != nil {
 		return nil, err
 	}
 	if compact.Len() > MaxOutput {

@@ -12,8 +12,8 @@ import (
 )
 
 // A decoded value is a tree of nil, bool, int64, uint64, float64, *big.Int,
-// string (any bytes), json.RawMessage, *list and *object. Lists and objects
-// may occur more than once in it, even within themselves.
+// string and javaBlock (any bytes), json.RawMessage, *list, *mapping and *object. The last
+// three may occur more than once in it, even within themselves.
 
 // list is a sequence of values.
 type list struct{ items []any }
@@ -25,6 +25,32 @@ type object struct{ members []member }
 type member struct {
 	key   string
 	value any
+}
+
+// mapping has keys and values in turn. It is written as an object if every key
+// is a scalar, else as a list of pairs.
+type mapping struct {
+	pairs []any
+	php   bool // an array of PHP: written as a list if its keys count up from 0
+}
+
+// isSequence reports whether the keys count up from 0.
+func (m *mapping) isSequence() bool {
+	for i := 0; i < len(m.pairs); i += 2 {
+		if key, ok := m.pairs[i].(int64); !ok || key != int64(i/2) {
+			return false
+		}
+	}
+	return true
+}
+
+// values gives the values without their keys.
+func (m *mapping) values() *list {
+	l := &list{}
+	for i := 1; i < len(m.pairs); i += 2 {
+		l.items = append(l.items, m.pairs[i])
+	}
+	return l
 }
 
 func (o *object) add(key string, value any) {
@@ -85,12 +111,16 @@ func (w *writer) value(v any) {
 		w.float(v)
 	case string:
 		w.text(v)
+	case javaBlock:
+		w.text(string(v))
 	case json.RawMessage:
 		w.out = append(w.out, v...)
 	case *list:
 		w.once(v, func() { w.list(v) })
 	case *object:
 		w.once(v, func() { w.object(v) })
+	case *mapping:
+		w.once(v, func() { w.mapping(v) })
 	default:
 		w.err = fmt.Errorf("decode: no JSON for %T", v)
 	}
@@ -145,6 +175,32 @@ func (w *writer) object(o *object) {
 		w.path = w.path[:n]
 	}
 	w.out = append(w.out, '}')
+}
+
+func (w *writer) mapping(m *mapping) {
+	if m.php && m.isSequence() {
+		w.list(m.values())
+		return
+	}
+	o := &object{}
+	for i := 0; i+1 < len(m.pairs); i += 2 {
+		key, ok := keyText(m.pairs[i])
+		if !ok {
+			w.list(m.list())
+			return
+		}
+		o.add(key, m.pairs[i+1])
+	}
+	w.object(o)
+}
+
+// list gives the mapping as a list of pairs.
+func (m *mapping) list() *list {
+	l := &list{}
+	for i := 0; i+1 < len(m.pairs); i += 2 {
+		l.items = append(l.items, &list{items: m.pairs[i : i+2]})
+	}
+	return l
 }
 
 func (w *writer) float(f float64) {
@@ -202,26 +258,4 @@ func keyText(key any) (string, bool) {
 		return key.String(), true
 	}
 	return "", false
-}
-
-// mapOf builds an object from keys and values in turn. If a key is not a
-// scalar it gives a list of pairs instead.
-func mapOf(pairs []any) any {
-	o := &object{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		key, ok := keyText(pairs[i])
-		if !ok {
-			return pairList(pairs)
-		}
-		o.add(key, pairs[i+1])
-	}
-	return o
-}
-
-func pairList(pairs []any) *list {
-	l := &list{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		l.items = append(l.items, &list{items: []any{pairs[i], pairs[i+1]}})
-	}
-	return l
 }

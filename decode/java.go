@@ -1,0 +1,368 @@
+package decode
+
+import (
+	"math"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// The bytes that begin the elements of a Java stream, from the grammar in
+// chapter 6 of the Java Object Serialization Specification.
+const (
+	javaMagic = 0xaced0005
+
+	tcNull           = 0x70
+	tcReference      = 0x71
+	tcClassDesc      = 0x72
+	tcObject         = 0x73
+	tcString         = 0x74
+	tcArray          = 0x75
+	tcClass          = 0x76
+	tcBlockData      = 0x77
+	tcEndBlockData   = 0x78
+	tcReset          = 0x79
+	tcBlockDataLong  = 0x7a
+	tcLongString     = 0x7c
+	tcProxyClassDesc = 0x7d
+	tcEnum           = 0x7e
+
+	firstHandle = 0x7e0000
+
+	scWriteMethod    = 0x01
+	scSerializable   = 0x02
+	scExternalizable = 0x04
+	scBlockData      = 0x08
+)
+
+// decodeJava reads a stream of java.io.ObjectOutputStream.
+func decodeJava(data []byte, _ Hints) (any, error) {
+	r := javaReader{reader: reader{data: data}}
+	if r.u32() != javaMagic {
+		return nil, errNotThis
+	}
+	contents := &list{}
+	for len(r.data) > 0 {
+		contents.items = append(contents.items, r.content())
+	}
+	if err := r.finish(); err != nil {
+		return nil, err
+	}
+	if len(contents.items) == 1 {
+		return contents.items[0], nil
+	}
+	return contents, nil
+}
+
+// javaReader parses a Java stream.
+type javaReader struct {
+	reader
+	handles []any // what references refer to
+}
+
+// javaClass is a class description in a stream.
+type javaClass struct {
+	name   string
+	flags  byte
+	fields []javaField
+	super  *javaClass
+}
+
+type javaField struct {
+	kind byte // B C D F I J S Z, or L and [ for references
+	name string
+}
+
+// content reads one element of the stream: an object, or block data, which is
+// a string of bytes.
+func (r *javaReader) content() any {
+	if !r.enter() {
+		return nil
+	}
+	defer r.leave()
+	t := r.u8()
+	switch t {
+	case tcBlockData:
+		return javaBlock(r.take(int(r.u8())))
+	case tcBlockDataLong:
+		return javaBlock(r.take(int(r.u32())))
+	case tcReset:
+		r.handles = nil
+		return r.content()
+	}
+	return r.object(t)
+}
+
+// javaBlock is block data, so that it can be told from strings.
+type javaBlock []byte
+
+func (r *javaReader) object(t byte) any {
+	switch t {
+	case tcNull:
+		return nil
+	case tcReference:
+		return r.reference()
+	case tcString:
+		return r.handle(r.utf())
+	case tcLongString:
+		return r.handle(modifiedUTF8(r.take(int(min(r.u64(), math.MaxInt32)))))
+	case tcObject:
+		return r.instance()
+	case tcArray:
+		return r.array()
+	case tcEnum:
+		return r.enum()
+	case tcClass:
+		o := newObject("java.lang.Class")
+		o.add("name", r.classDesc().name)
+		return r.handle(o)
+	case tcClassDesc, tcProxyClassDesc:
+		class := r.newClass(t)
+		o := newObject("java.io.ObjectStreamClass")
+		o.add("name", class.name)
+		return o
+	}
+	r.fail(errNotThis)
+	return nil
+}
+
+func (r *javaReader) handle(v any) any {
+	r.handles = append(r.handles, v)
+	return v
+}
+
+func (r *javaReader) reference() any {
+	i := int(r.u32()) - firstHandle
+	if r.err != nil || i < 0 || i >= len(r.handles) {
+		r.fail(errNotThis)
+		return nil
+	}
+	if class, ok := r.handles[i].(*javaClass); ok {
+		return class.name
+	}
+	return r.handles[i]
+}
+
+func (r *javaReader) utf() string { return modifiedUTF8(r.take(int(r.u16()))) }
+
+// modifiedUTF8 converts Java's variant of UTF-8: NUL takes two bytes, and
+// characters beyond the first plane are two surrogates of three bytes each.
+func modifiedUTF8(b []byte) string {
+	if utf8.Valid(b) {
+		if i := indexPair(b, 0xc0, 0x80); i < 0 {
+			return string(b)
+		}
+	}
+	units := make([]uint16, 0, len(b))
+	for len(b) > 0 {
+		unit, n := modifiedUnit(b)
+		if n == 0 {
+			return string(b)
+		}
+		units = append(units, unit)
+		b = b[n:]
+	}
+	return string(utf16.Decode(units))
+}
+
+func indexPair(b []byte, first, second byte) int {
+	for i := 0; i+1 < len(b); i++ {
+		if b[i] == first && b[i+1] == second {
+			return i
+		}
+	}
+	return -1
+}
+
+// modifiedUnit reads one UTF-16 code unit and gives its length, 0 if b begins
+// with none.
+func modifiedUnit(b []byte) (unit uint16, n int) {
+	switch {
+	case b[0] < 0x80:
+		return uint16(b[0]), 1
+	case b[0]>>5 == 0b110 && len(b) >= 2:
+		return uint16(b[0]&0x1f)<<6 | uint16(b[1]&0x3f), 2
+	case b[0]>>4 == 0b1110 && len(b) >= 3:
+		return uint16(b[0]&0x0f)<<12 | uint16(b[1]&0x3f)<<6 | uint16(b[2]&0x3f), 3
+	}
+	return 0, 0
+}
+
+// classDesc reads a class description; never nil.
+func (r *javaReader) classDesc() *javaClass {
+	if class := r.superDesc(); class != nil {
+		return class
+	}
+	r.fail(errNotThis)
+	return &javaClass{}
+}
+
+// superDesc reads a class description that may be null.
+func (r *javaReader) superDesc() *javaClass {
+	if !r.enter() {
+		return nil
+	}
+	defer r.leave()
+	switch t := r.u8(); t {
+	case tcNull:
+		return nil
+	case tcReference:
+		i := int(r.u32()) - firstHandle
+		if r.err == nil && i >= 0 && i < len(r.handles) {
+			if class, ok := r.handles[i].(*javaClass); ok {
+				return class
+			}
+		}
+	case tcClassDesc, tcProxyClassDesc:
+		return r.newClass(t)
+	}
+	r.fail(errNotThis)
+	return nil
+}
+
+func (r *javaReader) newClass(t byte) *javaClass {
+	class := &javaClass{}
+	if t == tcProxyClassDesc {
+		class.name, class.flags = "proxy", scSerializable
+		r.handle(class)
+		for n := int(r.u32()); n > 0 && r.err == nil; n-- {
+			class.name += " " + r.utf()
+		}
+	} else {
+		class.name = r.utf()
+		r.take(8) // serialVersionUID
+		r.handle(class)
+		class.flags = r.u8()
+		for n := int(r.u16()); n > 0 && r.err == nil; n-- {
+			class.fields = append(class.fields, r.field())
+		}
+	}
+	r.annotation()
+	class.super = r.superDesc()
+	return class
+}
+
+func (r *javaReader) field() javaField {
+	r.count(1)
+	f := javaField{kind: r.u8(), name: r.utf()}
+	if f.kind == 'L' || f.kind == '[' {
+		r.content() // the type's name
+	}
+	return f
+}
+
+// annotation reads what a class wrote by itself, up to its end mark.
+func (r *javaReader) annotation() []any {
+	var contents []any
+	for r.err == nil {
+		if len(r.data) > 0 && r.data[0] == tcEndBlockData {
+			r.u8()
+			break
+		}
+		contents = append(contents, r.content())
+	}
+	return contents
+}
+
+func (r *javaReader) instance() any {
+	class := r.classDesc()
+	o := newObject(class.name)
+	i := len(r.handles)
+	r.handle(o)
+	var custom []any
+	for _, c := range class.lineage(r) {
+		custom = append(custom, r.classData(o, c)...)
+	}
+	v := simplifyJava(o, custom)
+	if i < len(r.handles) && r.err == nil {
+		r.handles[i] = v
+	}
+	return v
+}
+
+// lineage gives the class and its ancestors, eldest first.
+func (c *javaClass) lineage(r *javaReader) []*javaClass {
+	var line []*javaClass
+	for ; c != nil && r.err == nil; c = c.super {
+		line = append([]*javaClass{c}, line...)
+		if len(line) > MaxDepth {
+			r.fail(errTooDeep)
+		}
+	}
+	return line
+}
+
+// classData reads what one class of an object's lineage wrote, adds its fields
+// to o and gives the rest.
+func (r *javaReader) classData(o *object, c *javaClass) []any {
+	switch {
+	case c.flags&scSerializable != 0:
+		for _, f := range c.fields {
+			o.add(f.name, r.fieldValue(f.kind))
+		}
+		if c.flags&scWriteMethod != 0 {
+			return r.annotation()
+		}
+	case c.flags&scExternalizable != 0:
+		if c.flags&scBlockData != 0 {
+			return r.annotation()
+		}
+		r.fail(errNotThis) // the length of its data is known to its class only
+	}
+	return nil
+}
+
+func (r *javaReader) fieldValue(kind byte) any {
+	switch kind {
+	case 'B':
+		return int64(int8(r.u8()))
+	case 'C':
+		return string(utf16.Decode([]uint16{r.u16()}))
+	case 'D':
+		return r.f64()
+	case 'F':
+		return float64(math.Float32frombits(r.u32()))
+	case 'I':
+		return int64(int32(r.u32()))
+	case 'J':
+		return int64(r.u64())
+	case 'S':
+		return int64(int16(r.u16()))
+	case 'Z':
+		return r.u8() != 0
+	case 'L', '[':
+		return r.content()
+	}
+	r.fail(errNotThis)
+	return nil
+}
+
+func (r *javaReader) array() any {
+	class := r.classDesc()
+	l := &list{}
+	r.handle(l)
+	n := int(int32(r.u32()))
+	if len(class.name) < 2 || n < 0 {
+		r.fail(errNotThis)
+		return nil
+	}
+	if class.name == "[B" {
+		i := len(r.handles) - 1
+		bytes := string(r.take(n))
+		if r.err == nil {
+			r.handles[i] = bytes
+		}
+		return bytes
+	}
+	for ; n > 0 && r.err == nil; n-- {
+		r.count(1)
+		l.items = append(l.items, r.fieldValue(class.name[1]))
+	}
+	return l
+}
+
+func (r *javaReader) enum() any {
+	o := newObject(r.classDesc().name)
+	r.handle(o)
+	o.add("@case", r.content())
+	return o
+}

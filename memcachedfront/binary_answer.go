@@ -5,49 +5,62 @@ import (
 	"cairn/session"
 )
 
-// answerBinary appends the answer to a binary request to dst. A quiet request
-// gets one only if it found a value or failed.
+// binaryAnswerers has one function per verb whose answer in the binary protocol
+// is more than a header. It appends that answer to a request that was carried
+// out.
+var binaryAnswerers = [protocol.NumVerbs]func(*conn, []byte, protocol.BinaryHeader, *answer, *session.Burst) []byte{
+	protocol.Get:     (*conn).answerBinaryGet,
+	protocol.Gat:     (*conn).answerBinaryGet,
+	protocol.Touch:   (*conn).answerBinaryTouch,
+	protocol.Set:     (*conn).answerBinaryStore,
+	protocol.Add:     (*conn).answerBinaryStore,
+	protocol.Replace: (*conn).answerBinaryStore,
+	protocol.Append:  (*conn).answerBinaryStore,
+	protocol.Prepend: (*conn).answerBinaryStore,
+	protocol.Incr:    (*conn).answerBinaryArithmetic,
+	protocol.Decr:    (*conn).answerBinaryArithmetic,
+	protocol.Delete:  (*conn).answerBinaryDelete,
+
+	protocol.FlushAll: (*conn).answerBinaryFlush,
+	protocol.Version:  (*conn).answerBinaryVersion,
+	protocol.Stats:    (*conn).answerBinaryStats,
+	protocol.Config:   (*conn).answerBinaryConfig,
+
+	protocol.SASLList: (*conn).answerSASLList,
+	protocol.SASLAuth: (*conn).answerSASLAuth,
+	protocol.SASLStep: (*conn).answerSASLStep,
+}
+
+// answerBinary appends the answer to a binary request to dst.
 func (c *conn) answerBinary(dst []byte, a *answer, b *session.Burst) []byte {
 	h := protocol.BinaryHeader{Opcode: a.opcode, Opaque: a.opaque}
-	switch a.verb {
-	case protocol.Invalid:
+	if a.fault != protocol.NoFault {
 		return protocol.AppendBinaryStatus(dst, h, a.fault.Status())
-	case protocol.Get, protocol.Gat:
-		return answerBinaryGet(dst, h, a, b)
-	case protocol.Touch:
-		return answerBinaryTouch(dst, h, &b.Results[a.first])
-	case protocol.Incr, protocol.Decr:
-		return answerBinaryNumber(dst, h, a, &b.Results[a.first])
-	case protocol.Set, protocol.Add, protocol.Replace, protocol.Append, protocol.Prepend, protocol.Delete, protocol.FlushAll:
-		return answerBinaryWrite(dst, h, a, &b.Results[a.first])
-	case protocol.Version:
-		return protocol.AppendBinary(dst, h, nil, c.server.options.Version)
-	case protocol.Stats:
-		return c.answerBinaryStats(dst, h, a)
-	case protocol.Config:
-		return c.answerBinaryConfig(dst, h, a)
-	case protocol.SASLList:
-		return protocol.AppendBinary(dst, h, nil, saslMechanism)
-	case protocol.SASLAuth:
-		return protocol.AppendBinary(dst, h, nil, authenticatedText)
-	case protocol.SASLStep:
-		h.Status = protocol.StatusAuthContinue
-		return protocol.AppendBinary(dst, h, nil, "")
 	}
+	if answer := binaryAnswerers[a.verb]; answer != nil {
+		return answer(c, dst, h, a, b)
+	}
+	return appendBinaryDone(dst, h, a)
+}
+
+// appendBinaryDone appends the answer to a request that succeeded and has
+// nothing to tell, which a quiet one leaves out.
+func appendBinaryDone(dst []byte, h protocol.BinaryHeader, a *answer) []byte {
 	if a.quiet {
 		return dst
 	}
 	return protocol.AppendBinary(dst, h, nil, "")
 }
 
-func answerBinaryGet(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+func (c *conn) answerBinaryGet(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
 	result := &b.Results[a.first]
 	withKey := protocol.RepeatsKey(a.opcode)
+	c.countRetrieval(result.Status, a.verb == protocol.Gat)
 	switch {
 	case result.Status == session.OK:
 		return protocol.AppendBinaryItem(dst, h, &result.Item, withKey, true)
 	case result.Status != session.NotFound:
-		return protocol.AppendBinaryStatus(dst, h, binaryStatus(a.verb, result.Status))
+		return c.appendBinaryFault(dst, h, result)
 	case a.quiet:
 		return dst
 	case withKey:
@@ -57,61 +70,88 @@ func answerBinaryGet(dst []byte, h protocol.BinaryHeader, a *answer, b *session.
 	return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyNotFound)
 }
 
-func answerBinaryTouch(dst []byte, h protocol.BinaryHeader, result *session.Result) []byte {
-	if result.Status != session.OK {
-		return protocol.AppendBinaryStatus(dst, h, binaryStatus(protocol.Touch, result.Status))
+func (c *conn) answerBinaryTouch(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	result := &b.Results[a.first]
+	c.countRetrieval(result.Status, true)
+	switch result.Status {
+	case session.OK:
+		return protocol.AppendBinaryItem(dst, h, &result.Item, false, false)
+	case session.NotFound:
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyNotFound)
 	}
-	return protocol.AppendBinaryItem(dst, h, &result.Item, false, false)
+	return c.appendBinaryFault(dst, h, result)
 }
 
-func answerBinaryNumber(dst []byte, h protocol.BinaryHeader, a *answer, result *session.Result) []byte {
-	switch {
-	case result.Status != session.OK:
-		return protocol.AppendBinaryStatus(dst, h, binaryStatus(a.verb, result.Status))
-	case a.quiet:
-		return dst
+func (c *conn) answerBinaryStore(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	result := &b.Results[a.first]
+	if b.Commands[a.first].Has(session.IfVersion) {
+		c.countCAS(result.Status)
 	}
-	h.CAS = result.Item.Version
-	return protocol.AppendBinaryNumber(dst, h, result.Number)
-}
-
-func answerBinaryWrite(dst []byte, h protocol.BinaryHeader, a *answer, result *session.Result) []byte {
-	switch {
-	case result.Status != session.OK:
-		return protocol.AppendBinaryStatus(dst, h, binaryStatus(a.verb, result.Status))
-	case a.quiet:
-		return dst
-	}
-	if a.verb != protocol.Delete {
+	switch result.Status {
+	case session.OK:
 		h.CAS = result.Item.Version
-	}
-	return protocol.AppendBinary(dst, h, nil, "")
-}
-
-// binaryStatus maps what a store answered to a verb, other than OK, to the
-// status that memcached answers.
-func binaryStatus(verb protocol.Verb, status session.Status) protocol.BinaryStatus {
-	switch status {
+		return appendBinaryDone(dst, h, a)
 	case session.Exists:
-		return protocol.StatusKeyExists
-	case session.NotNumeric:
-		return protocol.StatusNotNumeric
-	case session.TooLarge:
-		return protocol.StatusTooLarge
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyExists)
 	case session.NotFound, session.NotStored:
-		return absentStatus(verb, status)
+		return protocol.AppendBinaryStatus(dst, h, notStored(a.verb, result.Status))
 	}
-	return protocol.StatusNoMemory
+	return c.appendBinaryFault(dst, h, result)
 }
 
-func absentStatus(verb protocol.Verb, status session.Status) protocol.BinaryStatus {
-	switch verb {
-	case protocol.Append, protocol.Prepend:
+// notStored is what memcached answers when the condition of a storage command
+// does not hold.
+func notStored(verb protocol.Verb, status session.Status) protocol.BinaryStatus {
+	switch {
+	case verb == protocol.Append || verb == protocol.Prepend:
 		return protocol.StatusNotStored
-	case protocol.Add:
-		if status == session.NotStored {
-			return protocol.StatusKeyExists
-		}
+	case verb == protocol.Add && status == session.NotStored:
+		return protocol.StatusKeyExists
 	}
 	return protocol.StatusKeyNotFound
+}
+
+func (c *conn) answerBinaryArithmetic(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	result := &b.Results[a.first]
+	c.countArithmetic(result.Status, a.verb == protocol.Incr)
+	switch {
+	case result.Status == session.OK && a.quiet:
+		return dst
+	case result.Status == session.OK:
+		h.CAS = result.Item.Version
+		return protocol.AppendBinaryNumber(dst, h, result.Number)
+	case result.Status == session.NotFound:
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyNotFound)
+	case result.Status == session.Exists:
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyExists)
+	}
+	return c.appendBinaryFault(dst, h, result)
+}
+
+func (c *conn) answerBinaryDelete(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	result := &b.Results[a.first]
+	c.countDelete(result.Status)
+	switch result.Status {
+	case session.OK:
+		return appendBinaryDone(dst, h, a)
+	case session.NotFound:
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyNotFound)
+	case session.Exists:
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyExists)
+	}
+	return c.appendBinaryFault(dst, h, result)
+}
+
+func (c *conn) answerBinaryFlush(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	if result := &b.Results[a.first]; result.Status != session.OK {
+		return c.appendBinaryFault(dst, h, result)
+	}
+	return appendBinaryDone(dst, h, a)
+}
+
+// appendBinaryFault appends the answer for a result that is an error.
+func (c *conn) appendBinaryFault(dst []byte, h protocol.BinaryHeader, result *session.Result) []byte {
+	fault := faultOf(result)
+	c.countFault(fault)
+	return protocol.AppendBinaryStatus(dst, h, fault.Status())
 }

@@ -5,6 +5,37 @@ import (
 	"cairn/session"
 )
 
+// binaryDispatchers has one function per verb of the binary protocol. It adds
+// the commands that carry out the request to the burst; what it must change in
+// the answer that is planned already, it changes there.
+var binaryDispatchers = [protocol.NumVerbs]func(*conn, *answer, *protocol.Request, *session.Burst){
+	protocol.Invalid: (*conn).binaryInvalid,
+
+	protocol.Get:     (*conn).binaryGet,
+	protocol.Gat:     (*conn).binaryGat,
+	protocol.Touch:   (*conn).binaryTouch,
+	protocol.Set:     (*conn).binarySet,
+	protocol.Add:     (*conn).binaryAdd,
+	protocol.Replace: (*conn).binaryReplace,
+	protocol.Append:  (*conn).binaryAppend,
+	protocol.Prepend: (*conn).binaryPrepend,
+	protocol.Incr:    (*conn).binaryIncr,
+	protocol.Decr:    (*conn).binaryDecr,
+	protocol.Delete:  (*conn).binaryDelete,
+
+	protocol.FlushAll:  (*conn).binaryFlush,
+	protocol.Noop:      (*conn).binaryPlain,
+	protocol.Version:   (*conn).binaryPlain,
+	protocol.Verbosity: (*conn).binaryVerbosity,
+	protocol.Quit:      (*conn).binaryQuit,
+	protocol.Stats:     (*conn).binaryArguments,
+	protocol.Config:    (*conn).binaryArguments,
+
+	protocol.SASLList: (*conn).saslList,
+	protocol.SASLAuth: (*conn).saslAuth,
+	protocol.SASLStep: (*conn).saslStep,
+}
+
 // dispatchBinary adds the commands of a binary request to b and plans its
 // answer.
 func (c *conn) dispatchBinary(r *protocol.Request, b *session.Burst) {
@@ -13,54 +44,14 @@ func (c *conn) dispatchBinary(r *protocol.Request, b *session.Burst) {
 		fault:  r.Fault,
 		quiet:  r.Quiet,
 		first:  int32(len(b.Commands)),
-		args:   r.Args,
 		opcode: r.Opcode,
 		opaque: r.Opaque,
 	})
-	a := &c.plan[len(c.plan)-1]
-	switch r.Verb {
-	case protocol.Invalid:
-		c.closing = r.Fatal
-	case protocol.Get:
-		binaryGet(r, b)
-	case protocol.Gat:
-		binaryGat(r, b)
-	case protocol.Touch:
-		binaryTouch(r, b)
-	case protocol.Set:
-		binaryStore(session.OpSet, r, b)
-	case protocol.Add:
-		binaryStore(session.OpAdd, r, b)
-	case protocol.Replace:
-		binaryStore(session.OpReplace, r, b)
-	case protocol.Append:
-		binaryConcatenate(session.OpAppend, r, b)
-	case protocol.Prepend:
-		binaryConcatenate(session.OpPrepend, r, b)
-	case protocol.Incr:
-		binaryArithmetic(session.OpIncr, r, b)
-	case protocol.Decr:
-		binaryArithmetic(session.OpDecr, r, b)
-	case protocol.Delete:
-		binaryDelete(r, b)
-	case protocol.FlushAll:
-		c.binaryFlush(a, r, b)
-	case protocol.Verbosity:
-		if set := c.server.options.Verbosity; set != nil {
-			set(int(r.Delta))
-		}
-	case protocol.Quit:
-		c.closing = true
-	case protocol.SASLList:
-		c.saslList(a)
-	case protocol.SASLAuth:
-		c.saslAuth(a, r)
-	case protocol.SASLStep:
-		c.saslStep(a, r)
-	}
+	binaryDispatchers[r.Verb](c, &c.plan[len(c.plan)-1], r, b)
 }
 
-func binaryCommand(op session.Op, r *protocol.Request, b *session.Burst) *session.Command {
+// binaryCommand adds the only command of r to b. Any may depend on a CAS.
+func (c *conn) binaryCommand(op session.Op, r *protocol.Request, b *session.Burst) *session.Command {
 	cmd := b.Add()
 	cmd.Op, cmd.Key = op, r.Key
 	if r.CAS != 0 {
@@ -69,39 +60,76 @@ func binaryCommand(op session.Op, r *protocol.Request, b *session.Burst) *sessio
 	return cmd
 }
 
-func binaryGet(r *protocol.Request, b *session.Burst) {
-	binaryCommand(session.OpGet, r, b)
+func (c *conn) binaryInvalid(a *answer, r *protocol.Request, b *session.Burst) {
+	c.closing = r.Fatal
+	c.countFault(r.Fault)
 }
 
-func binaryGat(r *protocol.Request, b *session.Burst) {
-	cmd := binaryCommand(session.OpGet, r, b)
+// binaryPlain is for requests whose answer needs nothing else.
+func (c *conn) binaryPlain(a *answer, r *protocol.Request, b *session.Burst) {}
+
+func (c *conn) binaryGet(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryCommand(session.OpGet, r, b)
+}
+
+func (c *conn) binaryGat(a *answer, r *protocol.Request, b *session.Burst) {
+	cmd := c.binaryCommand(session.OpGet, r, b)
 	cmd.Mods |= session.SetExpiry
 	cmd.Expiry = protocol.Expiry(r.Exptime, b.Now)
 }
 
-func binaryTouch(r *protocol.Request, b *session.Burst) {
-	cmd := binaryCommand(session.OpTouch, r, b)
+func (c *conn) binaryTouch(a *answer, r *protocol.Request, b *session.Burst) {
+	cmd := c.binaryCommand(session.OpTouch, r, b)
 	cmd.Expiry = protocol.Expiry(r.Exptime, b.Now)
+}
+
+func (c *conn) binarySet(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryStore(session.OpSet, r, b)
+}
+
+func (c *conn) binaryAdd(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryStore(session.OpAdd, r, b)
+}
+
+func (c *conn) binaryReplace(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryStore(session.OpReplace, r, b)
 }
 
 // binaryStore carries out a set, add or replace. One with a CAS is what the
 // text protocol calls cas, whichever of the three it is.
-func binaryStore(op session.Op, r *protocol.Request, b *session.Burst) {
+func (c *conn) binaryStore(op session.Op, r *protocol.Request, b *session.Burst) {
 	if r.CAS != 0 {
 		op = session.OpSet
 	}
-	cmd := binaryCommand(op, r, b)
+	cmd := c.binaryCommand(op, r, b)
 	cmd.Value, cmd.Flags = r.Value, r.Flags
 	cmd.Expiry = protocol.Expiry(r.Exptime, b.Now)
+	c.counters.add(cmdSet, 1)
 }
 
-func binaryConcatenate(op session.Op, r *protocol.Request, b *session.Burst) {
-	cmd := binaryCommand(op, r, b)
-	cmd.Value = r.Value
+func (c *conn) binaryAppend(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryConcatenate(session.OpAppend, r, b)
 }
 
-func binaryArithmetic(op session.Op, r *protocol.Request, b *session.Burst) {
-	cmd := binaryCommand(op, r, b)
+func (c *conn) binaryPrepend(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryConcatenate(session.OpPrepend, r, b)
+}
+
+func (c *conn) binaryConcatenate(op session.Op, r *protocol.Request, b *session.Burst) {
+	c.binaryCommand(op, r, b).Value = r.Value
+	c.counters.add(cmdSet, 1)
+}
+
+func (c *conn) binaryIncr(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryArithmetic(session.OpIncr, r, b)
+}
+
+func (c *conn) binaryDecr(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryArithmetic(session.OpDecr, r, b)
+}
+
+func (c *conn) binaryArithmetic(op session.Op, r *protocol.Request, b *session.Burst) {
+	cmd := c.binaryCommand(op, r, b)
 	cmd.Delta = r.Delta
 	if r.Exptime != protocol.NoVivify {
 		cmd.Mods |= session.Vivify
@@ -110,13 +138,14 @@ func binaryArithmetic(op session.Op, r *protocol.Request, b *session.Burst) {
 	}
 }
 
-func binaryDelete(r *protocol.Request, b *session.Burst) {
-	binaryCommand(session.OpDelete, r, b)
+func (c *conn) binaryDelete(a *answer, r *protocol.Request, b *session.Burst) {
+	c.binaryCommand(session.OpDelete, r, b)
 }
 
 func (c *conn) binaryFlush(a *answer, r *protocol.Request, b *session.Burst) {
+	c.counters.add(cmdFlush, 1)
 	if c.server.options.DisableFlush {
-		a.refuse(protocol.AuthFailed) // as memcached does
+		a.refuse(protocol.FlushNotAllowed)
 		return
 	}
 	cmd := b.Add()
@@ -125,3 +154,12 @@ func (c *conn) binaryFlush(a *answer, r *protocol.Request, b *session.Burst) {
 		cmd.FlushAt = protocol.Expiry(r.Exptime, b.Now)
 	}
 }
+
+func (c *conn) binaryVerbosity(a *answer, r *protocol.Request, b *session.Burst) {
+	c.server.setVerbosity(r.Delta)
+}
+
+func (c *conn) binaryQuit(a *answer, r *protocol.Request, b *session.Burst) { c.closing = true }
+
+// binaryArguments is for requests whose answer needs their arguments only.
+func (c *conn) binaryArguments(a *answer, r *protocol.Request, b *session.Burst) { a.args = r.Args }

@@ -67,7 +67,10 @@ func (cl *client) wake() { cl.nc.SetReadDeadline(time.Unix(1, 0)) }
 func (cl *client) serve() {
 	defer cl.nc.Close()
 	cl.server.watchers.connected(cl)
-	err := cl.loop()
+	err := cl.handshake()
+	if err == nil {
+		err = cl.loop()
+	}
 	cl.server.watchers.disconnected(cl, err)
 }
 

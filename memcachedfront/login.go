@@ -5,20 +5,14 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"strings"
 
 	"cairn/auth"
 	"cairn/memcachedfront/protocol"
 	"cairn/session"
 )
 
-const (
-	saslMechanism     = "PLAIN"
-	authenticatedText = "Authenticated"
-
-	// maxLoginInput is how many bytes a client may send without logging in.
-	maxLoginInput = 4096
-)
+// maxLoginInput is how many bytes a client may send without logging in.
+const maxLoginInput = 4096
 
 // loginLimits bound the requests of clients that have not logged in.
 var loginLimits = protocol.Limits{MaxKeyLen: session.MaxKeyLen, MaxValueSize: 2*auth.MaxFieldLen + 2}
@@ -70,53 +64,12 @@ func (c *conn) textLogin(r *protocol.Request) {
 	c.login(&c.plan[len(c.plan)-1], user, password)
 }
 
-func (c *conn) saslList(a *answer) {
-	if c.server.options.Guard == nil {
-		a.refuse(protocol.UnknownCommand)
-	}
-}
-
-func (c *conn) saslAuth(a *answer, r *protocol.Request) {
-	switch {
-	case c.server.options.Guard == nil:
-		a.refuse(protocol.UnknownCommand)
-	case !strings.EqualFold(string(r.Key), saslMechanism):
-		a.refuse(protocol.AuthFailed)
-	case len(r.Value) == 0:
-		c.saslStarted = true
-		a.verb = protocol.SASLStep // the client is to go on with one
-	default:
-		c.saslLogin(a, r.Value)
-	}
-}
-
-func (c *conn) saslStep(a *answer, r *protocol.Request) {
-	switch {
-	case c.server.options.Guard == nil:
-		a.refuse(protocol.UnknownCommand)
-	case !c.saslStarted:
-		a.refuse(protocol.AuthFailed)
-	default:
-		c.saslStarted = false
-		a.verb = protocol.SASLAuth
-		c.saslLogin(a, r.Value)
-	}
-}
-
-func (c *conn) saslLogin(a *answer, message []byte) {
-	c.authenticated = false
-	user, password, err := auth.ParsePlain(message)
-	if err != nil {
-		user, password = nil, nil // which are never right
-	}
-	c.login(a, user, password)
-}
-
 // login answers with a if the credentials are known to be right. Otherwise it
 // takes a off the plan again and leaves checking and answering to an errand,
 // because that can take seconds.
 func (c *conn) login(a *answer, user, password []byte) {
 	guard := c.server.options.Guard
+	c.counters.add(authCmds, 1)
 	if guard.Recall(c.address(), user, password) {
 		c.authenticated = true
 		return
@@ -126,10 +79,11 @@ func (c *conn) login(a *answer, user, password []byte) {
 	user, password = bytes.Clone(user), bytes.Clone(password)
 	c.errand = func(ctx context.Context, w peer) error {
 		if c.authenticated = guard.Check(ctx, c.address(), user, password); !c.authenticated {
+			c.counters.add(authErrors, 1)
 			planned.refuse(protocol.AuthFailed)
 		}
-		line, _ := c.answer(nil, &planned, nil)
-		_, err := w.Write(line)
+		reply, _ := c.answer(nil, &planned, nil)
+		_, err := w.Write(reply)
 		return err
 	}
 }

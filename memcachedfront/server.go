@@ -171,11 +171,9 @@ func (s *Server) sleep(d time.Duration) {
 
 // admit serves nc, or tells it that there is no room.
 func (s *Server) admit(l *listener, nc net.Conn) {
+	nc = s.secure(l, nc)
 	if s.clients.full(isLocal(nc)) {
-		s.clients.rejected.Add(1)
-		nc.SetWriteDeadline(time.Now().Add(time.Second))
-		nc.Write([]byte("ERROR Too many open connections\r\n"))
-		nc.Close()
+		s.work.Go(func() { s.reject(nc) })
 		return
 	}
 	cl := newClient(s, l, nc)
@@ -184,6 +182,14 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 		defer s.clients.remove(cl)
 		cl.serve()
 	})
+}
+
+// reject tells a client that there is no room for it.
+func (s *Server) reject(nc net.Conn) {
+	s.clients.rejected.Add(1)
+	nc.SetDeadline(time.Now().Add(rejectionTimeout))
+	nc.Write([]byte("ERROR Too many open connections\r\n"))
+	nc.Close()
 }
 
 // isLocal reports whether the client is on this machine.

@@ -68,7 +68,7 @@ func (f Fault) Status() BinaryStatus {
 		return StatusNotNumeric
 	case OutOfSpace, StoreFailed:
 		return StatusNoMemory
-	case Unauthenticated, AuthFailed:
+	case Unauthenticated, AuthFailed, FlushNotAllowed:
 		return StatusAuthError
 	}
 	return StatusInvalid

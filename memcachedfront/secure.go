@@ -1,0 +1,35 @@
+package memcachedfront
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// handshakeTimeout is how long a client may take to begin TLS, and
+// rejectionTimeout how long to hear that there is no room for it.
+const (
+	handshakeTimeout = 10 * time.Second
+	rejectionTimeout = time.Second
+)
+
+// secure puts TLS over a connection to l if its clients must speak that. It
+// neither reads nor writes.
+func (s *Server) secure(l *listener, nc net.Conn) net.Conn {
+	if s.options.TLS == nil || l.address.Plain || l.address.Network == "unix" {
+		return nc
+	}
+	return tls.Server(nc, s.options.TLS)
+}
+
+// handshake begins TLS if the client must speak it.
+func (cl *client) handshake() error {
+	secure, ok := cl.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(cl.server.life, handshakeTimeout)
+	defer cancel()
+	return secure.HandshakeContext(ctx)
+}

@@ -132,6 +132,7 @@ func (c *conn) consume(in []byte, b *session.Burst) (n int) {
 			k = c.consumeOne(in[n:], b)
 		}
 		if k == 0 {
+			c.closing = c.closing || !c.authenticated && len(in)-n > maxLoginInput
 			break
 		}
 		n += k

@@ -11,7 +11,8 @@ import (
 	"cairn/session"
 )
 
-// maxLoginInput is how many bytes a client may send without logging in.
+// maxLoginInput is how long an incomplete request in bytes may be whose client
+// has not logged in.
 const maxLoginInput = 4096
 
 // loginLimits bound the requests of clients that have not logged in.

@@ -24,7 +24,7 @@ const (
 // slow fn is: it reads the items page by page, each page as of one moment. So
 // an item that lives through the whole scan is seen exactly once.
 func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *session.Item) bool) error {
-	from := bytes.Clone(prefix)
+	from := append([]byte{}, prefix...) // never nil, which would end the scan
 	if bytes.Compare(after, prefix) >= 0 && after != nil {
 		from = append(bytes.Clone(after), 0)
 	}

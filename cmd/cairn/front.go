@@ -46,7 +46,7 @@ func (s *server) secure(o *memcachedfront.Options) error {
 	if !s.cfg.TLS {
 		return nil
 	}
-	certificates, err := tlsconfig.Load(tlsconfig.Options{
+	source, err := s.certificates("certificates", tlsconfig.Options{
 		CertFile:   s.cfg.TLSCert,
 		KeyFile:    s.cfg.TLSKey,
 		CAFile:     s.cfg.TLSCA,
@@ -56,8 +56,7 @@ func (s *server) secure(o *memcachedfront.Options) error {
 	if err != nil {
 		return err
 	}
-	s.reloads.add("certificates", certificates.Reload)
-	o.TLS, o.ReloadCertificates = certificates.Config(), certificates.Reload
+	o.TLS, o.ReloadCertificates = source.Config(), source.Reload
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cairn/cmd/cairn/config"
 )
 
 // asProgram makes the test binary behave as cairn itself.
@@ -67,7 +70,7 @@ func TestConfigPrintsWhatServeWouldUse(t *testing.T) {
 	if code != exitOK {
 		t.Fatal(stderr)
 	}
-	for _, want := range []string{"\nport: 4000 # from command line\n", "\nconn-limit: 7 # from CAIRN_CONN_LIMIT", "\n# listen-backlog: 1024\n"} {
+	for _, want := range []string{"\nport: 4000 # from command line\n", "\nconn-limit: 7 # from CAIRN_CONN_LIMIT", "\n# max-item-size: \"8m\"\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("%q is not in\n%s", want, out)
 		}
@@ -394,6 +397,73 @@ func TestCalledMemcached(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.HasPrefix(string(out), "cairn ") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func httpGet(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	reply, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply.StatusCode, string(text)
+}
+
+func TestHTTPAPI(t *testing.T) {
+	admin := freeAddress(t)
+	r := start(t, t.TempDir(), "--http-listen", admin)
+	for path, want := range map[string]string{
+		"/livez":   `"ok"`,
+		"/readyz":  `"ready":true`,
+		"/":        "<html",
+		"/metrics": "cairn_",
+	} {
+		if status, body := httpGet(t, "http://"+admin+path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d %.300s", path, status, body)
+		}
+	}
+	say(t, "tcp", r.addr, "set a 0 60 1\r\nx\r\n")
+	if _, body := httpGet(t, "http://"+admin+"/v1/sessions"); !strings.Contains(body, `"key":"a"`) {
+		t.Errorf("a session stored by a memcached client is not listed: %s", body)
+	}
+	if _, body := httpGet(t, "http://"+admin+"/v1/config"); !strings.Contains(body, admin) {
+		t.Errorf("the configuration as running: %s", body)
+	}
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	if code := r.ends(); code != exitOK {
+		t.Errorf("exit code %d\n%s", code, r.log())
+	}
+}
+
+// An address that others can reach needs tokens.
+func TestHTTPAPIIsNotLeftOpen(t *testing.T) {
+	out, err := command("serve", "-l", "127.0.0.1:0", "--data-dir", t.TempDir(), "--http-listen", "0.0.0.0:0").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "tokens") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// A second server on a machine starts as a second memcached would, though the
+// first has the HTTP API's default address.
+func TestDefaultHTTPAddressMayBeTaken(t *testing.T) {
+	if l, err := net.Listen("tcp", config.New().HTTPListen); err == nil {
+		defer l.Close()
+	}
+	var log bytes.Buffer
+	ctx, cancel := context.WithCancel(context.Background())
+	code := make(chan int)
+	addr := freeAddress(t)
+	args := []string{"serve", "-l", addr, "--data-dir", t.TempDir()}
+	go func() { code <- run(ctx, args, nil, io.Discard, &log) }()
+	awaitTrue(t, "the server answers", func() bool { return dial(addr) == nil })
+	cancel()
+	if got := <-code; got != exitOK || !strings.Contains(log.String(), "default address is taken") {
+		t.Errorf("exit code %d\n%s", got, log.String())
 	}
 }
 

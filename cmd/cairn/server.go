@@ -25,6 +25,7 @@ type server struct {
 
 	store *engine.Store
 	front *memcachedfront.Server
+	admin *admin // nil without an HTTP API
 
 	served chan error // has the outcome of front.Serve when that is over
 }
@@ -42,6 +43,9 @@ func (s *server) open() (err error) {
 	if err != nil {
 		return err
 	}
+	if s.admin, err = s.listenHTTP(); err != nil {
+		return err
+	}
 	s.front, err = memcachedfront.Listen(options)
 	return err
 }
@@ -56,6 +60,10 @@ func (s *server) serve() {
 	for _, address := range s.front.Addrs() {
 		s.logger.Info("serving memcached clients", "network", address.Network(), "address", address.String())
 	}
+	if s.admin != nil {
+		s.admin.serve()
+		s.logger.Info("serving the HTTP API", "address", s.admin.listener.Addr().String())
+	}
 }
 
 // notify tells the service manager, if there is one.
@@ -69,16 +77,25 @@ func (s *server) notify(state string) {
 func (s *server) shutdown() error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
+	if s.admin != nil {
+		s.admin.api.BeginDrain()
+	}
 	err := s.front.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.logger.Warn("clients were cut off: they did not take their replies in time", "waited", stopTimeout)
 		err = nil
 	}
+	if s.admin != nil {
+		s.admin.shutdown(ctx)
+	}
 	return errors.Join(err, <-s.served, s.close())
 }
 
-// close closes the store, if it is open.
+// close closes what is open while nothing is being served.
 func (s *server) close() error {
+	if s.admin != nil {
+		s.admin.listener.Close()
+	}
 	if s.store == nil {
 		return nil
 	}

@@ -29,13 +29,9 @@ type Config struct {
 	Listen      []string
 	UnixSocket  string
 	UnixMask    fs.FileMode
-	Backlog     int
-	HTTPListen  string // "" or "off": no HTTP
 	Nodes       []string
 	ConnLimit   int
 	IdleTimeout time.Duration // 0: never
-	Protocol    string        // auto, ascii or binary
-	MaxBurst    int           // commands
 
 	// Who may do what.
 	TLS             bool
@@ -50,6 +46,16 @@ type Config struct {
 	DisableFlush    bool
 	DisableDumping  bool
 	DisableWatching bool
+
+	// The HTTP API.
+	HTTPListen         string // "off": none
+	HTTPTokenFile      string
+	HTTPTokens         string // from the environment only
+	HTTPCert           string
+	HTTPKey            string
+	HTTPCA             string
+	HTTPVerify         tlsconfig.ClientVerification
+	HTTPAllowPlaintext bool
 
 	// What it keeps, and how.
 	DataDir     string
@@ -85,6 +91,11 @@ func New() *Config {
 	return c
 }
 
+// HTTP reports whether there is to be an HTTP API, and HTTPIsDefault whether
+// nobody asked for its address.
+func (c *Config) HTTP() bool          { return c.HTTPListen != "off" && c.HTTPListen != "" }
+func (c *Config) HTTPIsDefault() bool { return !c.flags.Changed("http-listen") }
+
 // Flags are the settings as command-line flags, bound to c.
 func (c *Config) Flags() *pflag.FlagSet { return c.flags }
 
@@ -96,6 +107,12 @@ func (c *Config) validate() error {
 	}
 	if c.TLS && c.TLSVerify != tlsconfig.NoClients && c.TLSCA == "" {
 		errs = append(errs, fmt.Errorf("tls-verify %v needs tls-ca, the authorities whose certificates clients may show", c.TLSVerify))
+	}
+	if (c.HTTPCert == "") != (c.HTTPKey == "") {
+		errs = append(errs, errors.New("http-tls-cert and http-tls-key go together"))
+	}
+	if c.HTTPVerify != tlsconfig.NoClients && (c.HTTPCA == "" || c.HTTPCert == "") {
+		errs = append(errs, fmt.Errorf("http-tls-verify %v needs http-tls-ca and http-tls-cert", c.HTTPVerify))
 	}
 	if c.SASL && c.AuthFile == "" {
 		errs = append(errs, errors.New("enable-sasl needs auth-file, or MEMCACHED_SASL_PWDB in the environment"))
@@ -112,8 +129,13 @@ func (c *Config) validate() error {
 	return errors.Join(errs...)
 }
 
-// adopt takes over what memcached reads from places of its own.
+// tokensVariable is not a flag, because everyone on a machine can read the
+// command lines of its processes.
+const tokensVariable = EnvPrefix + "HTTP_TOKENS"
+
+// adopt takes over what has a place of its own in the environment.
 func (c *Config) adopt(environ map[string]string) {
+	c.HTTPTokens = environ[tokensVariable]
 	if pwdb := environ["MEMCACHED_SASL_PWDB"]; pwdb != "" && c.SASL && c.AuthFile == "" {
 		c.AuthFile = pwdb
 	}

@@ -44,9 +44,9 @@ func TestPrecedence(t *testing.T) {
 	const file = "port: 1\nconn-limit: 1\nmemory: 1\nlisten: [10.0.0.1, 10.0.0.2]\n"
 	environ := []string{"CAIRN_PORT=2", "CAIRN_CONN_LIMIT=2", "PORT=99"}
 	c := mustLoad(t, "-p 3", environ, "c.yaml", file)
-	if c.Port != 3 || c.ConnLimit != 2 || c.Memory != 1<<20 || c.Backlog != 1024 {
-		t.Errorf("port %d, conn-limit %d, memory %d, backlog %d; want flag 3, env 2, file 1 MiB, default 1024",
-			c.Port, c.ConnLimit, c.Memory, c.Backlog)
+	if c.Port != 3 || c.ConnLimit != 2 || c.Memory != 1<<20 || c.MaxItemSize != 8<<20 {
+		t.Errorf("port %d, conn-limit %d, memory %d, max-item-size %d; want flag 3, env 2, file 1 MiB, default 8 MiB",
+			c.Port, c.ConnLimit, c.Memory, c.MaxItemSize)
 	}
 	if want := []string{"10.0.0.1", "10.0.0.2"}; !slices.Equal(c.Listen, want) {
 		t.Errorf("listen %q, want %q: the file's list replaces the default", c.Listen, want)
@@ -106,7 +106,9 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "--durability never", want: "want sync or interval"},
 		{args: "--data-dir=", want: "data-dir"},
 		{args: "-a 999", want: "octal"},
-		{args: "-B latin", want: "one of auto, ascii, binary"},
+		{args: "--log-format xml", want: "one of text, json"},
+		{args: "--http-tls-cert c.pem", want: "go together"},
+		{args: "--http-tls-verify require", want: "http-tls-ca"},
 	} {
 		var environ []string
 		if c.env != "" {
@@ -127,7 +129,7 @@ func TestMemcachedStartLineWorks(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	warnings := strings.Join(c.Warnings, "\n")
-	for _, word := range []string{"slab-growth-factor", "slab-min-size", "enable-largepages", "disable-evictions", "disable-cas", "slab_reassign", "hash_algorithm", "ext_path", "prefix-delimiter"} {
+	for _, word := range []string{"slab-growth-factor", "slab-min-size", "enable-largepages", "disable-evictions", "disable-cas", "slab_reassign", "hash_algorithm", "ext_path", "prefix-delimiter", "protocol", "max-reqs-per-event", "listen-backlog"} {
 		if !strings.Contains(warnings, word) {
 			t.Errorf("no warning says that %s has no effect", word)
 		}
@@ -180,9 +182,9 @@ func TestSASLPasswordFileOfMemcached(t *testing.T) {
 }
 
 func TestKubernetesServiceVariablesAreNotSettings(t *testing.T) {
-	c := mustLoad(t, "", []string{"CAIRN_PORT=tcp://10.0.0.7:11211", "CAIRN_SERVICE_HOST=10.0.0.7", "CAIRN_PORT_11211_TCP_ADDR=10.0.0.7", "CAIRN_DATADIR=x"}, "", "")
-	if c.Port != 11211 {
-		t.Errorf("port %d", c.Port)
+	c := mustLoad(t, "", []string{"CAIRN_PORT=tcp://10.0.0.7:11211", "CAIRN_SERVICE_HOST=10.0.0.7", "CAIRN_PORT_11211_TCP_ADDR=10.0.0.7", "CAIRN_DATADIR=x", "CAIRN_HTTP_TOKENS=ops admin 0123456789abcdef"}, "", "")
+	if c.Port != 11211 || c.HTTPTokens == "" {
+		t.Errorf("port %d, tokens %q", c.Port, c.HTTPTokens)
 	}
 	if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "CAIRN_DATADIR") {
 		t.Errorf("warnings %q; want one, about the misspelt CAIRN_DATADIR", c.Warnings)

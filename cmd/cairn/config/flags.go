@@ -13,6 +13,7 @@ import (
 const (
 	Network    = "Network"
 	Security   = "TLS, authentication and permissions"
+	HTTP       = "HTTP API, metrics and console"
 	Storage    = "Storage"
 	Process    = "Process and logging"
 	Ignored    = "Accepted for memcached's sake, without effect"
@@ -20,7 +21,7 @@ const (
 )
 
 // Groups lists the groups in their order.
-var Groups = []string{Network, Security, Storage, Process, Ignored}
+var Groups = []string{Network, Security, HTTP, Storage, Process, Ignored}
 
 const (
 	mebibyte = 1 << 20
@@ -41,6 +42,7 @@ func (c *Config) define() *pflag.FlagSet {
 	d := &definition{FlagSet: flags, config: c}
 	d.network()
 	d.security()
+	d.http()
 	d.storage()
 	d.process()
 	d.ignored()
@@ -88,9 +90,7 @@ func (d *definition) yes(at *bool, name, short, usage string) {
 func (d *definition) network() {
 	c := d.config
 	d.group = Network
-	c.Port, c.UnixMask, c.Backlog, c.ConnLimit = 11211, 0o700, 1024, 1024
-	c.Protocol, c.MaxBurst = "auto", 1024
-	c.HTTPListen = "127.0.0.1:8211"
+	c.Port, c.UnixMask, c.ConnLimit = 11211, 0o700, 1024
 	d.add(intValue(&c.Port, 0, 65535), "port", "p",
 		"TCP port of addresses that name none; 0 turns them off")
 	d.list(&c.Listen, []string{"127.0.0.1"}, "listen", "l",
@@ -100,18 +100,10 @@ func (d *definition) network() {
 	d.add(modeValue(&c.UnixMask), "unix-mask", "a", "access mode of the Unix socket")
 	d.add(intValue(&c.ConnLimit, 1, 1<<24), "conn-limit", "c",
 		"most client connections at a time; one more gets an error and is closed")
-	d.add(intValue(&c.Backlog, 1, 1<<16), "listen-backlog", "b",
-		"connections that may wait to be accepted; the kernel's somaxconn caps it")
 	d.add(secondsValue(&c.IdleTimeout), "idle-timeout", "",
 		"close a connection that was silent for so long; 0 never does")
-	d.add(oneOf(&c.Protocol, "auto", "ascii", "binary"), "protocol", "B",
-		"protocol to speak: auto finds out per connection; ascii covers text and meta commands")
-	d.add(intValue(&c.MaxBurst, 1, 1<<20), "max-reqs-per-event", "R",
-		"most pipelined commands of one connection that are carried out as one before others get their turn")
 	d.list(&c.Nodes, nil, "node-addresses", "",
 		"host:port of every server that ElastiCache-style discovery (config get cluster) names; empty turns it off")
-	d.text(&c.HTTPListen, "http-listen", "",
-		"address of the HTTP API, metrics and console; off turns it off")
 	d.add(udpValue{}, "udp-port", "U",
 		"only 0: there is no UDP, because it lends itself to amplification attacks")
 }
@@ -134,6 +126,22 @@ func (d *definition) security() {
 	d.yes(&c.DisableFlush, "disable-flush-all", "F", "refuse flush_all")
 	d.yes(&c.DisableDumping, "disable-dumping", "X", "refuse lru_crawler metadump, mgdump and stats cachedump")
 	d.yes(&c.DisableWatching, "disable-watch", "W", "refuse watch")
+}
+
+func (d *definition) http() {
+	c := d.config
+	d.group = HTTP
+	c.HTTPListen = "127.0.0.1:8211"
+	d.text(&c.HTTPListen, "http-listen", "",
+		"address to listen on; off turns it off. The default is given up, with a warning, where it is taken")
+	d.text(&c.HTTPTokenFile, "http-token-file", "",
+		"file of lines \"name scope secret\", scope metrics, read or admin; needed on any address but loopback. CAIRN_HTTP_TOKENS holds such lines too")
+	d.text(&c.HTTPCert, "http-tls-cert", "", "PEM file of its certificate chain; without one it speaks plain HTTP")
+	d.text(&c.HTTPKey, "http-tls-key", "", "PEM file of its private key")
+	d.text(&c.HTTPCA, "http-tls-ca", "", "PEM file of the authorities that sign clients' certificates")
+	d.add(verifyValue(&c.HTTPVerify), "http-tls-verify", "", "whether clients show a certificate, which then stands in for a token")
+	d.yes(&c.HTTPAllowPlaintext, "http-allow-plaintext", "",
+		"speak plain HTTP on other addresses than loopback: something in front encrypts")
 }
 
 func (d *definition) storage() {
@@ -220,6 +228,9 @@ func (d *definition) inert(name, short, reason string, isBool bool) {
 func (d *definition) ignored() {
 	d.group = Ignored
 	const noSlabs = "sessions are not kept in slabs"
+	d.inert("protocol", "B", "text, meta and binary are all spoken, whatever a connection begins with", false)
+	d.inert("max-reqs-per-event", "R", "every connection gets its turn by itself", false)
+	d.inert("listen-backlog", "b", "the queue of waiting connections is as long as the kernel's somaxconn allows", false)
 	d.inert("slab-growth-factor", "f", noSlabs, false)
 	d.inert("slab-min-size", "n", noSlabs, false)
 	d.inert("enable-largepages", "L", "the Go runtime decides on large pages by itself", true)

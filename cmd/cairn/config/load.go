@@ -61,7 +61,7 @@ func (c *Config) loadEnvironment(environ []string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.All())) {
 		value := k.String(name)
-		if fromKubernetes(name, value) {
+		if EnvName(name) == tokensVariable || fromKubernetes(name, value) {
 			continue
 		}
 		if c.flags.Lookup(name) == nil {

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"syscall"
+
+	"cairn/cmd/cairn/config"
+	"cairn/httpapi"
+	"cairn/httpapi/console"
+	"cairn/tlsconfig"
+)
+
+// admin is the HTTP API on its listener.
+type admin struct {
+	api      *httpapi.Server
+	listener net.Listener
+	logger   *slog.Logger
+	done     chan struct{} // closed when serving is over
+}
+
+// listenHTTP gives the HTTP API, or nil where there is to be none.
+func (s *server) listenHTTP() (*admin, error) {
+	if !s.cfg.HTTP() {
+		return nil, nil
+	}
+	o, err := s.httpOptions()
+	if err != nil {
+		return nil, err
+	}
+	api, err := httpapi.New(o)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", s.cfg.HTTPListen)
+	if errors.Is(err, syscall.EADDRINUSE) && s.cfg.HTTPIsDefault() {
+		s.logger.Warn("no HTTP API: its default address is taken, give another with http-listen", "address", s.cfg.HTTPListen)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := api.CheckExposure(listener.Addr()); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	s.reloads.add("HTTP tokens", api.Reload)
+	return &admin{api: api, listener: listener, logger: s.logger, done: make(chan struct{})}, nil
+}
+
+func (s *server) httpOptions() (httpapi.Options, error) {
+	o := httpapi.Options{
+		Engine:             s.store,
+		Console:            console.Handler(),
+		Version:            version,
+		Config:             s.running,
+		Level:              s.level,
+		Logger:             s.logger,
+		ScratchDir:         filepath.Join(s.cfg.DataDir, "scratch"),
+		MaxValueSize:       int(s.cfg.MaxItemSize),
+		Auth:               httpapi.AuthOptions{TokenFile: s.cfg.HTTPTokenFile, Tokens: s.cfg.HTTPTokens},
+		ClientCertificates: s.cfg.HTTPVerify != tlsconfig.NoClients,
+		AllowPlaintext:     s.cfg.HTTPAllowPlaintext,
+	}
+	if s.cfg.HTTPCert == "" {
+		return o, nil
+	}
+	var err error
+	o.TLS, err = s.certificates("HTTP certificates", tlsconfig.Options{
+		CertFile: s.cfg.HTTPCert,
+		KeyFile:  s.cfg.HTTPKey,
+		CAFile:   s.cfg.HTTPCA,
+		Clients:  s.cfg.HTTPVerify,
+	})
+	return o, err
+}
+
+// running gives the configuration that the server runs with, by name.
+func (s *server) running() map[string]string {
+	all := map[string]string{}
+	for _, setting := range s.cfg.Settings() {
+		if setting.Group != config.Ignored {
+			all[setting.Name] = setting.Value
+		}
+	}
+	return all
+}
+
+// certificates loads certificates that SIGHUP reloads.
+func (s *server) certificates(name string, o tlsconfig.Options) (*tlsconfig.Source, error) {
+	source, err := tlsconfig.Load(o)
+	if err == nil {
+		s.reloads.add(name, source.Reload)
+	}
+	return source, err
+}
+
+func (a *admin) serve() {
+	go func() {
+		defer close(a.done)
+		if err := a.api.Serve(a.listener); err != nil {
+			a.logger.Error("the HTTP API has ended", "error", err)
+		}
+	}()
+}
+
+// shutdown ends an API that serves: requests in flight finish unless ctx ends
+// first.
+func (a *admin) shutdown(ctx context.Context) {
+	if err := a.api.Shutdown(ctx); err != nil {
+		a.logger.Warn("HTTP requests were cut off", "error", err)
+	}
+	<-a.done
+}

@@ -19,7 +19,7 @@ func (c *conn) answerBinaryStats(dst []byte, h protocol.BinaryHeader, a *answer,
 	case "detail on", "detail off":
 		c.server.prefixes.on.Store(group == "detail on")
 	case "detail dump":
-		dump := c.server.prefixes.append(nil)
+		dump := append(c.server.prefixes.append(nil), protocol.End...)
 		dst = protocol.AppendBinary(dst, h, []byte("detailed"), string(dump))
 	default:
 		stats, known := statGroups[group]

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"errors"
-	"math"
 	"time"
 
 	"cairn/session"
@@ -29,7 +28,7 @@ func (e *Expiry) at(now session.Time) (session.Time, error) {
 	}
 	if e.TTLSeconds != nil {
 		given++
-		expiry = now.Add(seconds(*e.TTLSeconds))
+		expiry = after(now, *e.TTLSeconds)
 	}
 	if given != 1 {
 		return 0, errors.New("give exactly one of ttl_seconds, expires_at and never_expires")
@@ -37,12 +36,12 @@ func (e *Expiry) at(now session.Time) (session.Time, error) {
 	return expiry, nil
 }
 
-// seconds converts to a Duration, saturating at the longest one.
-func seconds(s float64) time.Duration {
-	if s >= math.MaxInt64/float64(time.Second) {
-		return math.MaxInt64
+// after gives the instant so many seconds after now, at most Never.
+func after(now session.Time, seconds float64) session.Time {
+	if ms := seconds * 1000; ms < float64(session.Never-now) {
+		return now + session.Time(ms)
 	}
-	return time.Duration(s * float64(time.Second))
+	return session.Never
 }
 
 // lastJSONTime is the latest instant that RFC 3339 can write.

@@ -30,7 +30,7 @@ func (s *Server) flush(ctx context.Context, in *struct{ Body FlushBody }) (*flus
 		return nil, invalid("body.confirm", fmt.Errorf("expected %q", flushConfirmation))
 	}
 	result := FlushResult{Sessions: s.engine.Stats().Items}
-	at := s.engine.Now().Add(seconds(in.Body.DelaySeconds))
+	at := after(s.engine.Now(), in.Body.DelaySeconds)
 	note(ctx, fmt.Sprintf("flush of %d sessions in %gs", result.Sessions, in.Body.DelaySeconds))
 	r, now := s.apply(session.Command{Op: session.OpFlush, FlushAt: at})
 	if err := storeProblem(r); err != nil {

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -35,6 +36,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		rec := &record{caller: who}
 		response := &watchedResponse{ResponseWriter: w, control: http.NewResponseController(w)}
 		r = r.WithContext(withRecord(r.Context(), rec))
+		r.Body = &timedBody{ReadCloser: r.Body, control: response.control}
 		begin := time.Now()
 		defer func() {
 			s.requests.observe(rec.action, response.code(), time.Since(begin))
@@ -135,6 +137,21 @@ func (w *watchedResponse) code() int {
 		return http.StatusOK
 	}
 	return w.status
+}
+
+// timedBody lifts the deadline for reading the body once it is read: a deadline
+// that passes later would cancel the request while it is carried out.
+type timedBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+	return n, err
 }
 
 // writeProblem answers with a problem (RFC 9457) outside the described API.

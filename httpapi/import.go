@@ -14,6 +14,8 @@ import (
 	"cairn/session"
 )
 
+const importPath = "/v1/import"
+
 // importBytes is how many bytes of values an import gives the store as one
 // burst at most.
 const importBytes = 1 << 20
@@ -55,11 +57,7 @@ type steadyReader struct{ ctx huma.Context }
 
 func (r steadyReader) Read(p []byte) (int, error) {
 	_ = r.ctx.SetReadDeadline(time.Now().Add(streamTimeout)) // a recorder in a test has none
-	n, err := r.ctx.BodyReader().Read(p)
-	if err != nil {
-		_ = r.ctx.SetReadDeadline(time.Time{})
-	}
-	return n, err
+	return r.ctx.BodyReader().Read(p)
 }
 
 type importOutput struct{ Body ImportResult }

@@ -11,9 +11,10 @@ import (
 )
 
 // keyEncoding says how a request writes a key or a prefix. A key is any bytes;
-// percent-encoding carries all of them, except that browsers fold the path
-// segments "." and ".." whatever way they are written and cannot percent-encode
-// what is not UTF-8. base64url serves those.
+// percent-encoding carries all of them, except that clients fold the path
+// segments "." and ".." whatever way they are written, routing takes "/" for
+// the end of the path, and browsers cannot percent-encode what is not UTF-8.
+// base64url serves those.
 type keyEncoding string
 
 const base64URLKey keyEncoding = "base64url"

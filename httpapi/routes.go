@@ -150,19 +150,21 @@ func (s *Server) registerTransfer() {
 		Responses:   ndjsonResponse(s.api), Errors: []int{429},
 	}), s.export)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
-		OperationID: "import", Method: http.MethodPost, Path: "/v1/import", Tags: tags,
+		OperationID: "import", Method: http.MethodPost, Path: importPath, Tags: tags,
 		Summary:     "Store the sessions of an NDJSON stream",
 		Description: "Takes what export gives with values=true. Sessions already in the store are overwritten unless keep=true. The whole is not atomic; sending it again does no harm.",
-		RequestBody: ndjsonRequest(s.api), Errors: []int{429, 507}, BodyReadTimeout: -1,
+		Errors:      []int{429, 507},
 	}), s.importSessions)
+	// Described only now, huma does not read the body by itself.
+	s.api.OpenAPI().Paths[importPath].Post.RequestBody = ndjsonRequest(s.api)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
-		OperationID: "backup", Method: http.MethodGet, Path: "/v1/backup", Tags: tags,
+		OperationID: "backup", Method: http.MethodGet, Path: backupPath, Tags: tags,
 		Summary:     "Stream a consistent backup while traffic goes on",
 		Description: "A zstd-compressed tar with checksums of every file. A cut stream is detected by `cairn restore`. A ticket stands in for the token.",
 		Responses:   binaryResponse("application/zstd", "The archive."), Errors: []int{429, 503},
 	}), s.backup)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
-		OperationID: "create-backup-ticket", Method: http.MethodPost, Path: "/v1/backup/tickets", Tags: tags,
+		OperationID: "create-backup-ticket", Method: http.MethodPost, Path: backupPath + "/tickets", Tags: tags,
 		Summary: "A link, good once and for a minute, that downloads a backup without a token", DefaultStatus: http.StatusCreated,
 	}), s.createTicket)
 }

@@ -44,7 +44,7 @@ func newSession(it *session.Item, now session.Time) Session {
 	}
 	s.Key, s.KeyBase64 = keyText(it.Key)
 	if it.Expiry != session.Never {
-		ttl := max(0, it.Expiry.Sub(now).Seconds())
+		ttl := max(0, float64(it.Expiry-now)/1000)
 		s.TTLSeconds = &ttl
 	}
 	if it.LastAccess != 0 {
@@ -56,7 +56,7 @@ func newSession(it *session.Item, now session.Time) Session {
 // KeyParam is the path parameter that names one session.
 type KeyParam struct {
 	Key         string `path:"key" doc:"The session's key, percent-encoded: every byte but A-Z a-z 0-9 - . _ ~ as %XX."`
-	KeyEncoding string `query:"key_encoding" enum:"percent,base64url" default:"percent" doc:"base64url: the path has the key in base64url without padding. Needed for the keys '.' and '..', and by clients that cannot percent-encode bytes that are not UTF-8."`
+	KeyEncoding string `query:"key_encoding" enum:"percent,base64url" default:"percent" doc:"base64url: the path has the key in base64url without padding. Needed for the keys '.', '..' and '/', and by clients that cannot percent-encode bytes that are not UTF-8."`
 
 	key []byte
 }

@@ -1,0 +1,188 @@
+// What an operator looks at first: figures, charts, forecast, health.
+
+import { h, fill, text, panel, segments } from "../lib/dom.js";
+import { get } from "../lib/api.js";
+import { Chart } from "../lib/chart.js";
+import { Bars } from "../lib/bars.js";
+import { count, short, bytes, percent, latency, span, plural, moment } from "../lib/format.js";
+import { health, facts } from "./health.js";
+
+const forecastPeriod = 15_000; // ms
+
+export class Overview {
+  title = "Overview";
+
+  constructor({ feed }) {
+    this.feed = feed;
+    this.window = Number(localStorage.getItem("cairn.window")) || 300;
+    this.charts = makeCharts();
+    this.tiles = makeTiles();
+    this.forecast = new ForecastPanel();
+    this.health = h("dl", { class: "facts" });
+    this.buckets = h("div", { class: "body" });
+    this.verbs = h("div", { class: "body" });
+    this.element = h("div", { class: "charts" });
+  }
+
+  mount(main) {
+    const [operations, latencies, hits, sessions, disk, writes] = this.charts.map((c) => c.element);
+    const place = (element, size) => { element.classList.add("span-" + size); return element; };
+    const windows = segments("Time shown", [[300, "5 min"], [900, "15 min"], [3600, "1 h"]], this.window, (w) => {
+      this.window = w;
+      localStorage.setItem("cairn.window", w);
+      this.update();
+    });
+    fill(this.element,
+      place(operations, 6), place(latencies, 6),
+      place(hits, 3), place(sessions, 3), place(disk, 3), place(writes, 3),
+      place(this.forecast.element, 8),
+      place(panel("Disk and compaction", {}, h("div", { class: "body" }, this.health)), 4),
+      place(panel("Latency by verb, last minute", {}, this.verbs), 6),
+      place(panel("Deadline buckets", { end: h("span", { class: "faint" }, "sessions that leave the disk together") }, this.buckets), 6));
+    const bar = h("div", { class: "row" }, h("h1", { class: "grow" }, "Overview"), windows);
+    main.append(bar, this.tiles.element, this.element);
+    for (const chart of this.charts) chart.connect();
+    this.forecast.connect();
+    this.update();
+  }
+
+  unmount() {
+    for (const chart of this.charts) chart.disconnect();
+    this.forecast.disconnect();
+  }
+
+  update() {
+    const { stats, points } = this.feed;
+    if (!stats) return;
+    this.tiles.update(stats, points);
+    for (const chart of this.charts) chart.show(points, this.window);
+    facts(this.health, health(stats, this.feed.server, points.at(-1)));
+    fill(this.buckets, bucketTable(stats));
+    fill(this.verbs, verbTable(this.feed.verbs()));
+  }
+}
+
+function makeCharts() {
+  return [
+    new Chart("Operations per second", [
+      { name: "get", color: 1, of: (p) => p.get },
+      { name: "set", color: 2, of: (p) => p.set },
+      { name: "touch", color: 3, of: (p) => p.touch },
+      { name: "delete", color: 4, of: (p) => p.del },
+      { name: "other", color: 5, of: (p) => p.other },
+    ], { stacked: true, format: short }),
+    new Chart("Latency", [
+      { name: "p50", color: 1, of: (p) => p.p50 },
+      { name: "p90", color: 2, of: (p) => p.p90 },
+      { name: "p99", color: 3, of: (p) => p.p99 },
+      { name: "p99.9", color: 4, of: (p) => p.p999 },
+    ], { scale: "log", format: latency }),
+    new Chart("Hit ratio", [
+      { name: "gets", color: 1, of: (p) => p.hit },
+      { name: "from memory", color: 2, of: (p) => p.hot },
+    ], { top: 1, format: percent }),
+    new Chart("Sessions", [{ name: "live", color: 1, of: (p) => p.items }], { area: true, format: short }),
+    new Chart("Disk", [{ name: "used", color: 1, of: (p) => p.disk }], { area: true, format: bytes, binary: true }),
+    new Chart("Writing per second", [
+      { name: "clients", color: 2, of: (p) => p.received },
+      { name: "disk", color: 1, of: (p) => p.written },
+    ], { format: bytes, binary: true }),
+  ];
+}
+
+function makeTiles() {
+  const names = ["Sessions", "Operations", "Hit ratio", "Latency p99", "On disk", "Durable commits"];
+  const tiles = names.map((name) => {
+    const value = h("div", { class: "value" }, "–"), note = h("div", { class: "note" }, "\u00a0");
+    return { value, note, element: h("div", { class: "tile" }, h("div", { class: "label" }, name), value, note) };
+  });
+  const set = (i, value, unit, note) => {
+    fill(tiles[i].value, value, unit && h("small", {}, " " + unit));
+    text(tiles[i].note, note || "\u00a0");
+  };
+  return {
+    element: h("section", { class: "tiles", aria: { label: "Figures now" } }, tiles.map((t) => t.element)),
+    update(stats, points) {
+      const p = points.at(-1), share = (n) => (p.ops > 0 ? Math.round(n / p.ops * 100) + " %" : "–");
+      set(0, count(stats.sessions.items), "", bytes(stats.sessions.bytes) + " uncompressed");
+      set(1, short(p.ops), "/s", p.ops > 0 ? `get ${share(p.get)}, set ${share(p.set)}, touch ${share(p.touch)}` : "no requests");
+      set(2, percent(p.hit), "", "from memory " + percent(p.hot));
+      set(3, latency(p.p99), "", "p50 " + latency(p.p50));
+      set(4, bytes(stats.disk.bytes), "", stats.disk.total_bytes ? bytes(stats.disk.free_bytes) + " free" : "");
+      set(5, short(p.commits), "/s", "fsync " + latency(p.sync) + " mean");
+    },
+  };
+}
+
+class ForecastPanel {
+  constructor() {
+    this.by = "sessions";
+    this.note = h("span", { class: "faint" });
+    this.bars = new Bars("Expiry forecast", {
+      format: short,
+      describe: (slot) => plural(slot.sessions, "session") + ", " + bytes(slot.bytes),
+      choose: (slot) => {
+        const at = (t) => new Date(t * 1000).toISOString().replace(".000", "");
+        location.hash = "#/sessions?" + new URLSearchParams({ after: at(slot.from - 0.001), before: at(slot.from + this.answer.width_seconds) });
+      },
+    });
+    this.element = panel("Expiry forecast", {
+      end: [this.note, segments("Forecast by", [["sessions", "Sessions"], ["bytes", "Bytes"]], this.by, (by) => { this.by = by; this.draw(); })],
+    }, this.bars.element);
+  }
+
+  connect() {
+    this.bars.connect();
+    this.load();
+    this.timer = setInterval(() => this.load(), forecastPeriod);
+  }
+
+  disconnect() {
+    this.bars.disconnect();
+    clearInterval(this.timer);
+  }
+
+  async load() {
+    try {
+      this.answer = await get("/v1/forecast", { query: { slots: 60 } });
+      this.draw();
+    } catch { /* the status of the page says it */ }
+  }
+
+  draw() {
+    const f = this.answer;
+    if (!f) return;
+    Object.assign(this.bars, this.by === "bytes" ? { format: bytes, binary: true } : { format: short, binary: false });
+    const slots = f.slots.map((s) => ({ ...s, from: new Date(s.from) / 1000, value: s[this.by] }));
+    this.bars.show(slots, f.width_seconds, new Date(f.now) / 1000);
+    const never = f.never.sessions ? ", " + plural(f.never.sessions, "session") + " never" : "";
+    text(this.note, slots.length ? "per " + span(f.width_seconds) + never : "nothing is due" + never);
+  }
+}
+
+function bucketTable(stats) {
+  if (!stats.buckets.length) return h("p", { class: "soft" }, "There are no sessions on disk yet.");
+  const largest = Math.max(...stats.buckets.map((b) => b.disk_bytes), 1);
+  const now = new Date(stats.at);
+  return h("table", {},
+    h("thead", {}, h("tr", {}, h("th", {}, "Dropped at"), h("th", {}, "In"), h("th", { class: "num" }, "On disk"), h("th", {}, h("span", { class: "visually-hidden" }, "Share")))),
+    h("tbody", {}, stats.buckets.map((b) => {
+      const deadline = b.deadline && new Date(b.deadline), due = deadline && (deadline - now) / 1000;
+      return h("tr", {},
+        h("td", { class: "nowrap" }, deadline ? moment(deadline).slice(0, 16) : "never"),
+        h("td", { class: "nowrap soft" }, !deadline ? "" : due > 0 ? span(due) : "being dropped"),
+        h("td", { class: "num nowrap" }, bytes(b.disk_bytes)),
+        h("td", {}, h("div", { class: "meter" }, h("i", { style: { width: (b.disk_bytes / largest) * 100 + "%" } }))));
+    })));
+}
+
+function verbTable(verbs) {
+  if (!verbs.length) return h("p", { class: "soft" }, "No client has sent a request yet.");
+  return h("table", {},
+    h("thead", {}, h("tr", {}, h("th", {}, "Verb"), ["Per second", "p50", "p99", "p99.9", "Total"].map((name) => h("th", { class: "num" }, name)))),
+    h("tbody", {}, verbs.slice(0, 12).map((v) => h("tr", {},
+      h("td", { class: "mono" }, v.verb),
+      h("td", { class: "num" }, short(v.rate)),
+      v.quantiles.map((q) => h("td", { class: "num nowrap" }, latency(q))),
+      h("td", { class: "num" }, short(v.total))))));
+}

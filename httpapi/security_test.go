@@ -1,0 +1,275 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	metricsToken = "metrics-secret-123"
+	readToken    = "read-secret-123456"
+	adminToken   = "admin-secret-12345"
+)
+
+func withTokens(t *testing.T) *harness {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "tokens")
+	sum := sha256.Sum256([]byte(adminToken))
+	content := "# people\n\nprom metrics " + metricsToken + "\nops admin sha256:" + hex.EncodeToString(sum[:]) + "\n"
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h := start(t, Options{
+		Auth:   AuthOptions{TokenFile: file, Tokens: "dash read " + readToken},
+		Limits: Limits{Requests: -1},
+	})
+	h.engine.put("k", "top secret value", testStart+minute)
+	return h
+}
+
+func TestScopes(t *testing.T) {
+	h := withTokens(t)
+	for _, c := range []struct {
+		path                       string
+		none, metrics, read, admin int
+	}{
+		{"/livez", 200, 200, 200, 200},
+		{"/readyz", 200, 200, 200, 200},
+		{"/openapi.json", 200, 200, 200, 200},
+		{"/metrics", 401, 200, 200, 200},
+		{"/v1/stats", 401, 200, 200, 200},
+		{"/v1/sessions", 401, 403, 200, 200},
+		{"/v1/sessions/k", 401, 403, 200, 200},
+		{"/v1/sessions/k?value=base64", 401, 403, 403, 200},
+		{"/v1/sessions/k/value", 401, 403, 403, 200},
+		{"/v1/sessions/k/decoded", 401, 403, 403, 200},
+		{"/v1/export", 401, 403, 200, 200},
+		{"/v1/export?values=true", 401, 403, 403, 200},
+		{"/v1/backup", 401, 403, 403, 200},
+		{"/debug/pprof/", 401, 403, 403, 200},
+		{"/debug/pprof/goroutine?debug=1", 401, 403, 403, 200},
+	} {
+		tokens := []string{"", metricsToken, readToken, adminToken}
+		for i, want := range []int{c.none, c.metrics, c.read, c.admin} {
+			var headers []string
+			if tokens[i] != "" {
+				headers = []string{"Authorization", "Bearer " + tokens[i]}
+			}
+			r := h.do("GET", c.path, nil, headers...)
+			if r.StatusCode != want {
+				t.Errorf("%s with token %d: status %d, want %d", c.path, i, r.StatusCode, want)
+			}
+			if i < 3 && strings.Contains(string(r.body), "top secret") {
+				t.Errorf("%s shows the value to token %d", c.path, i)
+			}
+		}
+	}
+}
+
+func TestBasicAuthenticationCarriesTheToken(t *testing.T) {
+	h := withTokens(t)
+	req, _ := http.NewRequest("GET", h.http.URL+"/v1/sessions", nil)
+	req.SetBasicAuth("anyone", readToken)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("status %d", resp.StatusCode)
+	}
+}
+
+func TestGuessingIsThrottledAndSecretsStayOutOfTheLog(t *testing.T) {
+	h := withTokens(t)
+	statuses := map[int]int{}
+	for range authFailureBurst + 5 {
+		statuses[h.do("GET", "/v1/sessions", nil, "Authorization", "Bearer a-wrong-guess-99").StatusCode]++
+	}
+	if statuses[401] < authFailureBurst || statuses[429] == 0 {
+		t.Errorf("statuses of wrong tokens: %v", statuses)
+	}
+	h.do("GET", "/v1/sessions", nil, "Authorization", "Bearer "+readToken).want(t, 200)
+	for _, secret := range []string{"a-wrong-guess-99", readToken, adminToken, metricsToken} {
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the log shows %q", secret)
+		}
+	}
+}
+
+func TestTokensReload(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "tokens")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one read first-token-1234567")
+	h := start(t, Options{Auth: AuthOptions{TokenFile: file}})
+	status := func(token string) int {
+		return h.do("GET", "/v1/sessions", nil, "Authorization", "Bearer "+token).StatusCode
+	}
+	write("two read second-token-123456")
+	if status("first-token-1234567") != 200 {
+		t.Error("the file was read again without Reload")
+	}
+	if err := h.server.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := status("first-token-1234567"), status("second-token-123456"); first != 401 || second != 200 {
+		t.Errorf("after Reload: old token %d, new token %d", first, second)
+	}
+	for _, bad := range []string{"two nobody second-token-123456", "two read short", "", "two read sha256:12"} {
+		write(bad)
+		if err := h.server.Reload(); err == nil {
+			t.Errorf("%q was accepted", bad)
+		} else if strings.Contains(err.Error(), "second-token") {
+			t.Errorf("the error shows the secret: %v", err)
+		}
+	}
+	if status("second-token-123456") != 200 {
+		t.Error("a bad file took the old tokens away")
+	}
+}
+
+func TestOtherSitesAreRefused(t *testing.T) {
+	h := start(t, Options{})
+	h.engine.put("k", "v", testStart+minute)
+	host := strings.TrimPrefix(h.http.URL, "http://")
+	for _, c := range []struct {
+		method, path string
+		headers      []string
+		want         int
+	}{
+		{"GET", "/v1/sessions", nil, 200},
+		{"GET", "/v1/sessions", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"GET", "/v1/sessions", []string{"Sec-Fetch-Site", "none"}, 200},
+		{"GET", "/v1/sessions", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"GET", "/v1/backup", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"DELETE", "/v1/sessions/k", []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		{"DELETE", "/v1/sessions/k", []string{"Origin", "https://evil.example"}, 403},
+		{"DELETE", "/v1/sessions/k", []string{"Origin", "null"}, 403},
+		{"GET", "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 404}, // let through
+		{"GET", "/v1/sessions", []string{"Host", "evil.example"}, 403},
+		{"GET", "/v1/sessions", []string{"Host", "evil.example:8211"}, 403},
+		{"GET", "/v1/sessions", []string{"Host", "localhost:8211"}, 200},
+		{"GET", "/v1/sessions", []string{"Host", "[::1]:8211"}, 200},
+		{"DELETE", "/v1/sessions/k", []string{"Origin", "http://" + host}, 204},
+	} {
+		r := h.do(c.method, c.path, nil, c.headers...)
+		if r.StatusCode != c.want {
+			t.Errorf("%s %s %v: status %d, want %d", c.method, c.path, c.headers, r.StatusCode, c.want)
+		}
+		if r.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("%s %s grants another origin access", c.method, c.path)
+		}
+	}
+}
+
+// TestTokensServeOtherNames: with tokens, the Host may be anything.
+func TestTokensServeOtherNames(t *testing.T) {
+	h := withTokens(t)
+	h.do("GET", "/v1/sessions", nil, "Host", "cairn.example", "Authorization", "Bearer "+readToken).want(t, 200)
+}
+
+func TestAudit(t *testing.T) {
+	h := withTokens(t)
+	admin := []string{"Authorization", "Bearer " + adminToken}
+	h.do("PUT", "/v1/sessions/new", map[string]any{"value": "x", "ttl_seconds": 60}, admin...).want(t, 200)
+	h.do("DELETE", "/v1/sessions/a%20b", nil, admin...).want(t, 404)
+	h.do("GET", "/v1/sessions/k/decoded", nil, admin...).want(t, 200)
+	h.do("POST", "/v1/flush", map[string]any{"confirm": flushConfirmation}, "Authorization", "Bearer "+readToken).want(t, 403)
+	h.do("GET", "/v1/sessions", nil, admin...).want(t, 200)
+	var lines []string
+	for line := range strings.Lines(h.log.String()) {
+		if strings.Contains(line, "msg=audit") {
+			lines = append(lines, line)
+		}
+	}
+	wants := [][]string{
+		{"token=ops", "address=127.0.0.1:", "action=put-session", `detail="put new"`, "status=200"},
+		{"token=ops", "action=delete-session", `detail="delete a%20b"`, "status=404"},
+		{"token=ops", "action=get-session-decoded", `detail="value of k"`, "status=200"},
+		{"token=dash", "action=flush", "status=403"},
+	}
+	if len(lines) != len(wants) {
+		t.Fatalf("%d audit lines: %q", len(lines), lines)
+	}
+	for i, want := range wants {
+		for _, part := range want {
+			if !strings.Contains(lines[i], part) {
+				t.Errorf("line %q has no %q", lines[i], part)
+			}
+		}
+	}
+	if strings.Contains(h.log.String(), "top secret") {
+		t.Error("the log shows a value")
+	}
+}
+
+func TestRequestsAreLimited(t *testing.T) {
+	h := start(t, Options{Limits: Limits{Requests: 0.001}})
+	var statuses []int
+	for range 4 {
+		r := h.do("GET", "/livez", nil)
+		statuses = append(statuses, r.StatusCode)
+		if r.StatusCode == 429 && r.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if !slices.Equal(statuses, []int{200, 200, 429, 429}) {
+		t.Errorf("statuses %v", statuses)
+	}
+}
+
+func TestExposure(t *testing.T) {
+	open := Options{}
+	tokens := Options{Auth: AuthOptions{Tokens: "a admin 0123456789abcdef"}}
+	proxied := tokens
+	proxied.AllowPlaintext = true
+	tcp := func(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 1} }
+	for _, c := range []struct {
+		name    string
+		options Options
+		addr    net.Addr
+		ok      bool
+	}{
+		{"open on loopback", open, tcp("127.0.0.1"), true},
+		{"open on IPv6 loopback", open, tcp("::1"), true},
+		{"open on a unix socket", open, &net.UnixAddr{Name: "x", Net: "unix"}, true},
+		{"open to all", open, tcp("0.0.0.0"), false},
+		{"open to a network", open, tcp("10.0.0.1"), false},
+		{"tokens without TLS", tokens, tcp("0.0.0.0"), false},
+		{"tokens behind a proxy", proxied, tcp("::"), true},
+	} {
+		c.options.Engine = newModelEngine()
+		s, err := New(c.options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.CheckExposure(c.addr); (err == nil) != c.ok {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+func TestLimitersForgetNetworks(t *testing.T) {
+	l := newLimiters(1, 1)
+	for i := range 3 * maxLimiters {
+		addr := net.TCPAddr{IP: net.IPv4(10, byte(i>>16), byte(i>>8), byte(i)), Port: 1}
+		l.allow(addr.String())
+	}
+	if n := len(l.byNet); n > maxLimiters {
+		t.Errorf("%d networks are remembered", n)
+	}
+	if a, b := networkOf("[2001:db8::1]:80"), networkOf("[2001:db8::2]:81"); a != b || !a.IsValid() {
+		t.Errorf("one host's addresses are in %v and %v", a, b)
+	}
+}

@@ -1,0 +1,568 @@
+package console_test
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"cairn/httpapi"
+	"cairn/httpapi/console"
+)
+
+const rows = ".list tbody tr"
+
+// TestFiles checks what every response of the page carries.
+func TestFiles(t *testing.T) {
+	h := console.Handler()
+	for path, contentType := range map[string]string{
+		"/": "text/html", "/app.js": "text/javascript", "/css/base.css": "text/css", "/icon.svg": "image/svg+xml",
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), contentType) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Content-Type"))
+		}
+		policy := w.Header().Get("Content-Security-Policy")
+		if !strings.Contains(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") {
+			t.Errorf("%s has the policy %q", path, policy)
+		}
+		r := httptest.NewRequest("GET", path, nil)
+		r.Header.Set("If-None-Match", w.Header().Get("ETag"))
+		again := httptest.NewRecorder()
+		h.ServeHTTP(again, r)
+		if again.Code != http.StatusNotModified {
+			t.Errorf("%s again: %d, want 304", path, again.Code)
+		}
+	}
+	for _, bad := range [][2]string{{"GET", "/nothing"}, {"GET", "/css/"}, {"GET", "/../console.go"}, {"POST", "/"}} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest(bad[0], "http://x"+bad[1], nil))
+		if w.Code != 404 && w.Code != 405 {
+			t.Errorf("%s %s: %d", bad[0], bad[1], w.Code)
+		}
+	}
+}
+
+func TestOverview(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put(make([]byte, 2000), 0, time.Hour, names("memc.sess.key.", 400)...)
+	s.put(make([]byte, 500), 0, 10*time.Minute, names("django.session.", 100)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("")
+	p.see("#status", "Ready")
+	p.see(".tile", "500")
+	p.see(".tile", "95")            // per cent of gets that hit
+	p.see("tbody td", "touch")      // latency by verb
+	p.see(".panel header", "per")   // the forecast has loaded
+	p.see(".facts dd", "accepted")  // writes
+	p.see(".panel", "dropped at")   // buckets; the header is not upper case
+	p.until(drawn(".chart canvas")) // every chart has ink
+	p.until(`document.querySelectorAll(".chart canvas").length === 7`)
+}
+
+// drawn is true when every canvas that matches has pixels.
+func drawn(selector string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(%q)].every((c) => c.width > 0 && new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer).some((pixel) => pixel !== 0))`, selector)
+}
+
+func TestPictures(t *testing.T) {
+	if os.Getenv(screenshotsVariable) == "" {
+		t.Skip("no pictures were asked for")
+	}
+	s := newSite(t, httpapi.AuthOptions{})
+	fillSite(s)
+	p := newTab(t, s.url)
+	p.open("")
+	time.Sleep(20 * time.Second) // of figures for the charts
+	for _, scheme := range []string{"light", "dark"} {
+		p.scheme(scheme)
+		for width, device := range map[int64]string{1440: "desktop", 390: "phone"} {
+			p.size(width, map[int64]int64{1440: 900, 390: 844}[width])
+			for _, view := range []string{"overview", "sessions", "connections", "server"} {
+				p.run(chromedp.Evaluate(fmt.Sprintf(`location.hash = "#/%s"`, view), nil))
+				p.settle()
+				p.picture(strings.Join([]string{view, device, scheme}, "-"))
+			}
+			p.run(chromedp.Evaluate(`location.hash = "#/sessions?prefix=memc.sess.key.&key=memc.sess.key.cart"`, nil))
+			p.see(".tree", "cart")
+			p.settle()
+			p.picture(strings.Join([]string{"session", device, scheme}, "-"))
+		}
+	}
+}
+
+// settle waits until the view has loaded what it shows.
+func (p *tab) settle() {
+	p.t.Helper()
+	p.run(chromedp.Sleep(500 * time.Millisecond))
+}
+
+// fillSite stores sessions as real libraries write them.
+func fillSite(s *site) {
+	for i, ttl := range []time.Duration{5 * time.Minute, 20 * time.Minute, 24 * time.Minute, 30 * time.Minute, 55 * time.Minute} {
+		s.put(make([]byte, 700*(i+1)), 0, ttl, names(fmt.Sprintf("memc.sess.key.%d", i), 60+70*i)...)
+	}
+	s.put([]byte(phpCart), 0, 24*time.Minute, "memc.sess.key.cart")
+	s.put([]byte(`{"cookie":{"maxAge":86400000,"httpOnly":true},"user":{"id":9007199254740993,"roles":["buyer","editor"]}}`), 0, 24*time.Hour, "sess:2hXqd7")
+	s.put([]byte{0, 1, 2, 3, 0xff}, 7, 3*time.Hour, "bin:\xff\xfe")
+}
+
+const phpCart = `user|a:3:{s:2:"id";i:42;s:4:"name";s:5:"Marie";s:5:"admin";b:0;}cart|a:2:{i:0;a:2:{s:3:"sku";s:6:"A-1001";s:3:"qty";i:2;}i:1;a:2:{s:3:"sku";s:6:"B-2002";s:3:"qty";i:1;}}total|d:59.85;`
+
+func TestListing(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("x"), 0, time.Hour, names("alpha.", 250)...)
+	s.put(make([]byte, 5000), 0, 24*time.Hour, names("beta.", 30)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions")
+	p.see(rows, "alpha.00000")
+	p.until(`document.querySelectorAll(".list tbody tr").length === 100`)
+
+	// Pages, by button and by key.
+	p.click("button", "Next")
+	p.see(rows, "alpha.00100")
+	p.keys("n")
+	p.see(rows, "alpha.00249")
+	p.see(rows, "beta.00029")
+	p.until(`[...document.querySelectorAll("button")].find((b) => b.innerText.includes("Next")).disabled`)
+	p.keys("p")
+	p.see(rows, "alpha.00100")
+	p.click("button", "Previous")
+	p.see(rows, "alpha.00000")
+
+	// Filters.
+	p.keys("/")
+	p.keys("beta.")
+	p.see(rows, "beta.00000")
+	p.until(`document.querySelectorAll(".list tbody tr").length === 30`)
+	p.keys("nothing like it")
+	p.see(".empty", "No session matches")
+	p.click("button", "Clear")
+	p.see(rows, "alpha.00000")
+	p.write(`input[placeholder="min bytes"]`, "4000")
+	p.see(rows, "beta.00000")
+	p.gone(rows, "alpha")
+	p.run(chromedp.SetValue(`select[aria-label="Expires"]`, "3600", chromedp.ByQuery),
+		chromedp.Evaluate(`document.querySelector('select[aria-label="Expires"]').dispatchEvent(new Event("input", {bubbles: true}))`, nil))
+	p.see(".empty", "No session matches")
+	if hash := eval[string](p, "location.hash"); !strings.Contains(hash, "within=3600") || !strings.Contains(hash, "min=4000") {
+		t.Errorf("the address is %s", hash)
+	}
+
+	// An address is a view: opened anew, it shows the same.
+	p.open("#/sessions?prefix=alpha.0024")
+	p.run(chromedp.Reload())
+	p.until(`document.querySelectorAll(".list tbody tr").length === 10`)
+}
+
+func TestDetail(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte(phpCart), 3, time.Hour, "memc.sess.key.cart")
+	s.put([]byte(`{"id":9007199254740993,"<b>":"<script>alert(1)</script>"}`), 0, time.Hour, "json <img src=x onerror=alert(1)>")
+	s.put([]byte{0, 1, 2, 0xff}, 0, time.Hour, "bin:\xff\xfe", "..")
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions")
+	p.click(rows, "memc.sess.key.cart")
+	p.see(".detail .name", "memc.sess.key.cart")
+	p.see(".detail .facts", "1 h")
+	p.see(".tree", "A-1001")
+	p.see(".detail h3", "php_session")
+
+	p.run(chromedp.SetValue(`select[aria-label="Format"]`, "hex", chromedp.ByQuery),
+		chromedp.Evaluate(`document.querySelector('select[aria-label="Format"]').dispatchEvent(new Event("change"))`, nil))
+	p.see(".detail pre", "75 73 65 72 7c 61")
+	p.expect("422") // the value is no pickle
+	p.run(chromedp.SetValue(`select[aria-label="Format"]`, "pickle", chromedp.ByQuery),
+		chromedp.Evaluate(`document.querySelector('select[aria-label="Format"]').dispatchEvent(new Event("change"))`, nil))
+	p.see(".detail .notice", "not in this format")
+
+	// Markup in keys and values stays text, and long numbers stay exact.
+	p.click(rows, "json <img")
+	p.see(".tree", "9007199254740993")
+	p.see(".tree", "<script>alert(1)</script>")
+
+	// Keys that no browser can write into a path.
+	p.click(rows, "bin:")
+	p.see(".detail pre", "00 01 02 ff")
+	p.click(rows, "..")
+	p.see(".detail .name", "..")
+	p.see(".detail pre", "00 01 02 ff")
+
+	p.keys(kb.Escape)
+	p.gone(".detail", "")
+}
+
+func TestTouchAndDelete(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("one"), 0, time.Hour, "user.1", "user.2", "user.3")
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions?key=user.1")
+	p.click(".detail button", "Change expiry")
+	p.write("dialog input[name=amount]", "7")
+	p.run(chromedp.SetValue("dialog select", "86400", chromedp.ByQuery))
+	p.click("dialog button", "Change")
+	p.see(".detail .facts", "6 d 23 h")
+	if item, _ := s.get("user.1"); item.Expiry.Sub(s.store.Now()) < 6*24*time.Hour {
+		t.Error("the expiry did not change")
+	}
+
+	p.click(".detail button", "Delete")
+	p.click("dialog button", "Cancel")
+	p.gone("dialog", "")
+	if _, ok := s.get("user.1"); !ok {
+		t.Error("a delete that was cancelled deleted")
+	}
+	p.click(".detail button", "Delete")
+	p.click("dialog button.danger", "Delete")
+	p.see(".toast", "Session deleted")
+	p.gone(rows, "user.1")
+	if _, ok := s.get("user.1"); ok {
+		t.Error("the session is still there")
+	}
+}
+
+func TestBulkDelete(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("x"), 0, time.Hour, names("old.", 1500)...)
+	s.put([]byte("x"), 0, time.Hour, names("new.", 50)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions")
+	p.see(rows, "new.00000")
+	p.until(`[...document.querySelectorAll("button")].find((b) => b.innerText.includes("Delete matching")).disabled`)
+	p.write("input[type=search]", "old.")
+	p.until(`document.querySelector(".list tbody tr").innerText.includes("old.")`)
+	p.click("button", "Delete matching")
+	p.see("dialog", "1,500 sessions")
+	if n := s.count("old."); n != 1500 {
+		t.Fatalf("counting deleted: %d are left", n)
+	}
+	if !eval[bool](p, `document.querySelector("dialog button.danger").disabled`) {
+		t.Error("the button works before the number is typed")
+	}
+	p.write("dialog input", "150")
+	if !eval[bool](p, `document.querySelector("dialog button.danger").disabled`) {
+		t.Error("the button works before the number is typed in full")
+	}
+	p.keys("0")
+	p.click("dialog button.danger", "Delete 1,500")
+	p.see(".toast", "1,500 sessions deleted")
+	if old, others := s.count("old."), s.count("new."); old != 0 || others != 50 {
+		t.Errorf("%d and %d are left, want 0 and 50", old, others)
+	}
+}
+
+func TestDeleteSelected(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("x"), 0, time.Hour, names("s.", 20)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions")
+	p.see(rows, "s.00000")
+	// By keys only: choose the second and the fourth row.
+	p.keys("j", "j", "x", "j", "j", " ", "d")
+	p.click("dialog button.danger", "Delete 2")
+	p.see(".toast", "2 sessions deleted")
+	p.gone(rows, "s.00001")
+	for key, want := range map[string]bool{"s.00000": true, "s.00001": false, "s.00002": true, "s.00003": false} {
+		if _, ok := s.get(key); ok != want {
+			t.Errorf("%s is there: %v, want %v", key, ok, want)
+		}
+	}
+	// All on the page by the box in the header.
+	p.click(".list th input", "")
+	p.click("button", "Delete selected")
+	p.click("dialog button.danger", "Delete 18")
+	p.see(".empty", "There are no sessions")
+}
+
+func TestConnections(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/connections")
+	p.see("tbody tr", "192.0.2.17:40112")
+	p.see("header", "2 open connections")
+	p.click("th button", "Client")
+	p.see(`th[aria-sort="ascending"]`, "Client")
+	p.write("input[type=search]", "shop")
+	p.gone("tbody tr", "192.0.2.17")
+	p.click("tbody tr button", "Close")
+	p.see("dialog", "192.0.2.18:51820")
+	p.click("dialog button.danger", "Close connection")
+	p.see("header", "1 open connection")
+	if left := s.front.Connections(); len(left) != 1 || left[0].ID != 1 {
+		t.Errorf("open are %v", left)
+	}
+}
+
+func TestServer(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("x"), 0, time.Hour, names("s.", 20)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/server")
+	p.see(".facts", "1.2.3")
+	p.see(".facts", "64m")
+	p.see(".facts", "(hidden)")
+	p.gone("body", "secret")
+
+	p.run(chromedp.WaitEnabled(`select[aria-label="Log level"]`, chromedp.ByQuery),
+		chromedp.SetValue(`select[aria-label="Log level"]`, "debug", chromedp.ByQuery),
+		chromedp.Evaluate(`document.querySelector('select[aria-label="Log level"]').dispatchEvent(new Event("change"))`, nil))
+	p.see(".toast", "debug")
+	if s.level.Level() != slog.LevelDebug {
+		t.Errorf("the level is %v", s.level.Level())
+	}
+
+	p.click("#flush", "Delete all")
+	p.write("dialog input", "delete all session")
+	if !eval[bool](p, `document.querySelector("dialog button.danger").disabled`) {
+		t.Error("the button works before the sentence is whole")
+	}
+	p.keys("s")
+	p.click("dialog button.danger", "Delete everything")
+	p.see(".toast", "20 sessions deleted")
+	if n := s.count(""); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+// TestBackup downloads a backup through a ticket, with a token in force.
+func TestBackup(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{Tokens: tokens})
+	s.put([]byte("x"), 0, time.Hour, names("s.", 20)...)
+	dir := t.TempDir()
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.run(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
+	p.signIn(adminToken)
+	p.run(chromedp.Evaluate(`location.hash = "#/server"`, nil))
+	p.click("#backup", "Download backup")
+	p.see(".toast", "being downloaded")
+	var name string
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if found, _ := filepath.Glob(filepath.Join(dir, "cairn-*.tar.zst")); len(found) == 1 {
+			name = found[0]
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("no backup was downloaded")
+		}
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(data) < 4 || string(data[:4]) != "\x28\xb5\x2f\xfd" {
+		t.Errorf("the backup of %d bytes is not zstd", len(data))
+	}
+}
+
+const (
+	adminToken  = "admin-token-of-the-test-0123456789"
+	readToken   = "read-token-of-the-test-01234567890"
+	metricToken = "metric-token-of-the-test-012345678"
+)
+
+var tokens = "root admin " + adminToken + "\nviewer read " + readToken + "\nprometheus metrics " + metricToken
+
+func (p *tab) signIn(token string) {
+	p.t.Helper()
+	p.expect("401")
+	p.open("")
+	p.write("#token", token)
+	p.click("dialog button.main", "Sign in")
+	p.see("#status", "Ready")
+}
+
+func TestTokens(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{Tokens: tokens})
+	s.put([]byte("a secret"), 0, time.Hour, "user.1")
+
+	t.Run("wrong", func(t *testing.T) {
+		p := newTab(t, s.url)
+		p.expect("401")
+		p.run(chromedp.Navigate(s.url))
+		p.see("dialog", "asks for a token")
+		p.write("#token", "wrong")
+		p.click("dialog button.main", "Sign in")
+		p.see("dialog .notice", "not valid")
+	})
+	t.Run("read", func(t *testing.T) {
+		p := newTab(t, s.url)
+		p.size(1440, 900)
+		p.expect("401")
+		p.run(chromedp.Navigate(s.url + "/#/sessions"))
+		p.write("#token", readToken)
+		p.click("dialog button.main", "Sign in")
+		p.see("#caller", "viewer")
+		p.click(rows, "user.1")
+		p.see(".detail", "administrators only")
+		p.gone("button", "Delete")
+		p.gone("body", "a secret")
+	})
+	t.Run("metrics", func(t *testing.T) {
+		p := newTab(t, s.url)
+		p.signIn(metricToken)
+		p.see(".tile", "Sessions")
+		p.gone("#nav a", "Connections")
+		p.run(chromedp.Evaluate(`location.hash = "#/sessions"`, nil))
+		p.see(".empty", "needs the scope read")
+	})
+	t.Run("sign out", func(t *testing.T) {
+		p := newTab(t, s.url)
+		p.signIn(adminToken)
+		p.click("#caller button", "Sign out")
+		p.see("dialog", "asks for a token")
+	})
+}
+
+// TestServerGone shows that the page says so when the server stops answering,
+// and recovers by itself.
+func TestServerGone(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	broken := make(chan bool, 1)
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case down := <-broken:
+			broken <- down
+			panic(http.ErrAbortHandler)
+		default:
+		}
+		forward(w, r, s.url)
+	}))
+	t.Cleanup(proxy.Close)
+	p := newTab(t, proxy.URL)
+	p.expect("ERR_")
+	p.open("")
+	p.see("#status", "Ready")
+	broken <- true
+	p.see("#status", "No connection")
+	<-broken
+	p.see("#status", "Ready")
+}
+
+func forward(w http.ResponseWriter, r *http.Request, to string) {
+	resp, err := http.Get(to + r.URL.RequestURI())
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	defer resp.Body.Close()
+	for name, values := range resp.Header {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(resp.StatusCode)
+	_, _ = io.Copy(w, resp.Body)
+}
+
+// TestKeyboard goes through the views without a pointer.
+func TestKeyboard(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("x"), 0, time.Hour, names("s.", 3)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("")
+	p.keys("g", "s")
+	p.see(rows, "s.00000")
+	p.keys("j", kb.Enter)
+	p.see(".detail .name", "s.00000")
+	p.keys("j")
+	p.see(".detail .name", "s.00001")
+	p.keys(kb.Escape)
+	p.gone(".detail", "")
+	p.keys("g", "c")
+	p.see("h1", "Connections")
+	p.keys("g", "a")
+	p.see("h2", "Configuration")
+	p.keys("?")
+	p.see("dialog", "Next row")
+	p.keys(kb.Escape)
+	p.gone("dialog", "Next row")
+	p.keys("g", "o")
+	p.see("h1", "Overview")
+	if focus := eval[string](p, `document.querySelector(".chart .plot").focus(); document.activeElement.getAttribute("aria-label")`); !strings.HasPrefix(focus, "Operations per second: get") {
+		t.Errorf("a chart reads %q", focus)
+	}
+	p.keys(kb.ArrowLeft)
+	p.until(`!document.querySelector(".chart .tip").hidden`)
+}
+
+// TestTheme changes it by the button and keeps it.
+func TestTheme(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	p := newTab(t, s.url)
+	p.scheme("light")
+	p.open("")
+	ground := func() string { return eval[string](p, "getComputedStyle(document.body).backgroundColor") }
+	light := ground()
+	p.click("#theme", "")
+	p.click("#theme", "")
+	dark := ground()
+	if light == dark {
+		t.Fatalf("both themes are on %s", light)
+	}
+	p.run(chromedp.Reload())
+	p.see("#status", "Ready")
+	if ground() != dark {
+		t.Error("the theme was forgotten")
+	}
+	p.click("#theme", "")
+	p.scheme("dark")
+	if ground() != dark {
+		t.Error("the system's theme is not followed")
+	}
+}
+
+// TestPhone checks that no view is wider than a small phone.
+func TestPhone(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	fillSite(s)
+	p := newTab(t, s.url)
+	p.size(360, 740)
+	for _, view := range []string{"#/overview", "#/sessions", "#/sessions?key=memc.sess.key.cart", "#/connections", "#/server"} {
+		p.open(view)
+		p.see("#status", "Ready")
+		p.settle()
+		if width := eval[int](p, "document.documentElement.scrollWidth"); width > 360 {
+			t.Errorf("%s is %d pixels wide", view, width)
+		}
+	}
+}
+
+// TestArithmetic checks the page's figures against ones worked out by hand.
+func TestArithmetic(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	p := newTab(t, s.url)
+	p.open("")
+	for expression, want := range map[string]string{
+		`import("/lib/format.js").then((f) => [0, 7, 9999, 12345, 999999, 4560000].map(f.short).join("|"))`:                                           "0|7|9,999|12.3 k|1,000 k|4.6 M",
+		`import("/lib/format.js").then((f) => [0, 1023, 1536, 1048576, 5e12].map(f.bytes).join("|"))`:                                                 "0 B|1,023 B|1.5 KiB|1 MiB|4.5 TiB",
+		`import("/lib/format.js").then((f) => [4e-7, 0.00042, 0.0123, 0.7, 12].map(f.latency).join("|"))`:                                             "0.4 µs|420 µs|12.3 ms|700 ms|12 s",
+		`import("/lib/format.js").then((f) => [0.2, 59, 60, 3661, 90061, 86400].map(f.span).join("|"))`:                                               "0 s|59 s|1 min|1 h 1 min|1 d 1 h|1 d",
+		`import("/lib/format.js").then((f) => [0.5, 0.9999, 1, NaN].map(f.percent).join("|"))`:                                                        "50 %|> 99.9 %|100 %|–",
+		`import("/lib/ticks.js").then((t) => [t.ticks(90, 3), t.ticks(0, 3), t.ticks(3 * 1024, 3, true)].join("|"))`:                                  "0,50,100|0,0.5,1|0,1024,2048,3072",
+		`import("/lib/quantile.js").then((q) => q.quantiles({count: 100, bounds: [1, 2, 4], counts: [50, 40, 8]}, [0.5, 0.9, 0.94, 0.99]).join("|"))`: "1|2|3|4",
+		`import("/lib/quantile.js").then((q) => JSON.stringify(q.difference([{count_total: 5, buckets: [{le_seconds: 1, count_total: 3}, {le_seconds: 2, count_total: 5}]}], [{count_total: 9, buckets: [{le_seconds: 1, count_total: 4}, {le_seconds: 2, count_total: 8}]}])))`: `{"count":4,"bounds":[1,2],"counts":[1,2]}`,
+		`import("/views/detail.js").then((d) => d.dump("41420a"))`: "000000  41 42 0a                                         AB·",
+	} {
+		if got := eval[string](p, expression); got != want {
+			t.Errorf("%s\n gives %q\n want  %q", expression, got, want)
+		}
+	}
+}

@@ -42,7 +42,7 @@ func (s *Server) backup(ctx context.Context, _ *backupInput) (*huma.StreamRespon
 		hctx.SetHeader("Content-Disposition",
 			fmt.Sprintf(`attachment; filename="cairn-%s.tar.zst"`, created.Format("20060102-150405")))
 		hctx.SetStatus(http.StatusOK)
-		out := bufio.NewWriterSize(hctx.BodyWriter(), exportChunk)
+		out := bufio.NewWriterSize(hctx.BodyWriter(), streamBuffer)
 		err := backup.Write(out, dir, backup.Info{Created: created, Version: s.options.Version})
 		if err == nil {
 			err = out.Flush()

@@ -1,10 +1,11 @@
 package httpapi
 
 import (
-	"bytes"
+	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -13,9 +14,8 @@ import (
 	"cairn/session"
 )
 
-// exportChunk is how many bytes an export gathers before it lets go of the
-// store and sends them: a slow client must not hold a scan open.
-const exportChunk = 256 << 10
+// streamBuffer is how many bytes a stream gathers before it sends them.
+const streamBuffer = 256 << 10
 
 const ndjson = "application/x-ndjson"
 
@@ -42,69 +42,33 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamRespo
 		defer s.streams.release()
 		hctx.SetHeader("Content-Type", ndjson)
 		hctx.SetStatus(http.StatusOK)
-		x := exporter{server: s, filter: f, values: in.Values}
-		if err := x.run(ctx, hctx.BodyWriter().Write); err != nil {
+		out := bufio.NewWriterSize(hctx.BodyWriter(), streamBuffer)
+		if err := s.writeSessions(ctx, out, &f, in.Values); err != nil {
 			s.logger.Warn("export stopped", "error", err)
 			panic(http.ErrAbortHandler) // so that the client sees it is not whole
 		}
 	}}, nil
 }
 
-// exporter streams sessions as lines of JSON.
-type exporter struct {
-	server *Server
-	filter filter
-	values bool
-
-	chunk bytes.Buffer
-	last  []byte // the last key looked at; nil before the first
-}
-
-func (x *exporter) run(ctx context.Context, write func([]byte) (int, error)) error {
-	for done := false; !done; {
-		x.chunk.Reset()
-		var err error
-		if done, err = x.gather(ctx); err != nil {
-			return err
-		}
-		if _, err := write(x.chunk.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// gather fills the chunk. It reports true when nothing is left behind it.
-func (x *exporter) gather(ctx context.Context) (done bool, err error) {
-	encoder := json.NewEncoder(&x.chunk)
+// writeSessions writes the sessions that f chooses as lines of JSON.
+func (s *Server) writeSessions(ctx context.Context, out *bufio.Writer, f *filter, values bool) error {
+	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
-	now := x.server.engine.Now()
-	done = true
-	examined := 0
-	examine := func(it *session.Item) bool {
-		if x.chunk.Len() >= exportChunk || examined == maxExamined {
-			done = false
-			return false
-		}
-		examined++
-		x.last = append(x.last[:0], it.Key...)
-		return true
-	}
 	var failed error
-	err = x.filter.scan(ctx, x.server.engine, x.last, examine, func(it *session.Item) bool {
-		line := newSession(it, now)
-		line.TTLSeconds = nil
-		if x.values {
+	err := s.engine.Scan(ctx, f.prefix, nil, func(it *session.Item) bool {
+		if !f.matches(it) {
+			return true
+		}
+		line := newSession(it, 0)
+		line.TTLSeconds = nil // it would be wrong when the line is read
+		if values {
 			value := base64.StdEncoding.EncodeToString(it.Value)
 			line.ValueBase64 = &value
 		}
 		failed = encoder.Encode(&line)
 		return failed == nil
 	})
-	if err == nil {
-		err = failed
-	}
-	return done, err
+	return errors.Join(err, failed, out.Flush())
 }
 
 // ndjsonResponse describes a stream of sessions.

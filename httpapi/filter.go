@@ -31,8 +31,8 @@ func (f *filter) choosesAll() bool {
 }
 
 // scan calls fn with the sessions that the filter chooses, strictly after the
-// key after, until fn returns false. examine is called first with every
-// session under the prefix and may stop the scan too.
+// key after, until fn returns false. It calls examine first with every session
+// under the prefix, which may end the scan too.
 func (f *filter) scan(ctx context.Context, e Engine, after []byte, examine, fn func(*session.Item) bool) error {
 	return e.Scan(ctx, f.prefix, after, func(it *session.Item) bool {
 		if !examine(it) {

@@ -14,8 +14,8 @@ type Engine interface {
 
 	// Scan calls fn with each live item whose key begins with prefix, keys
 	// ascending, strictly after the key after (nil: from the first), until fn
-	// returns false. The item is valid only during the call. Scan does not
-	// hold up writers.
+	// returns false. The item is valid only during the call. fn may take its
+	// time, wait for a client and use the engine: Scan holds up nobody.
 	Scan(ctx context.Context, prefix, after []byte, fn func(it *session.Item) bool) error
 
 	// Forecast counts live items by the minute in which they expire,

@@ -1,65 +1,58 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"cairn/session"
 )
 
-// sweep deletes, or only counts, the sessions that a filter chooses. It scans
-// for a batch, deletes it with the scan closed, and goes on behind it.
+// sweep deletes, or only counts, the sessions that a filter chooses, a batch at
+// a time while the scan goes on.
 type sweep struct {
 	server *Server
 	filter filter
 	result BulkDeleteResult
-
-	burst session.Burst
-	last  []byte // the last key looked at; nil before the first
+	burst  session.Burst // deletes to come
 }
 
 // run ends when all is done, with an error of the scan or of the first delete
 // that failed, or when ctx ends. The result is valid in every case.
 func (w *sweep) run(ctx context.Context) error {
-	for done := false; !done; {
-		w.burst.Reset(w.server.engine.Now())
-		var err error
-		if done, err = w.collect(ctx); err != nil {
-			return err
-		}
-		if err := w.delete(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// collect fills the burst with deletes of the next matches. It reports true
-// when there are none behind them.
-func (w *sweep) collect(ctx context.Context) (done bool, err error) {
-	done = true
-	examine := func(it *session.Item) bool {
-		if len(w.burst.Commands) == bulkBatch {
-			done = false
-			return false
-		}
+	var failed error
+	w.burst.Reset(w.server.engine.Now())
+	examine := func(*session.Item) bool {
 		w.result.Examined++
-		w.last = append(w.last[:0], it.Key...)
 		return true
 	}
-	err = w.filter.scan(ctx, w.server.engine, w.last, examine, func(it *session.Item) bool {
+	err := w.filter.scan(ctx, w.server.engine, nil, examine, func(it *session.Item) bool {
 		w.result.Matched++
 		w.result.Bytes += int64(len(it.Key) + len(it.Value))
 		if !w.result.DryRun {
-			c := w.burst.Add()
-			c.Op, c.Mods, c.CAS = session.OpDelete, session.IfVersion, it.Version
-			c.Key = append([]byte(nil), it.Key...)
+			failed = w.add(it)
 		}
-		return true
+		return failed == nil
 	})
-	return done, err
+	if failed == nil {
+		failed = w.delete()
+	}
+	return errors.Join(err, failed)
 }
 
+// add deletes the version of a session that the filter saw, or will.
+func (w *sweep) add(it *session.Item) error {
+	*w.burst.Add() = session.Command{
+		Op: session.OpDelete, Mods: session.IfVersion, CAS: it.Version, Key: bytes.Clone(it.Key),
+	}
+	if len(w.burst.Commands) < bulkBatch {
+		return nil
+	}
+	return w.delete()
+}
+
+// delete carries out the burst and begins another.
 func (w *sweep) delete() error {
 	if len(w.burst.Commands) == 0 {
 		return nil
@@ -74,6 +67,7 @@ func (w *sweep) delete() error {
 			failed = r.Err
 		}
 	}
+	w.burst.Reset(w.server.engine.Now())
 	return failed
 }
 

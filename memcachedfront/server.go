@@ -46,6 +46,24 @@ type Server struct {
 // Listen opens the listeners of a Server. Clients may connect from then on;
 // they are served once Serve runs.
 func Listen(o Options) (*Server, error) {
+	s, err := newServer(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range s.options.Addresses {
+		l, err := listen(a, &s.options)
+		if err != nil {
+			s.closeListeners()
+			return nil, err
+		}
+		s.listeners = append(s.listeners, l)
+	}
+	s.serving.Add(1)
+	return s, nil
+}
+
+// newServer makes a Server without listeners.
+func newServer(o Options) (*Server, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
 	}
@@ -61,15 +79,6 @@ func Listen(o Options) (*Server, error) {
 	s.memoryLimit.Store(o.MemoryLimit)
 	s.clients.limit = o.ConnLimit
 	s.clients.reserved = max(o.ReservedConns, 0)
-	for _, a := range o.Addresses {
-		l, err := listen(a, &o)
-		if err != nil {
-			s.closeListeners()
-			return nil, err
-		}
-		s.listeners = append(s.listeners, l)
-	}
-	s.serving.Add(1)
 	return s, nil
 }
 

@@ -300,8 +300,10 @@ func (g *textGenerator) administration() *textOp {
 // connection usable.
 func (g *textGenerator) refused() *textOp {
 	longKey := strings.Repeat("k", 251+g.rng.IntN(300))
-	huge := strings.Repeat("x", differentialItemSize+1)
-	switch g.rng.IntN(14) {
+	if g.oneIn(20) {
+		return g.tooLarge()
+	}
+	switch g.rng.IntN(12) {
 	case 0:
 		return &textOp{text: g.pick("nothing", "GET a", "x", "", "get\ta", "m", "mz a", "stats\tfoo", "set\x00") + g.lineEnd()}
 	case 1:
@@ -312,24 +314,29 @@ func (g *textGenerator) refused() *textOp {
 		return &textOp{text: "set " + g.key() + " 0 0 3" + g.noreply() + "\r\n" + g.pick("abcdef", "abcmn", "abcdmn", "abc\n\n") + "\r\n"}
 	case 4:
 		return &textOp{text: "ms " + g.key() + " 3 T0" + g.pick("", " q") + "\r\n" + g.pick("abcdef", "abcmn", "abcdmn") + "\r\n"}
-	case 5: // too large for a key that is never stored
-		return &textOp{text: g.pick("set", "add", "replace", "append") + " none 0 0 " + strconv.Itoa(len(huge)) + g.noreply() + "\r\n" + huge + "\r\n"}
-	case 6:
-		return &textOp{text: "ms none " + strconv.Itoa(len(huge)) + " T0 q\r\n" + huge + "\r\n"}
-	case 7:
+	case 5:
 		return &textOp{text: "gat " + g.pick("x", "1x", "-") + " " + g.key() + "\r\n"}
-	case 8:
+	case 6:
 		return &textOp{text: "mg " + g.key() + " " + g.pick("v v", "Z", "Tx", "N", "R-", "C-1", "Fx", "Dx", "Jx", "k Tx Jx", "O"+strings.Repeat("x", 32), "\x80", "b") + "\r\n"}
-	case 9:
+	case 7:
 		return &textOp{text: "ms " + g.key() + " 2 " + g.pick("T0 T0", "Z", "Tx", "Fx", "F4294967296x", "MZ", "C-1", "O"+strings.Repeat("x", 32)) + "\r\nhi\r\n"}
-	case 10:
+	case 8:
 		return &textOp{text: "ma n " + g.pick("D1 D1", "Z", "Dx", "Jx", "MZ", "Nx") + "\r\n"}
-	case 11:
+	case 9:
 		return &textOp{text: "ms " + g.key() + " " + g.pick("x", "-1", "2147483646", "2147483647") + "\r\n"}
-	case 12:
+	case 10:
 		return &textOp{text: "mg " + g.key() + strings.Repeat(" v", 19+g.rng.IntN(3)) + "\r\n"}
 	}
 	return &textOp{text: "incr " + g.key() + " 1" + g.pick(" foo", " noreply") + "\r\n"}
+}
+
+// tooLarge gives a value that is too large, for a key that is never stored:
+// memcached drops what was stored under it.
+func (g *textGenerator) tooLarge() *textOp {
+	length := differentialItemSize + 1
+	line := g.pick("ms none "+strconv.Itoa(length)+" T0 q",
+		g.pick("set", "add", "replace", "append")+" none 0 0 "+strconv.Itoa(length)+g.noreply())
+	return &textOp{text: line + "\r\n" + strings.Repeat("x", length) + "\r\n"}
 }
 
 // closing gives a request after which both servers close the connection.
@@ -369,12 +376,9 @@ func (p *textPeer) run(ops []*textOp, pieces *rand.Rand) (answers []string, err 
 		sent += "mg " + endMark + " k\r\n"
 	}
 	for len(sent) > 0 {
-		n := min(len(sent), 1+pieces.IntN(3000))
-		switch {
-		case pieces.IntN(50) == 0:
-			n = 1
-		case len(sent) > 100_000: // a value that is too large
-			n = 50_000
+		n := min(len(sent), 1+pieces.IntN(30_000))
+		if pieces.IntN(10) == 0 {
+			n = min(n, 1+pieces.IntN(100))
 		}
 		if _, err := io.WriteString(p.conn, sent[:n]); err != nil {
 			return nil, err

@@ -1,13 +1,37 @@
 # Counts a visitor's requests in the session of a Rails controller, which
 # Rails' own mem_cache_store keeps through Dalli.
 # Arguments: address to serve on, address of the server, time to live in
-# seconds.
+# seconds, and optionally an initializer that configures the session store.
+require "active_support"
+require "active_support/core_ext"
 require "action_controller"
 require "action_dispatch"
 require "action_dispatch/middleware/session/mem_cache_store"
 require "rack/handler/webrick"
 
-listen, server, ttl = ARGV
+listen, server, ttl, initializer = ARGV
+
+# Enough of Rails for the initializer to speak to.
+module Rails
+  Configuration = Struct.new(:store, :options) do
+    def session_store(store, **options)
+      self.store, self.options = store, options
+    end
+  end
+  Application = Struct.new(:config)
+
+  def self.application
+    @application ||= Application.new(Configuration.new(:mem_cache_store, {}))
+  end
+end
+
+if initializer
+  load initializer
+else
+  Rails.application.config.session_store :mem_cache_store, memcache_server: server, key: "_counter_session"
+end
+config = Rails.application.config
+raise "unexpected store #{config.store}" unless config.store == :mem_cache_store
 
 class CounterController < ActionController::Base
   PAYLOAD = (0x20..0x2ff).map { |c| [c].pack("U") }.join
@@ -23,8 +47,7 @@ end
 
 app = Rack::Builder.new do
   use ActionDispatch::Cookies
-  use ActionDispatch::Session::MemCacheStore,
-      key: "_counter_session", memcache_server: server, expire_after: Integer(ttl)
+  use ActionDispatch::Session::MemCacheStore, **config.options, expire_after: Integer(ttl)
   run CounterController.action(:count)
 end
 

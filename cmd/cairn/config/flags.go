@@ -172,7 +172,7 @@ func (d *definition) process() {
 	d.text(&c.PIDFile, "pidfile", "P", "file to write the process id to")
 	d.yes(&c.LockMemory, "lock-memory", "k", "lock all memory so that it is never swapped")
 	d.yes(&c.CoreDumps, "enable-coredumps", "r", "raise the limit on core files to what the system allows")
-	d.CountVarP(&c.Verbose, "verbose", "v", "log more: -v debug messages, -vv also every client command")
+	d.CountVarP(&c.Verbose, "verbose", "v", "log debug messages too; to see what clients do, connect and say watch fetchers mutations")
 	d.mark(d.Lookup("verbose"))
 	d.add(oneOf(&c.LogFormat, "text", "json"), "log-format", "", "form of the log's lines")
 	d.add(oneOf(&c.LogLevel, "debug", "info", "warn", "error"), "log-level", "", "least level that is logged")
@@ -238,5 +238,5 @@ func (d *definition) ignored() {
 	d.inert("disable-cas", "C", "every item has its version anyway", true)
 	d.inert("memory-file", "e", "sessions outlive a restart anyway, see data-dir", false)
 	d.inert("napi-ids", "N", "connections are not bound to network queues", false)
-	d.inert("prefix-delimiter", "D", "there are no statistics by key prefix", false)
+	d.inert("prefix-delimiter", "D", "the delimiter is the colon; stats detail on turns the statistics on", false)
 }

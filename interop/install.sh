@@ -12,6 +12,7 @@ packages=(
 	python3 python3-pymemcache python3-django python3-pylibmc python3-binary-memcached
 	libspymemcached-java libtomcat9-java
 	ruby ruby-dalli ruby-rack ruby-connection-pool ruby-webrick ruby-actionpack
+	libcache-memcached-fast-perl
 	libmemcached-tools netcat-openbsd curl
 	# peers
 	memcached redis-server yrmcds

@@ -36,43 +36,6 @@ func TestDjangoSessionsPyLibMC(t *testing.T) {
 	apps.prove(t)
 }
 
-func TestPylibmcText(t *testing.T) {
-	t.Parallel()
-	provePylibmc(t, "text")
-}
-
-func TestPylibmcBinary(t *testing.T) {
-	t.Parallel()
-	provePylibmc(t, "binary")
-}
-
-func provePylibmc(t *testing.T, protocol string) {
-	t.Helper()
-	needModule(t, "pylibmc")
-	srv := startServer(t)
-	one := startDialogue(t, nil, python, "python/libmemcached_client.py", srv.addr, protocol)
-	other := startDialogue(t, nil, python, "python/libmemcached_client.py", srv.addr, protocol)
-	expect := func(client *process, command, want string) {
-		t.Helper()
-		if got := client.retry("%s", command); got != want {
-			t.Errorf("%s: %s, want %s", command, got, want)
-		}
-	}
-	expect(one, "set a 3600 2000", "stored")
-	expect(one, "set empty 3600 0", "stored")
-	expect(one, "set brief 1 10", "stored")
-	expect(other, "get a", "2000")
-	expect(other, "cas a", "stored")
-	expect(other, "touch a 7200", "touched")
-	srv.restart()
-	expect(one, "get a", "2001")
-	expect(other, "get empty", "0")
-	expect(one, "delete a", "deleted")
-	expect(other, "get a", "absent")
-	time.Sleep(2 * time.Second)
-	expect(one, "get brief", "absent")
-}
-
 // With users configured, SASL PLAIN over the binary protocol lets the right
 // password in and nobody else.
 func TestBinaryMemcachedSASL(t *testing.T) {

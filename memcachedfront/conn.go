@@ -67,6 +67,9 @@ type conn struct {
 	answered int
 	replied  int
 
+	// full says that no further request may join the burst.
+	full bool
+
 	// limit is how many commands the connection may have in a burst; start is
 	// where its own begin in the present one.
 	limit, start int
@@ -120,7 +123,8 @@ func newConn(s *Server, remote net.Addr) *conn {
 func (c *conn) consume(in []byte, b *session.Burst) (n int) {
 	c.need = 0
 	c.start = len(b.Commands)
-	for n < len(in) && n < maxBurstBytes && c.errand == nil && !c.closing {
+	c.full = false
+	for n < len(in) && n < maxBurstBytes && c.errand == nil && !c.closing && !c.full {
 		k := 0
 		switch {
 		case c.swallow > 0:
@@ -153,6 +157,13 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 	n, err := c.parse(in)
 	switch err {
 	case nil:
+		if c.request.Verb == protocol.Stats {
+			// Statistics tell what came before them and nothing else, so they
+			// have a burst of their own.
+			if c.full = true; len(c.plan) > 0 {
+				return 0
+			}
+		}
 		c.dispatch(&c.request, b)
 		c.swallow = c.request.Swallow
 		if c.resume != protocol.Invalid {

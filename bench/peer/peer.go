@@ -51,11 +51,11 @@ type base struct {
 var bases = []base{
 	{
 		name: "cairn", program: "cairn", meta: true, durable: true, bucket: 15 * time.Minute,
-		command: func(o *Options, port string) ([]string, error) { return cairnArgs(o, port, "sync"), nil },
+		command: func(o *Options, port string) ([]string, error) { return cairnArgs(o, port, "sync") },
 	},
 	{
 		name: "cairn-interval", program: "cairn", meta: true, durable: true, bucket: 15 * time.Minute,
-		command: func(o *Options, port string) ([]string, error) { return cairnArgs(o, port, "interval:100ms"), nil },
+		command: func(o *Options, port string) ([]string, error) { return cairnArgs(o, port, "interval:100ms") },
 	},
 	{name: "memcached", program: "memcached", meta: true, command: memcachedArgs},
 	{
@@ -118,16 +118,12 @@ func (s Spec) Find() (string, error) {
 	if self, err := os.Executable(); err == nil && b.program == "cairn" && filepath.Base(self) == "cairn" {
 		return self, nil
 	}
-	path, err := exec.LookPath(b.program)
-	for _, dir := range []string{"/usr/sbin", "/usr/local/sbin"} {
-		if err != nil {
-			path, err = exec.LookPath(filepath.Join(dir, b.program))
+	for _, place := range []string{b.program, "/usr/sbin/" + b.program, "/usr/local/sbin/" + b.program} {
+		if path, err := exec.LookPath(place); err == nil {
+			return path, nil
 		}
 	}
-	if err != nil {
-		return "", fmt.Errorf("peer: %s: %w", s.Name, err)
-	}
-	return path, nil
+	return "", fmt.Errorf("peer: %s: there is no program %s; install it, or name it as in '%s=%s @PATH'", s.Name, b.program, s.Name, s.Base)
 }
 
 // SpeaksMemcached reports whether memcached's clients can talk to it.
@@ -176,14 +172,21 @@ type Options struct {
 	CPUs     []int  // it may run on; none: any
 }
 
-func cairnArgs(o *Options, port, durability string) []string {
+func cairnArgs(o *Options, port, durability string) ([]string, error) {
+	http, err := freePort()
+	if err != nil {
+		return nil, err
+	}
 	args := []string{
-		"serve", "--listen", "127.0.0.1", "--port", port, "--http-listen", "off",
+		"serve", "--listen", "127.0.0.1", "--port", port, httpFlag, "127.0.0.1:" + http,
 		"--memory", strconv.Itoa(o.MemoryMB), "--data-dir", filepath.Join(o.Dir, "data"),
 		"--durability", durability, "--conn-limit", "16384",
 	}
-	return append(args, threadArgs("--threads", o)...)
+	return append(args, threadArgs("--threads", o)...), nil
 }
+
+// httpFlag stands before the address of a Cairn's metrics.
+const httpFlag = "--http-listen"
 
 func memcachedArgs(o *Options, port string) ([]string, error) {
 	args := []string{

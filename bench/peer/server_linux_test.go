@@ -43,7 +43,7 @@ func run(t *testing.T, spec peer.Spec) {
 	if err != nil || usage.RSS < 1<<20 || usage.PeakRSS < usage.RSS {
 		t.Errorf("usage %+v, %v", usage, err)
 	}
-	if _, err := server.DiskBytes(); err != nil {
+	if _, err := server.Disk(); err != nil {
 		t.Error(err)
 	}
 	if _, err := server.Stop(); err != nil {

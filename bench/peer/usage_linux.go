@@ -102,9 +102,15 @@ func (s *Server) Final() Usage {
 	return u
 }
 
-// DiskBytes is the space that the server's files take, without its log.
-func (s *Server) DiskBytes() (int64, error) {
-	var total int64
+// Disk is what a server's files take.
+type Disk struct {
+	Allocated int64 // bytes, with what is reserved for files to grow into
+	Length    int64 // bytes in the files
+}
+
+// Disk measures the server's files, without its log.
+func (s *Server) Disk() (Disk, error) {
+	var total Disk
 	err := filepath.WalkDir(s.options.Dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path == s.logPath() {
 			return skipGone(err)
@@ -113,8 +119,9 @@ func (s *Server) DiskBytes() (int64, error) {
 		if err != nil {
 			return skipGone(err)
 		}
+		total.Length += info.Size()
 		if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-			total += stat.Blocks * 512
+			total.Allocated += stat.Blocks * 512
 		}
 		return nil
 	})

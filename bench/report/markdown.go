@@ -15,11 +15,9 @@ func (r *Report) Markdown() string {
 		fmt.Fprintf(&b, "- %s: %s\n", fact.Name, fact.Value)
 	}
 	b.WriteString("\n")
-	servers := Table{Columns: []string{"server", "version", "command"}}
 	for _, s := range r.Servers {
-		servers.Rows = append(servers.Rows, []string{s.Name, s.Version, "`" + s.Command + "`"})
+		fmt.Fprintf(&b, "- %s, version %s: `%s`\n", s.Name, s.Version, s.Command)
 	}
-	servers.markdown(&b)
 	for _, s := range r.Sections {
 		s.markdown(&b)
 	}

@@ -45,9 +45,7 @@ Mon, 21 Sep 2026 14:13:20 UTC, took 1m
 
 - cores: 2
 
-| server    | version |          command |
-|-----------|--------:|-----------------:|
-| memcached |     1.6 | ` + "`memcached -p 1`" + ` |
+- memcached, version 1.6: ` + "`memcached -p 1`" + `
 
 ## get
 

@@ -49,7 +49,7 @@ func (f *auditor) Check(_ *load.Op, a load.Answer) bool {
 	s := &f.states[number]
 	revision, ok := uint32(0), false
 	if a.Outcome == load.Done {
-		revision, ok = f.pool.Revision(a.Value, number)
+		revision, ok = f.pool.Revision(a.Value, f.base+number)
 	}
 	switch {
 	case a.Outcome != load.Done:

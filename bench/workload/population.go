@@ -15,18 +15,23 @@ import (
 // visitor's requests come one after another.
 type Population struct {
 	pool *payload.Pool
+	base uint64 // the first session's number outside
 	// states has an element for each session, written only by the connection
 	// that owns it.
 	states []state
+	// validity says that the sessions have the item beside them.
+	validity bool
 }
 
 // state is a session's revision as acknowledged and as last sent; 0 is none.
 // They differ while a write is on its way, or after its answer was lost.
 type state struct{ acked, sent uint32 }
 
-// NewPopulation gives a population of which nothing is stored yet.
-func NewPopulation(pool *payload.Pool, size int) *Population {
-	return &Population{pool: pool, states: make([]state, size)}
+// NewPopulation gives a population of which nothing is stored yet. Its sessions
+// have the numbers from base on; populations with other numbers have other
+// keys.
+func NewPopulation(pool *payload.Pool, base uint64, size int) *Population {
+	return &Population{pool: pool, base: base, states: make([]state, size)}
 }
 
 // Size is the number of sessions.
@@ -39,10 +44,13 @@ func (p *Population) Grow(size int) {
 
 // Bytes sums the keys and values that were stored, uncompressed.
 func (p *Population) Bytes() int64 {
-	var total int64
+	var total, beside int64
+	if p.validity {
+		beside = int64(validityKeyLen + validityLen)
+	}
 	for number, s := range p.states {
 		if s.acked > 0 {
-			total += int64(keyLen + p.pool.Size(uint64(number)))
+			total += int64(keyLen+p.pool.Size(p.base+uint64(number))) + beside
 		}
 	}
 	return total
@@ -58,11 +66,14 @@ func (p *Population) Stored() (n int) {
 	return n
 }
 
-// Forget takes all sessions as not stored, for a server that starts empty.
-func (p *Population) Forget() { clear(p.states) }
-
-// A session's key is 32 hexadecimal digits, like Tomcat's and PHP's.
-const keyLen = 32
+// A session's key is 32 hexadecimal digits, like Tomcat's and PHP's; that of
+// the item beside it has a prefix.
+const (
+	keyLen         = 32
+	validityPrefix = "validity:"
+	validityKeyLen = len(validityPrefix) + keyLen
+	validityLen    = 20 // of the item's value
+)
 
 // appendKey appends the key of the session with that number. Keys scatter.
 func appendKey(dst []byte, number uint64) []byte {

@@ -6,8 +6,10 @@ import "cairn/bench/load"
 // on one session: a web request.
 type sequence struct {
 	visitors
-	number uint64 // of the session
-	step   int
+	number    uint64 // of the session
+	newcomers uint64 // the last number given to a new visitor
+	login     bool   // the turn is a new visitor's
+	step      int
 	// request adds the operation of that step, or none after the last one.
 	// Step 0 chooses the session.
 	request func(f *sequence, step int, ops []load.Op) []load.Op
@@ -27,7 +29,9 @@ func (f *sequence) Next(ops []load.Op) []load.Op {
 
 func sequenceKind(request func(f *sequence, step int, ops []load.Op) []load.Op) Kind {
 	return func(p *Population, connection, connections int, o Options) load.Flow {
-		return &sequence{visitors: newVisitors(p, connection, connections, o), request: request}
+		f := &sequence{visitors: newVisitors(p, connection, connections, o), request: request}
+		f.newcomers = f.first + uint64(p.Size())
+		return f
 	}
 }
 
@@ -42,8 +46,14 @@ const (
 // Session is what memcached-session-manager does in its non-sticky mode for a
 // web request: get the session and its validity; at the end store the session
 // if it changed, or else ping it; store its validity. Items live twice the
-// session's timeout.
+// session's timeout. Options.Newcomers of the requests are Logins.
 var Session = sequenceKind(func(f *sequence, step int, ops []load.Op) []load.Op {
+	if step == 0 {
+		f.login = f.rng.IntN(100) < f.options.Newcomers
+	}
+	if f.login {
+		return login(f, step, ops)
+	}
 	ttl := 2 * f.options.ttl()
 	switch step {
 	case 0:
@@ -81,17 +91,14 @@ var Sliding = sequenceKind(func(f *sequence, step int, ops []load.Op) []load.Op 
 // Logins has new visitors only: each asks for a session that is not there,
 // and then gets one stored, with its validity. They are not part of the
 // population; their numbers begin behind it.
-var Logins Kind = func(p *Population, connection, connections int, o Options) load.Flow {
-	f := &sequence{visitors: newVisitors(p, connection, connections, o), request: login}
-	f.number = f.first + uint64(p.Size())
-	return f
-}
+var Logins = sequenceKind(login)
 
 func login(f *sequence, step int, ops []load.Op) []load.Op {
 	ttl := 2 * f.options.ttl()
 	switch step {
 	case 0:
-		f.number += f.stride
+		f.newcomers += f.stride
+		f.number = f.newcomers
 		return append(ops, f.get(f.number, stranger))
 	case 1:
 		return append(ops, f.setPristine(f.number, ttl))

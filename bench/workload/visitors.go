@@ -26,6 +26,10 @@ type Options struct {
 	// be above 1; 0: all are alike.
 	Skew float64
 
+	// Newcomers is the part of the requests, in percent, that come from new
+	// visitors who do not come back, in traffic that has both.
+	Newcomers int
+
 	// Validity says that the sessions have the small item beside them that
 	// memcached-session-manager keeps, and Fill stores it too.
 	Validity bool
@@ -86,6 +90,7 @@ const (
 )
 
 func newVisitors(p *Population, connection, connections int, o Options) visitors {
+	p.validity = p.validity || o.Validity
 	v := visitors{
 		Population: p, options: o.withDefaults(),
 		first: uint64(connection), stride: uint64(connections),
@@ -132,9 +137,9 @@ func (v *visitors) begin() {
 func (v *visitors) key(number uint64, what content) []byte {
 	start := len(v.memory)
 	if what == validity {
-		v.memory = append(v.memory, "validity:"...)
+		v.memory = append(v.memory, validityPrefix...)
 	}
-	v.memory = appendKey(v.memory, number)
+	v.memory = appendKey(v.memory, v.base+number)
 	return v.memory[start:]
 }
 
@@ -150,7 +155,7 @@ func (v *visitors) set(number uint64, ttl int64) load.Op {
 	v.expected = append(v.expected, expectation{number, session, s.sent})
 	key := v.key(number, session)
 	start := len(v.memory)
-	v.memory = v.pool.Append(v.memory, number, s.sent)
+	v.memory = v.pool.Append(v.memory, v.base+number, s.sent)
 	return load.Op{Kind: load.Set, Key: key, Value: v.memory[start:], Exptime: ttl}
 }
 
@@ -159,7 +164,7 @@ func (v *visitors) setPristine(number uint64, ttl int64) load.Op {
 	v.expected = append(v.expected, expectation{number: number, what: pristine})
 	key := v.key(number, session)
 	start := len(v.memory)
-	v.memory = v.pool.Append(v.memory, number, 1)
+	v.memory = v.pool.Append(v.memory, v.base+number, 1)
 	return load.Op{Kind: load.Set, Key: key, Value: v.memory[start:], Exptime: ttl}
 }
 
@@ -217,9 +222,9 @@ func (v *visitors) Check(op *load.Op, a load.Answer) bool {
 	case op.Kind == load.Touch:
 		return true
 	case want.what == validity:
-		return len(a.Value) == 20 && bytes.Equal(a.Value[4:12], binary.BigEndian.AppendUint64(nil, want.number))
+		return len(a.Value) == validityLen && bytes.Equal(a.Value[4:12], binary.BigEndian.AppendUint64(nil, want.number))
 	}
-	revision, ok := v.pool.Revision(a.Value, want.number)
+	revision, ok := v.pool.Revision(a.Value, v.base+want.number)
 	s := v.states[want.number]
 	return ok && s.acked <= revision && revision <= s.sent
 }

@@ -3,6 +3,7 @@ package workload_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"cairn/bench/load"
@@ -77,7 +78,7 @@ func play(m memory, flows []load.Flow, turns int) (kinds map[string]int, wrong i
 }
 
 func newPopulation(size int) *workload.Population {
-	return workload.NewPopulation(payload.NewPool(payload.Options{Count: 50}), size)
+	return workload.NewPopulation(payload.NewPool(payload.Options{Count: 50}), 0, size)
 }
 
 func filled(t *testing.T, size int, o workload.Options) (*workload.Population, memory) {
@@ -91,16 +92,19 @@ func filled(t *testing.T, size int, o workload.Options) (*workload.Population, m
 }
 
 func TestFillStoresEverySessionOnce(t *testing.T) {
+	for _, withValidity := range []bool{true, false} {
+		p, m := filled(t, 100, workload.Options{Validity: withValidity})
+		var bytes int64
+		for key, value := range m {
+			bytes += int64(len(key) + len(value))
+		}
+		if bytes != p.Bytes() {
+			t.Errorf("Bytes %d, the server has %d", p.Bytes(), bytes)
+		}
+	}
 	p, m := filled(t, 100, workload.Options{})
 	if len(m) != 100 || len(m[workload.Key(7)]) != payloadSize(7) {
 		t.Errorf("%d items", len(m))
-	}
-	var bytes int64
-	for key, value := range m {
-		bytes += int64(len(key) + len(value))
-	}
-	if bytes != p.Bytes() {
-		t.Errorf("Bytes %d, the server has %d", p.Bytes(), bytes)
 	}
 	if kinds, _ := play(m, workload.Fill.Flows(p, 7, workload.Options{}), 1000); len(kinds) != 0 {
 		t.Errorf("a second fill did %v", kinds)
@@ -108,6 +112,21 @@ func TestFillStoresEverySessionOnce(t *testing.T) {
 	p.Grow(130)
 	if kinds, _ := play(m, workload.Fill.Flows(p, 7, workload.Options{Validity: true}), 1000); kinds["set"] != 60 {
 		t.Errorf("filling what grew did %v", kinds)
+	}
+}
+
+func TestPopulationsWithOtherNumbersHaveOtherKeys(t *testing.T) {
+	pool, m := payload.NewPool(payload.Options{Count: 50}), memory{}
+	for _, base := range []uint64{0, 1 << 32} {
+		p := workload.NewPopulation(pool, base, 100)
+		o := workload.Options{Strict: true}
+		play(m, workload.Fill.Flows(p, 3, o), 1000)
+		if _, wrong := play(m, workload.Reads.Flows(p, 3, o), 100); wrong > 0 {
+			t.Errorf("base %d: %d wrong answers", base, wrong)
+		}
+	}
+	if len(m) != 200 {
+		t.Errorf("%d items", len(m))
 	}
 }
 
@@ -128,6 +147,9 @@ func TestTraffic(t *testing.T) {
 		{"session", workload.Session, workload.Options{Validity: true}, func(k map[string]int) bool {
 			return k["get"] == 600 && k["set"]+k["add"] == 600 && k["add"] > 100 && k["add"] < 200
 		}},
+		{"session with newcomers", workload.Session, workload.Options{Validity: true, Newcomers: 50}, func(k map[string]int) bool {
+			return k["get"] > 400 && k["get"] < 500 && k["set"]+k["add"] == 600
+		}},
 		{"sliding", workload.Sliding, workload.Options{}, func(k map[string]int) bool {
 			return k["get"] == 300 && k["set"]+k["touch"] == 300 && k["touch"] > 240 && k["touch"] < 300
 		}},
@@ -146,7 +168,7 @@ func TestTraffic(t *testing.T) {
 				if wrong > 0 || !test.want(kinds) {
 					t.Errorf("%v, %d wrong", kinds, wrong)
 				}
-				if grown := len(m) - before; (test.name == "logins") != (grown == 600) {
+				if grown := len(m) - before; (test.name == "logins") != (grown == 600) && !strings.Contains(test.name, "newcomers") {
 					t.Errorf("%d more items", grown)
 				}
 			}

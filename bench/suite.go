@@ -1,0 +1,239 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cairn/bench/load"
+	"cairn/bench/payload"
+	"cairn/bench/peer"
+	"cairn/bench/report"
+	"cairn/bench/workload"
+)
+
+// experiment is one workload: how it is measured, and about how long it takes
+// for one server.
+type experiment struct {
+	name string
+	cost func(s *suite) time.Duration
+	run  func(ctx context.Context, s *suite) (report.Section, error)
+}
+
+// experiments in the order in which they run.
+func experiments() []experiment {
+	var all []experiment
+	for _, t := range steadyTraffic {
+		all = append(all, t.experiment())
+	}
+	return append(all, latencyExperiment, pacedExperiment, spaceExperiment, stormExperiment, growthExperiment, restartExperiment)
+}
+
+// Workloads lists the names of all workloads.
+func Workloads() []string {
+	var names []string
+	for _, e := range experiments() {
+		names = append(names, e.name)
+	}
+	return names
+}
+
+// suite is a run under way.
+type suite struct {
+	Config
+	pool     *payload.Pool
+	progress *progress
+	servers  map[string]report.Server // that took part, by name
+}
+
+// Run carries out c. It fails at the first thing that goes wrong, such as an
+// answer that is not right: figures beside a fault would mislead. What was
+// finished before is reported all the same.
+func Run(ctx context.Context, c Config) (*report.Report, error) {
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	chosen, err := choose(c.Workloads)
+	if err != nil {
+		return nil, err
+	}
+	remove, err := c.makeDir()
+	if err != nil {
+		return nil, err
+	}
+	s := &suite{Config: c, pool: payload.NewPool(c.Payload), servers: map[string]report.Server{}}
+	r := &report.Report{
+		Title: "Cairn and its peers", Started: time.Now(), Command: c.Command, Facts: c.facts(s.pool.MeanSize()),
+	}
+	err = errors.Join(s.runAll(ctx, chosen, r), remove())
+	r.Took = time.Since(r.Started).Round(time.Second).String()
+	for _, spec := range c.Peers {
+		if server, ok := s.servers[spec.Name]; ok {
+			r.Servers = append(r.Servers, server)
+		}
+	}
+	if c.Out != "" && len(r.Sections) > 0 {
+		err = errors.Join(err, r.Write(c.Out))
+	}
+	return r, err
+}
+
+func choose(names []string) ([]experiment, error) {
+	byName := map[string]experiment{}
+	for _, e := range experiments() {
+		byName[e.name] = e
+	}
+	var chosen []experiment
+	for _, name := range names {
+		e, ok := byName[name]
+		if !ok {
+			return nil, fmt.Errorf("bench: unknown workload %q: want some of %v", name, Workloads())
+		}
+		chosen = append(chosen, e)
+	}
+	return chosen, nil
+}
+
+func (s *suite) runAll(ctx context.Context, chosen []experiment, r *report.Report) error {
+	var total time.Duration
+	for _, e := range chosen {
+		total += e.cost(s) * time.Duration(len(s.Peers))
+	}
+	s.progress = newProgress(s.Config.Progress, total)
+	defer s.progress.finish()
+	for _, e := range chosen {
+		section, err := e.run(ctx, s)
+		if err != nil {
+			return fmt.Errorf("bench: %s: %w", e.name, err)
+		}
+		r.Sections = append(r.Sections, section)
+		if s.Out != "" { // an interrupted run keeps what it has
+			if err := r.Write(s.Out); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// contestant is a server in an experiment, and what was put into it.
+type contestant struct {
+	*peer.Server
+	population *workload.Population
+	written    int64 // keys and values that it was sent since its start
+}
+
+// enter starts a server for an experiment. leave stops it and deletes its
+// files.
+func (s *suite) enter(ctx context.Context, spec peer.Spec, sessions, memoryMB int) (*contestant, error) {
+	done := s.progress.phase(startCost, "%s: start", spec.Name)
+	defer done()
+	server, err := spec.Start(ctx, peer.Options{
+		Dir: filepath.Join(s.Dir, spec.Name), MemoryMB: memoryMB, Threads: len(s.ServerCPUs), CPUs: s.ServerCPUs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, known := s.servers[spec.Name]; !known {
+		s.servers[spec.Name] = report.Server{Name: spec.Name, Version: server.Version(), Command: commandLine(server, s.Dir)}
+	}
+	return &contestant{Server: server, population: workload.NewPopulation(s.pool, 0, sessions)}, nil
+}
+
+// allocated is the disk space that the server takes from others, in bytes.
+func (c *contestant) allocated() (int64, error) {
+	disk, err := c.Disk()
+	return disk.Allocated, err
+}
+
+func (c *contestant) leave() error {
+	c.Kill()
+	return c.Remove()
+}
+
+// leaveAll ends an experiment, after err.
+func leaveAll(contestants []*contestant, err error) error {
+	for _, c := range contestants {
+		err = errors.Join(err, c.leave())
+	}
+	return err
+}
+
+// flows make traffic for c. Only Cairn promises never to drop a live session,
+// so it alone is held to that.
+func (s *suite) flows(c *contestant, kind workload.Kind, o workload.Options) []load.Flow {
+	o.Strict = c.Spec.IsCairn()
+	return kind.Flows(c.population, s.Connections, o)
+}
+
+// drive puts traffic on c. A server that refuses or lies fails the run.
+func (s *suite) drive(ctx context.Context, c *contestant, o load.Options) (*load.Result, error) {
+	dialect, err := c.Spec.Dialect(s.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	o.Address, o.Dialect, o.CPUs = c.Address, dialect, s.ClientCPUs
+	o.Workers = max(len(s.ClientCPUs), 1)
+	run := load.Run
+	if s.Ordinary {
+		run = load.RunOrdinary
+	}
+	result, err := run(ctx, o)
+	if err == nil {
+		c.written += result.Written
+		err = result.Err()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Spec.Name, err)
+	}
+	return result, nil
+}
+
+// fill stores what is missing of the population, in pipelines.
+func (s *suite) fill(ctx context.Context, c *contestant, kind workload.Kind, o workload.Options) error {
+	done := s.progress.phase(s.fillCost(c.population.Size()), "%s: store %d sessions", c.Spec.Name, c.population.Size())
+	defer done()
+	o.Depth = 16
+	_, err := s.drive(ctx, c, load.Options{Flows: s.flows(c, kind, o)})
+	return err
+}
+
+// Rough costs, for the progress line only.
+const (
+	startCost  = 500 * time.Millisecond
+	fillRate   = 40_000 // sessions per second
+	settleTime = 300 * time.Millisecond
+)
+
+func (s *suite) fillCost(sessions int) time.Duration {
+	return time.Duration(float64(sessions) / fillRate * float64(time.Second))
+}
+
+// settle gives the servers a moment after what was before, so that its
+// aftermath does not count against the next one.
+func (s *suite) settle(ctx context.Context) error {
+	if s.Quick {
+		return ctx.Err()
+	}
+	return sleep(ctx, settleTime)
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// commandLine writes how the server was started, with DIR for the directory of
+// its files.
+func commandLine(server *peer.Server, dir string) string {
+	return strings.ReplaceAll(shellCommand(server.Command), dir, "DIR")
+}

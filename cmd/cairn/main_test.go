@@ -467,7 +467,8 @@ func TestDefaultHTTPAddressMayBeTaken(t *testing.T) {
 	}
 }
 
-// A service manager hears when the server serves and when it stops.
+// A service manager hears when the server serves, that it is well, and when it
+// stops.
 func TestServiceManagerIsTold(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -476,6 +477,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 	}
 	defer manager.Close()
 	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "200000")
 	r := start(t, t.TempDir())
 	hear := func() string {
 		message := make([]byte, 100)
@@ -489,9 +491,16 @@ func TestServiceManagerIsTold(t *testing.T) {
 	if got := hear(); got != "READY=1" {
 		t.Errorf("first heard %q", got)
 	}
-	r.cmd.Process.Signal(syscall.SIGTERM)
-	if got := hear(); got != "STOPPING=1" {
+	if got := hear(); got != "WATCHDOG=1" {
 		t.Errorf("then heard %q", got)
+	}
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	got := hear()
+	for got == "WATCHDOG=1" {
+		got = hear()
+	}
+	if got != "STOPPING=1" {
+		t.Errorf("at the end heard %q", got)
 	}
 	r.ends()
 }

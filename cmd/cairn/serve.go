@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cairn/cmd/cairn/config"
 	"cairn/systemd"
@@ -23,8 +25,14 @@ func (p *program) serveCommand() *cobra.Command {
 	cfg, load := p.configure(cmd)
 	cmd.Flags().BoolVarP(&showVersion, "version", "V", false, "print the version")
 	cmd.Flags().BoolVarP(&showLicense, "license", "i", false, "print the version and the libraries built in")
-	cmd.SetUsageFunc(func(*cobra.Command) error {
-		_, err := p.stdout.Write([]byte("Usage:\n  cairn serve [flags]\n\n" + cfg.Usage()))
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		others := pflag.NewFlagSet("others", pflag.ContinueOnError)
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if cfg.Flags().Lookup(f.Name) == nil {
+				others.AddFlag(f)
+			}
+		})
+		_, err := fmt.Fprintf(p.stdout, "Usage:\n  cairn serve [flags]\n\n%sOther:\n%s", cfg.Usage(), others.FlagUsages())
 		return err
 	})
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -75,7 +83,10 @@ func (p *program) serve(ctx context.Context, cfg *config.Config) error {
 	}
 	s.serve()
 	s.notify(systemd.Ready)
+	watch := s.keepAlive(ctx)
+	defer watch.Wait()
 	if err := detach(p.environ, cfg.LogFile); err != nil {
+		stop()
 		return errors.Join(err, s.shutdown())
 	}
 	<-ctx.Done()

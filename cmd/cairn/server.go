@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"cairn/cmd/cairn/config"
 	"cairn/engine"
 	"cairn/memcachedfront"
+	"cairn/session"
 	"cairn/systemd"
 )
 
@@ -71,6 +73,28 @@ func (s *server) notify(state string) {
 	if err := systemd.Notify(state); err != nil {
 		s.logger.Warn("the service manager cannot be told", "state", state, "error", err)
 	}
+}
+
+// keepAlive tells the service manager's watchdog that the store answers, until
+// ctx ends. The caller waits for what it starts.
+func (s *server) keepAlive(ctx context.Context) (running *sync.WaitGroup) {
+	running = new(sync.WaitGroup)
+	running.Go(func() {
+		systemd.KeepAlive(ctx, s.check, func(err error) {
+			s.logger.Error("the watchdog is not told that all is well", "error", err)
+		})
+	})
+	return running
+}
+
+// check reads from the store. A session that is not there will do.
+func (s *server) check(context.Context) error {
+	var b session.Burst
+	b.Reset(s.store.Now())
+	c := b.Add()
+	c.Op, c.Mods, c.Key = session.OpGet, session.Peek, []byte("watchdog")
+	session.Do(s.store, &b)
+	return b.Results[0].Err
 }
 
 // shutdown lets what clients have begun finish, then closes the store.

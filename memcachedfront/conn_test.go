@@ -257,6 +257,8 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		"ms":   "ms key 3 T100\r\nabc\r\n",
 		"miss": "get nothing\r\n",
 		"getq": unhex("800900030000000000000003000000000000000000000000", "6b6579"),
+		"getk": unhex("800c00030000000000000003000000000000000000000000", "6b6579"),
+		"setq": unhex("80110003080000000000000e000000000000000000000000", "0000000000000000", "6b6579", "616263"),
 	} {
 		c := newConn(testServer(t, nil), nil)
 		in, out := []byte(request), make([]byte, 0, 1000)

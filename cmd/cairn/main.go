@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"cairn/bench"
 )
 
 // Exit codes of the program.
@@ -72,7 +74,7 @@ func (p *program) commands() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.configCommand(), p.versionCommand())
+	root.AddCommand(p.serveCommand(), p.configCommand(), p.versionCommand(), bench.NewCommand())
 	return root
 }
 

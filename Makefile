@@ -41,6 +41,10 @@ clients:
 bench: build
 	bin/cairn bench
 
+# Go's benchmarks, summed up; with BASE=REVISION compared with that revision's.
+microbench:
+	bench/micro/compare $(BASE)
+
 torture:
 	go test -race -timeout 0 -count=1 -v ./torture -long
 

@@ -8,8 +8,6 @@ type BinaryClient struct{}
 
 // The parts of the binary protocol that a client sends and reads.
 const (
-	clientHeaderLen = 24
-
 	clientOpGet     = 0x00
 	clientOpSet     = 0x01
 	clientOpAdd     = 0x02
@@ -65,7 +63,7 @@ func (BinaryClient) AppendDelete(dst, key []byte) []byte {
 // appendClientRequest appends a request up to its value, which is valueLen
 // bytes and follows.
 func appendClientRequest(dst []byte, opcode byte, extras, key []byte, valueLen int) []byte {
-	var header [clientHeaderLen]byte
+	var header [binaryHeaderLen]byte
 	header[0], header[1] = BinaryMagic, opcode
 	binary.BigEndian.PutUint16(header[2:], uint16(len(key)))
 	header[4] = byte(len(extras))
@@ -78,7 +76,7 @@ func appendClientRequest(dst []byte, opcode byte, extras, key []byte, valueLen i
 // Next reads the reply at the start of buf and returns how many bytes it took,
 // 0 if it is still incomplete. A quiet get's value is not the last reply.
 func (BinaryClient) Next(buf []byte) (ClientReply, int, error) {
-	if len(buf) < clientHeaderLen {
+	if len(buf) < binaryHeaderLen {
 		if len(buf) > 0 && buf[0] != BinaryReplyMagic {
 			return ClientReply{}, 0, ErrMalformedReply
 		}
@@ -90,14 +88,14 @@ func (BinaryClient) Next(buf []byte) (ClientReply, int, error) {
 	if buf[0] != BinaryReplyMagic || extrasLen+keyLen > bodyLen || bodyLen > maxReplyData {
 		return ClientReply{}, 0, ErrMalformedReply
 	}
-	n := clientHeaderLen + bodyLen
+	n := binaryHeaderLen + bodyLen
 	if len(buf) < n {
 		return ClientReply{}, 0, nil
 	}
 	reply := ClientReply{Last: true, CAS: binary.BigEndian.Uint64(buf[16:])}
-	extras := buf[clientHeaderLen:][:extrasLen]
-	reply.Key = buf[clientHeaderLen+extrasLen:][:keyLen]
-	reply.Value = buf[clientHeaderLen+extrasLen+keyLen : n]
+	extras := buf[binaryHeaderLen:][:extrasLen]
+	reply.Key = buf[binaryHeaderLen+extrasLen:][:keyLen]
+	reply.Value = buf[binaryHeaderLen+extrasLen+keyLen : n]
 	interpretBinary(&reply, buf[1], binary.BigEndian.Uint16(buf[6:]), extras)
 	return reply, n, nil
 }

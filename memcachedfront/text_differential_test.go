@@ -367,14 +367,15 @@ func (p *textPeer) run(ops []*textOp, pieces *rand.Rand) (answers []string, err 
 		c.SetDeadline(time.Now().Add(time.Minute))
 		p.conn, p.input = c, bufio.NewReader(c)
 	}
-	sent := ""
+	var requests strings.Builder
 	for _, op := range ops {
-		sent += op.encode(p.cas)
+		requests.WriteString(op.encode(p.cas))
 	}
 	fatal := ops[len(ops)-1].fatal
 	if !fatal {
-		sent += "mg " + endMark + " k\r\n"
+		requests.WriteString("mg " + endMark + " k\r\n")
 	}
+	sent := requests.String()
 	for len(sent) > 0 {
 		n := min(len(sent), 1+pieces.IntN(30_000))
 		if pieces.IntN(10) == 0 {

@@ -25,15 +25,15 @@ type exportInput struct {
 }
 
 func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamResponse, error) {
+	f, err := in.filter()
+	if err != nil {
+		return nil, invalid("query.prefix", err)
+	}
 	if in.Values {
 		if err := require(ctx, ScopeAdmin); err != nil {
 			return nil, err
 		}
-		note(ctx, fmt.Sprintf("export with values, prefix=%s", quoteKey([]byte(in.Prefix))))
-	}
-	f, err := in.filter()
-	if err != nil {
-		return nil, invalid("query.prefix", err)
+		note(ctx, fmt.Sprintf("export with values, prefix=%s", quoteKey(f.prefix)))
 	}
 	if !s.streams.tryAcquire() {
 		return nil, huma.Error429TooManyRequests("too many exports and imports are running")

@@ -1,0 +1,120 @@
+package admincli
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/httpapi"
+)
+
+// filterFlags choose sessions.
+type filterFlags struct {
+	keys                   keyFlag
+	prefix                 string
+	expiresIn, livesLonger time.Duration
+	minSize, maxSize       int64
+}
+
+func (f *filterFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.keys.add(cmd)
+	flags.StringVar(&f.prefix, "prefix", "", "only keys that begin with `text`")
+	flags.DurationVar(&f.expiresIn, "expires-within", 0, "only sessions that expire within `duration`, such as 90m")
+	flags.DurationVar(&f.livesLonger, "expires-after", 0, "only sessions that live longer than `duration`")
+	flags.Int64Var(&f.minSize, "min-size", 0, "only values of at least so many `bytes`")
+	flags.Int64Var(&f.maxSize, "max-size", -1, "only values of at most so many `bytes`")
+}
+
+// query gives the filter as parameters of a URL.
+func (f *filterFlags) query(now time.Time) (url.Values, error) {
+	prefix, err := f.keys.decode(f.prefix)
+	if err != nil {
+		return nil, err
+	}
+	q := url.Values{}
+	if len(prefix) > 0 {
+		q.Set("prefix", encodeKey(prefix))
+		q.Set("key_encoding", "base64url")
+	}
+	if f.expiresIn > 0 {
+		q.Set("expires_before", now.Add(f.expiresIn).UTC().Format(time.RFC3339Nano))
+	}
+	if f.livesLonger > 0 {
+		q.Set("expires_after", now.Add(f.livesLonger).UTC().Format(time.RFC3339Nano))
+	}
+	if f.minSize > 0 {
+		q.Set("min_size", strconv.FormatInt(f.minSize, 10))
+	}
+	if f.maxSize >= 0 {
+		q.Set("max_size", strconv.FormatInt(f.maxSize, 10))
+	}
+	return q, nil
+}
+
+// body gives the filter as part of a JSON body.
+func (f *filterFlags) body(now time.Time) (httpapi.Filter, error) {
+	prefix, err := f.keys.decode(f.prefix)
+	if err != nil {
+		return httpapi.Filter{}, err
+	}
+	body := httpapi.Filter{MinSize: f.minSize}
+	if len(prefix) > 0 {
+		body.PrefixBase64 = encodeKey(prefix)
+	}
+	if f.expiresIn > 0 {
+		t := now.Add(f.expiresIn)
+		body.ExpiresBefore = &t
+	}
+	if f.livesLonger > 0 {
+		t := now.Add(f.livesLonger)
+		body.ExpiresAfter = &t
+	}
+	if f.maxSize >= 0 {
+		body.MaxSize = &f.maxSize
+	}
+	return body, nil
+}
+
+// given reports whether any flag narrows the choice.
+func (f *filterFlags) given() bool {
+	return f.prefix != "" || f.expiresIn > 0 || f.livesLonger > 0 || f.minSize > 0 || f.maxSize >= 0
+}
+
+// expiryFlags say when a session is to end.
+type expiryFlags struct {
+	ttl   time.Duration
+	at    string
+	never bool
+}
+
+func (f *expiryFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.DurationVar(&f.ttl, "ttl", 0, "expire after `duration`, such as 90m")
+	flags.StringVar(&f.at, "at", "", "expire at `time` (RFC 3339)")
+	flags.BoolVar(&f.never, "never", false, "do not expire")
+	cmd.MarkFlagsMutuallyExclusive("ttl", "at", "never")
+	cmd.MarkFlagsOneRequired("ttl", "at", "never")
+}
+
+func (f *expiryFlags) expiry() (httpapi.Expiry, error) {
+	e := httpapi.Expiry{NeverExpires: f.never}
+	switch {
+	case f.never:
+	case f.at != "":
+		t, err := time.Parse(time.RFC3339, f.at)
+		if err != nil {
+			return e, errors.New("--at must be a time such as 2027-01-31T18:00:00Z")
+		}
+		e.ExpiresAt = &t
+	case f.ttl <= 0:
+		return e, errors.New("--ttl must be longer than nothing")
+	default:
+		seconds := f.ttl.Seconds()
+		e.TTLSeconds = &seconds
+	}
+	return e, nil
+}

@@ -1,0 +1,46 @@
+package admincli
+
+import (
+	"encoding/base64"
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cairn/httpapi"
+)
+
+// keyFlag says how keys are written on the command line.
+type keyFlag struct{ base64 bool }
+
+func (f *keyFlag) add(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&f.base64, "base64", false, "keys and prefixes are given in base64, for bytes that cannot be typed")
+}
+
+// decode gives the bytes of a key on the command line.
+func (f *keyFlag) decode(arg string) ([]byte, error) {
+	if !f.base64 {
+		return []byte(arg), nil
+	}
+	arg = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(arg, "="))
+	key, err := base64.RawURLEncoding.DecodeString(arg)
+	if err != nil {
+		return nil, errors.New("key " + strconv.Quote(arg) + " is not base64")
+	}
+	return key, nil
+}
+
+func encodeKey(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
+
+// shownKey writes a session's key so that it can be read and, if it is not
+// plain text, be given back with --base64.
+func shownKey(s *httpapi.Session) string {
+	if s.KeyBase64 != "" {
+		return "base64:" + s.KeyBase64
+	}
+	if quoted := strconv.Quote(s.Key); quoted != `"`+s.Key+`"` {
+		return quoted
+	}
+	return s.Key
+}

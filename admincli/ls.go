@@ -1,0 +1,167 @@
+package admincli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/httpapi"
+)
+
+// pageSize is the most sessions that are asked for at once.
+const pageSize = 1000
+
+func (a *app) lsCommand() *cobra.Command {
+	var filter filterFlags
+	limit, all := 100, false
+	cmd := &cobra.Command{
+		Use:   "ls",
+		Short: "List sessions",
+		Long:  "List sessions by key. Filters combine; the first --limit matches are shown, or all with --all.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			query, err := filter.query(time.Now())
+			if err != nil {
+				return err
+			}
+			if all {
+				limit = -1
+			}
+			print := a.listTable
+			if a.json() {
+				print = a.listJSON
+			}
+			return print(newPager(cmd.Context(), c, query, limit))
+		},
+	}
+	filter.add(cmd)
+	cmd.Flags().IntVarP(&limit, "limit", "n", limit, "most sessions to show")
+	cmd.Flags().BoolVar(&all, "all", false, "show all that match")
+	return cmd
+}
+
+// pager gives sessions one by one, fetching pages as they are needed.
+type pager struct {
+	ctx    context.Context
+	client *client
+	query  url.Values
+	left   int // sessions still wanted; -1: all
+
+	page []httpapi.Session
+	more bool // there may be sessions behind the last one given
+}
+
+func newPager(ctx context.Context, c *client, query url.Values, limit int) *pager {
+	return &pager{ctx: ctx, client: c, query: query, left: limit, more: true}
+}
+
+// next gives the next session, or nil at the end.
+func (p *pager) next() (*httpapi.Session, error) {
+	for len(p.page) == 0 && p.more && p.left != 0 {
+		if err := p.fetch(); err != nil {
+			return nil, err
+		}
+	}
+	if len(p.page) == 0 || p.left == 0 {
+		return nil, nil
+	}
+	s := &p.page[0]
+	p.page = p.page[1:]
+	if p.left > 0 {
+		p.left--
+	}
+	return s, nil
+}
+
+func (p *pager) fetch() error {
+	size := pageSize
+	if p.left > 0 {
+		size = min(size, p.left)
+	}
+	p.query.Set("limit", strconv.Itoa(size))
+	var page httpapi.SessionPage
+	if err := p.client.call(p.ctx, "GET", "/v1/sessions", p.query, nil, &page); err != nil {
+		return err
+	}
+	p.page, p.more = page.Sessions, page.NextCursor != ""
+	p.query.Set("cursor", page.NextCursor)
+	return nil
+}
+
+func (a *app) listTable(p *pager) error {
+	t := newTable(a.Stdout)
+	t.row("KEY", "SIZE", "EXPIRES IN", "FLAGS", "VERSION")
+	n := 0
+	for {
+		s, err := p.next()
+		if err != nil || s == nil {
+			t.Flush()
+			if err == nil && p.more {
+				fmt.Fprintf(a.Stderr, "the first %d are shown; there are more (--limit, --all)\n", n)
+			}
+			return err
+		}
+		t.row(shownKey(s), size(int64(s.Size)), timeLeft(s), s.Flags, s.Version)
+		if n++; n%pageSize == 0 {
+			t.Flush() // a table of any length needs little memory
+		}
+	}
+}
+
+// listJSON writes one array, element by element.
+func (a *app) listJSON(p *pager) error {
+	separator := "[\n "
+	for {
+		s, err := p.next()
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			break
+		}
+		line, err := json.Marshal(s)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(a.Stdout, "%s%s", separator, line); err != nil {
+			return err
+		}
+		separator = ",\n "
+	}
+	if separator[0] == '[' {
+		separator = "["
+	} else {
+		separator = "\n"
+	}
+	_, err := io.WriteString(a.Stdout, separator+"]\n")
+	return err
+}
+
+// completeKeys offers keys of the server that begin with what was typed.
+func (a *app) completeKeys(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	c, err := a.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var keys []string
+	p := newPager(cmd.Context(), c, url.Values{"prefix": {typed}}, 50)
+	for {
+		s, err := p.next()
+		if err != nil || s == nil {
+			return keys, cobra.ShellCompDirectiveNoFileComp
+		}
+		if s.KeyBase64 == "" {
+			keys = append(keys, s.Key)
+		}
+	}
+}

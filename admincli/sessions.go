@@ -1,0 +1,307 @@
+package admincli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/decode"
+	"cairn/httpapi"
+)
+
+func (a *app) showCommand() *cobra.Command {
+	var keys keyFlag
+	var raw, meta bool
+	var format string
+	cmd := &cobra.Command{
+		Use:               "show KEY",
+		Short:             "Show a session and what is in it",
+		Long:              "Show a session and, with a token of scope admin, its value made readable: JSON, PHP, Java, Python, Ruby and Django formats are recognised.",
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeKeys,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			key, err := keys.decode(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			if raw {
+				return a.showRaw(cmd, c, key)
+			}
+			return a.show(cmd, c, key, format, meta)
+		},
+	}
+	keys.add(cmd)
+	cmd.Flags().BoolVar(&raw, "raw", false, "write the value byte for byte and nothing else")
+	cmd.Flags().BoolVar(&meta, "no-value", false, "do not show the value")
+	cmd.Flags().StringVar(&format, "format", "", "read the value as `format` instead of recognising it")
+	cmd.MarkFlagsMutuallyExclusive("raw", "no-value", "format")
+	return cmd
+}
+
+func (a *app) showRaw(cmd *cobra.Command, c *client, key []byte) error {
+	path, query := sessionPath(key, "/value")
+	resp, err := c.open(cmd.Context(), "GET", path, query, "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(a.Stdout, resp.Body)
+	return err
+}
+
+// shown is a session with its decoded value, as JSON prints it.
+type shown struct {
+	httpapi.Session
+	Decoded *decode.View `json:"decoded,omitempty"`
+}
+
+func (a *app) show(cmd *cobra.Command, c *client, key []byte, format string, meta bool) error {
+	path, query := sessionPath(key, "")
+	var s shown
+	if err := c.call(cmd.Context(), "GET", path, query, nil, &s.Session); err != nil {
+		return err
+	}
+	if !meta {
+		path, query := sessionPath(key, "/decoded")
+		if format != "" {
+			query.Set("format", format)
+		}
+		if err := c.call(cmd.Context(), "GET", path, query, nil, &s.Decoded); err != nil {
+			return err
+		}
+	}
+	if a.json() {
+		return printJSON(a.Stdout, &s)
+	}
+	return a.showTable(&s)
+}
+
+func (a *app) showTable(s *shown) error {
+	t := newTable(a.Stdout)
+	t.row("Key", shownKey(&s.Session))
+	t.row("Expires in", timeLeft(&s.Session))
+	t.row("Expires at", moment(s.ExpiresAt))
+	t.row("Size", size(int64(s.Size)))
+	t.row("Flags", s.Flags)
+	t.row("Version", s.Version)
+	if s.LastAccess != nil {
+		t.row("Last access", moment(s.LastAccess))
+	}
+	if s.Stale {
+		t.row("Stale", "yes")
+	}
+	if v := s.Decoded; v != nil {
+		t.row("Format", v.Format)
+		for _, layer := range v.Layers {
+			t.row("Unwrapped", layer)
+		}
+	}
+	if err := t.Flush(); err != nil || s.Decoded == nil {
+		return err
+	}
+	return a.showValue(s.Decoded)
+}
+
+func (a *app) showValue(v *decode.View) error {
+	fmt.Fprintln(a.Stdout)
+	switch v.Format {
+	case decode.Text:
+		fmt.Fprintln(a.Stdout, v.Text)
+	case decode.Hex:
+		fmt.Fprintln(a.Stdout, v.Hex)
+	default:
+		var indented bytes.Buffer
+		if err := json.Indent(&indented, v.Value, "", "  "); err != nil {
+			return err
+		}
+		fmt.Fprintln(a.Stdout, indented.String())
+	}
+	if v.Truncated {
+		fmt.Fprintln(a.Stderr, "only the beginning is shown; --raw writes all of it")
+	}
+	return nil
+}
+
+func (a *app) touchCommand() *cobra.Command {
+	var keys keyFlag
+	var expiry expiryFlags
+	cmd := &cobra.Command{
+		Use:               "touch KEY...",
+		Short:             "Change when sessions expire",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeKeys,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			body, err := expiry.expiry()
+			if err != nil {
+				return err
+			}
+			return a.each(cmd, &keys, args, "touch", "touched", func(c *client, key []byte) error {
+				path, query := sessionPath(key, "/touch")
+				return c.call(cmd.Context(), "POST", path, query, body, nil)
+			})
+		},
+	}
+	keys.add(cmd)
+	expiry.add(cmd)
+	return cmd
+}
+
+func (a *app) rmCommand() *cobra.Command {
+	var filter filterFlags
+	var yes, dryRun bool
+	cmd := &cobra.Command{
+		Use:   "rm KEY... | rm --prefix TEXT",
+		Short: "Delete sessions",
+		Long: "Delete the sessions with these keys, or all that filters choose. Before many are deleted they are counted, " +
+			"and you are asked. To delete everything use flush.",
+		ValidArgsFunction: a.completeKeys,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 0 && filter.given():
+				return errors.New("give either keys or filters")
+			case len(args) > 0 && dryRun:
+				return errors.New("--dry-run needs filters")
+			case len(args) > 0:
+				return a.each(cmd, &filter.keys, args, "delete", "deleted", func(c *client, key []byte) error {
+					path, query := sessionPath(key, "")
+					return c.call(cmd.Context(), "DELETE", path, query, nil, nil)
+				})
+			case !filter.given():
+				return errors.New("give keys or filters")
+			}
+			return a.bulkDelete(cmd, &filter, yes, dryRun)
+		},
+	}
+	filter.add(cmd)
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only count what filters choose")
+	return cmd
+}
+
+// outcome is what happened to one key.
+type outcome struct {
+	Key   string `json:"key"`
+	Done  bool   `json:"done"`
+	Error string `json:"error,omitempty"`
+}
+
+// each does something to every key and says what came of it. It fails if that
+// failed for any.
+func (a *app) each(cmd *cobra.Command, keys *keyFlag, args []string, verb, done string, do func(c *client, key []byte) error) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	outcomes := make([]outcome, 0, len(args))
+	failed := 0
+	for _, arg := range args {
+		key, err := keys.decode(arg)
+		if err == nil {
+			err = do(c, key)
+		}
+		o := outcome{Key: arg, Done: err == nil}
+		if err != nil {
+			o.Error = err.Error()
+			failed++
+		}
+		outcomes = append(outcomes, o)
+	}
+	if a.json() {
+		err = printJSON(a.Stdout, outcomes)
+	} else {
+		a.printOutcomes(outcomes, done)
+	}
+	if failed > 0 {
+		return errors.Join(err, fmt.Errorf("%d of %d sessions could not be %s", failed, len(args), done))
+	}
+	return err
+}
+
+func (a *app) printOutcomes(outcomes []outcome, done string) {
+	for _, o := range outcomes {
+		if o.Done {
+			fmt.Fprintln(a.Stdout, done, o.Key)
+		} else {
+			fmt.Fprintf(a.Stderr, "%s: %s\n", o.Key, o.Error)
+		}
+	}
+}
+
+func (a *app) bulkDelete(cmd *cobra.Command, filter *filterFlags, yes, dryRun bool) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	body := httpapi.BulkDeleteBody{DryRun: true}
+	if body.Filter, err = filter.body(time.Now()); err != nil {
+		return err
+	}
+	var result httpapi.BulkDeleteResult
+	if dryRun || !yes {
+		if err := c.call(cmd.Context(), "POST", "/v1/bulk-delete", nil, body, &result); err != nil {
+			return err
+		}
+	}
+	if !dryRun {
+		question := fmt.Sprintf("Delete %s sessions with %s?", count(result.Matched), size(result.Bytes))
+		if err := a.confirm(yes, question); err != nil {
+			return err
+		}
+		body.DryRun = false
+		if err := c.call(cmd.Context(), "POST", "/v1/bulk-delete", nil, body, &result); err != nil {
+			return err
+		}
+	}
+	if a.json() {
+		return printJSON(a.Stdout, &result)
+	}
+	fmt.Fprintf(a.Stdout, "%s sessions match, %s are deleted, of %s looked at\n",
+		count(result.Matched), count(result.Deleted), count(result.Examined))
+	return nil
+}
+
+func (a *app) flushCommand() *cobra.Command {
+	var yes bool
+	var in time.Duration
+	cmd := &cobra.Command{
+		Use:   "flush",
+		Short: "Delete all sessions",
+		Long:  "Delete all sessions, as memcached's flush_all does. It cannot be undone; take a backup first.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			stats, err := c.stats(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := a.confirm(yes, fmt.Sprintf("Delete all %s sessions of %s?", count(stats.Sessions.Items), c.base)); err != nil {
+				return err
+			}
+			body := httpapi.FlushBody{Confirm: "delete all sessions", DelaySeconds: in.Seconds()}
+			var result httpapi.FlushResult
+			if err := c.call(cmd.Context(), "POST", "/v1/flush", nil, body, &result); err != nil {
+				return err
+			}
+			if a.json() {
+				return printJSON(a.Stdout, &result)
+			}
+			fmt.Fprintf(a.Stdout, "%s sessions are deleted as of %s\n", count(result.Sessions), moment(&result.At))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	cmd.Flags().DurationVar(&in, "in", 0, "delete them only after `duration`")
+	return cmd
+}

@@ -1,0 +1,229 @@
+package admincli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cairn/httpapi"
+)
+
+func (a *app) topCommand() *cobra.Command {
+	interval, rounds := 2*time.Second, 0
+	cmd := &cobra.Command{
+		Use:   "top",
+		Short: "Watch what the server does, live",
+		Long: "Show rates and latencies of each interval until interrupted. On a terminal the picture is redrawn; " +
+			"elsewhere, and with --output json, each interval is one line.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if interval < 100*time.Millisecond {
+				return errors.New("--interval must be at least 100ms")
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			return a.top(cmd.Context(), c, interval, rounds)
+		},
+	}
+	cmd.Flags().DurationVarP(&interval, "interval", "i", interval, "time between two pictures")
+	cmd.Flags().IntVarP(&rounds, "rounds", "n", 0, "end after so many intervals; 0: never")
+	return cmd
+}
+
+func (a *app) top(ctx context.Context, c *client, interval time.Duration, rounds int) error {
+	before, err := c.stats(ctx)
+	if err != nil {
+		return err
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		now, err := c.stats(ctx)
+		if err != nil {
+			return err
+		}
+		if err := a.draw(c, newActivity(before, now), now, n == 1); err != nil {
+			return err
+		}
+		before = now
+		if n == rounds {
+			return nil
+		}
+	}
+}
+
+// activity is what happened between two statistics.
+type activity struct {
+	Seconds     float64 `json:"seconds"`
+	Requests    float64 `json:"requests_per_second"`
+	Commits     float64 `json:"commits_per_second"`
+	Fsyncs      float64 `json:"fsyncs_per_second"`
+	FsyncTime   float64 `json:"fsync_seconds"` // of one, on average
+	Stored      float64 `json:"stored_per_second"`
+	Expired     float64 `json:"expired_per_second"`
+	HitRatio    float64 `json:"hit_ratio"`     // of gets; NaN is written as 0
+	CacheRatio  float64 `json:"cache_ratio"`   // of reads, found in memory
+	BytesIn     float64 `json:"in_per_second"` // bytes from clients
+	BytesOut    float64 `json:"out_per_second"`
+	Written     float64 `json:"written_per_second"` // bytes to disk
+	Sessions    int64   `json:"sessions"`
+	Disk        int64   `json:"disk_bytes"`
+	Connections int64   `json:"connections"`
+
+	Verbs []verbActivity `json:"verbs"`
+}
+
+type verbActivity struct {
+	Verb     string  `json:"verb"`
+	Requests float64 `json:"requests_per_second"`
+	P50      float64 `json:"p50_seconds"`
+	P99      float64 `json:"p99_seconds"`
+	P999     float64 `json:"p999_seconds"`
+}
+
+func newActivity(before, now *httpapi.Stats) *activity {
+	seconds := max(now.Uptime-before.Uptime, 1e-9)
+	rate := func(n int64) float64 { return float64(max(n, 0)) / seconds }
+	difference := func(name string) int64 { return number(now, name) - number(before, name) }
+	a := &activity{
+		Seconds:     seconds,
+		Commits:     rate(now.Commits.Commits - before.Commits.Commits),
+		Fsyncs:      rate(now.Commits.Syncs - before.Commits.Syncs),
+		FsyncTime:   ratio(now.Commits.SyncSeconds-before.Commits.SyncSeconds, float64(now.Commits.Syncs-before.Commits.Syncs)),
+		Stored:      rate(now.Sessions.Stored - before.Sessions.Stored),
+		Expired:     rate(now.Sessions.Expired - before.Sessions.Expired),
+		BytesIn:     rate(difference("bytes_read")),
+		BytesOut:    rate(difference("bytes_written")),
+		Written:     rate(written(now) - written(before)),
+		Sessions:    now.Sessions.Items,
+		Disk:        now.Disk.Bytes,
+		Connections: number(now, "curr_connections"),
+		Verbs:       []verbActivity{},
+	}
+	hits, misses := difference("get_hits"), difference("get_misses")
+	a.HitRatio = ratio(float64(hits), float64(hits+misses))
+	hot, cold := now.Cache.Hits-before.Cache.Hits, now.Cache.Misses-before.Cache.Misses
+	a.CacheRatio = ratio(float64(hot), float64(hot+cold))
+	a.addVerbs(before, now)
+	return a
+}
+
+func ratio(part, whole float64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return part / whole
+}
+
+// number gives a line of memcached's statistics.
+func number(s *httpapi.Stats, name string) int64 {
+	n, _ := strconv.ParseInt(s.Memcached[name], 10, 64)
+	return n
+}
+
+func written(s *httpapi.Stats) int64 {
+	return s.Disk.WALWritten + s.Disk.FlushWritten + s.Disk.CompactionWritten
+}
+
+// addVerbs takes the differences of the latency histograms.
+func (a *activity) addVerbs(before, now *httpapi.Stats) {
+	earlier := map[string]*httpapi.LatencyStats{}
+	for i := range before.Latencies {
+		earlier[before.Latencies[i].Verb] = &before.Latencies[i]
+	}
+	for i := range now.Latencies {
+		l := &now.Latencies[i]
+		var none httpapi.LatencyStats
+		from := earlier[l.Verb]
+		if from == nil {
+			from = &none
+		}
+		requests := float64(l.Count-from.Count) / a.Seconds
+		a.Requests += requests
+		if l.Count > from.Count {
+			a.Verbs = append(a.Verbs, verbActivity{
+				Verb: l.Verb, Requests: requests,
+				P50: quantile(from, l, 0.5), P99: quantile(from, l, 0.99), P999: quantile(from, l, 0.999),
+			})
+		}
+	}
+}
+
+// quantile estimates the q-quantile, in seconds, of the requests between two
+// cumulative histograms: the bound of the bucket it falls into.
+func quantile(before, now *httpapi.LatencyStats, q float64) float64 {
+	rank := q * float64(now.Count-before.Count)
+	last := 0.0
+	for i, b := range now.Buckets {
+		n := b.Count
+		if i < len(before.Buckets) {
+			n -= before.Buckets[i].Count
+		}
+		if last = b.LE; float64(n) >= rank {
+			break
+		}
+	}
+	return last
+}
+
+// draw shows one interval.
+func (a *app) draw(c *client, now *activity, s *httpapi.Stats, first bool) error {
+	switch {
+	case a.json():
+		return json.NewEncoder(a.Stdout).Encode(now)
+	case isTerminal(a.Stdout):
+		return a.drawPicture(c, now, s)
+	}
+	return drawLine(a.Stdout, now, first)
+}
+
+const lineFormat = "%10s %8s %8s %9s %9s %10s %10s %6s\n"
+
+func drawLine(w io.Writer, now *activity, first bool) error {
+	if first {
+		fmt.Fprintf(w, lineFormat, "requests/s", "hit", "stored/s", "expired/s", "fsyncs/s", "sessions", "disk", "conns")
+	}
+	_, err := fmt.Fprintf(w, lineFormat,
+		count(int64(now.Requests)), share(now.HitRatio), count(int64(now.Stored)), count(int64(now.Expired)),
+		count(int64(now.Fsyncs)), count(now.Sessions), size(now.Disk), count(now.Connections))
+	return err
+}
+
+func share(ratio float64) string { return strconv.FormatFloat(100*ratio, 'f', 1, 64) + "%" }
+
+// drawPicture redraws the whole terminal from its upper left corner.
+func (a *app) drawPicture(c *client, now *activity, s *httpapi.Stats) error {
+	var picture strings.Builder
+	fmt.Fprintf(&picture, "cairn at %s, up %s, every %.0fs\n\n", c.base, secondsSpan(s.Uptime), now.Seconds)
+	t := newTable(&picture)
+	t.row("requests/s", count(int64(now.Requests)), "sessions", count(now.Sessions), "disk", size(now.Disk))
+	t.row("hit ratio", share(now.HitRatio), "stored/s", count(int64(now.Stored)), "written/s", size(int64(now.Written)))
+	t.row("from memory", share(now.CacheRatio), "expired/s", count(int64(now.Expired)), "free", size(s.Disk.FreeBytes))
+	t.row("connections", count(now.Connections), "fsyncs/s", count(int64(now.Fsyncs)), "each", secondsSpan(now.FsyncTime))
+	t.row("in/s", size(int64(now.BytesIn)), "out/s", size(int64(now.BytesOut)), "trouble", a.trouble(s))
+	t.Flush()
+	picture.WriteByte('\n')
+	t = newTable(&picture)
+	t.row("VERB", "PER SECOND", "P50", "P99", "P99.9")
+	for _, v := range now.Verbs {
+		t.row(v.Verb, count(int64(v.Requests)), secondsSpan(v.P50), secondsSpan(v.P99), secondsSpan(v.P999))
+	}
+	t.Flush()
+	const home, clearLine, clearBelow = "\x1b[H", "\x1b[K", "\x1b[J"
+	_, err := io.WriteString(a.Stdout, home+strings.ReplaceAll(picture.String(), "\n", clearLine+"\n")+clearBelow)
+	return err
+}

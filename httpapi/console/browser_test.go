@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
@@ -21,7 +22,7 @@ import (
 const screenshotsVariable = "CAIRN_SCREENSHOTS"
 
 // patience bounds each wait for the page, also on a loaded machine.
-const patience = 60 * time.Second
+const patience = 15 * time.Second
 
 // chromium is the one Chromium that all tests share, each with a profile of its
 // own.
@@ -44,15 +45,13 @@ func startBrowser() {
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("disable-dev-shm-usage", true),
 		chromedp.WSURLReadTimeout(patience))
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, stopBrowser := chromedp.NewContext(allocator)
 	chromium.ctx = ctx
 	chromium.stop = func() { stopBrowser(); stopAllocator() }
-	chromium.err = chromedp.Run(ctx)
+	chromium.err = chromedp.Do(ctx)
 }
 
 // tab is one page of the console in a fresh profile. Whatever the page
@@ -80,9 +79,9 @@ func newTab(t *testing.T, url string) *tab {
 	if chromium.err != nil {
 		t.Fatal("chromium does not start:", chromium.err)
 	}
-	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
-	p := &tab{t: t, ctx: ctx, url: url}
-	chromedp.ListenTarget(ctx, p.listen)
+	p := &tab{t: t, url: url}
+	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
+	p.ctx = ctx
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.picture("failed-" + t.Name())
@@ -90,7 +89,11 @@ func newTab(t *testing.T, url string) *tab {
 		cancel()
 		p.check()
 	})
-	p.run(log.Enable(), runtime.Enable(), emulation.SetTimezoneOverride("UTC"))
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	send(p, log.Enable, cdp.Empty{})
+	send(p, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"})
 	return p
 }
 
@@ -106,7 +109,7 @@ func hasChromium() bool {
 func (p *tab) listen(event any) {
 	switch event := event.(type) {
 	case *runtime.EventExceptionThrown:
-		p.complain("exception: " + event.ExceptionDetails.Error())
+		p.complain("exception: " + describe(event.ExceptionDetails))
 	case *runtime.EventConsoleAPICalled:
 		var words []string
 		for _, arg := range event.Args {
@@ -116,6 +119,14 @@ func (p *tab) listen(event any) {
 	case *log.EventEntryAdded:
 		p.complain(fmt.Sprint("log: ", event.Entry.Text, " ", event.Entry.URL))
 	}
+}
+
+func describe(e *runtime.ExceptionDetails) string {
+	what := e.Text
+	if e.Exception != nil {
+		what += " " + e.Exception.Description
+	}
+	return fmt.Sprintf("%s at %s:%d", what, e.URL, e.LineNumber+1)
 }
 
 func (p *tab) complain(what string) {
@@ -145,80 +156,112 @@ complaints:
 	}
 }
 
-func (p *tab) run(actions ...chromedp.Action) {
+func (p *tab) run(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	if err := chromedp.Run(ctx, actions...); err != nil {
+	if err := chromedp.Do(ctx, actions...); err != nil {
 		p.t.Fatal(err)
+	}
+}
+
+// send gives the tab a command of the DevTools protocol.
+func send[P, R any](p *tab, command cdp.Command[P, R], params P) {
+	p.t.Helper()
+	if _, err := chromedp.Call(p.ctx, command, params); err != nil {
+		p.t.Fatal(command.Method, err)
 	}
 }
 
 // size sets the window, of a phone if it is narrow.
 func (p *tab) size(width, height int64) {
 	p.t.Helper()
-	p.run(emulation.SetDeviceMetricsOverride(width, height, 2, width < 600))
+	send(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: width, Height: height, DeviceScaleFactor: 2, Mobile: width < 600,
+	})
 }
 
 // scheme makes the system prefer "light" or "dark".
 func (p *tab) scheme(name string) {
 	p.t.Helper()
-	p.run(emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}))
+	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}},
+	})
 }
 
 // open goes to a view, such as "#/sessions".
 func (p *tab) open(hash string) {
 	p.t.Helper()
-	p.run(chromedp.Navigate(p.url+"/"+hash), chromedp.WaitVisible("main > *"))
-}
-
-// see waits until an element that matches the selector shows the text.
-func (p *tab) see(selector, text string) {
-	p.t.Helper()
-	p.until(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.checkVisibility() && e.innerText.includes(%q))`, selector, text))
-}
-
-// gone waits until no visible element matches the selector and has the text.
-func (p *tab) gone(selector, text string) {
-	p.t.Helper()
-	p.until(fmt.Sprintf(`![...document.querySelectorAll(%q)].some((e) => e.checkVisibility() && e.innerText.includes(%q))`, selector, text))
+	p.run(chromedp.Navigate(p.url + "/" + hash))
+	p.see("main > *", "")
 }
 
 // until waits for a JavaScript expression to become true.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
-	defer cancel()
-	err := chromedp.Run(ctx, chromedp.Poll(expression, nil, chromedp.WithPollingInterval(20*time.Millisecond), chromedp.WithPollingTimeout(0)))
-	if err != nil {
-		var seen string
-		_ = chromedp.Run(p.ctx, chromedp.Evaluate("document.body.innerText", &seen))
-		p.t.Fatalf("never true: %s (%v)\nThe page shows:\n%s", expression, err, seen)
+	for deadline := time.Now().Add(patience); !eval[bool](p, "Boolean("+expression+")"); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			p.t.Fatalf("never true: %s\nThe page shows:\n%s", expression, eval[string](p, "document.body.innerText"))
+		}
 	}
 }
 
 // eval gives the value of a JavaScript expression.
 func eval[T any](p *tab, expression string) T {
 	p.t.Helper()
-	var value T
-	p.run(chromedp.Evaluate(expression, &value, func(e *runtime.EvaluateParams) *runtime.EvaluateParams { return e.WithAwaitPromise(true) }))
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		p.t.Fatal(expression, err)
+	}
 	return value
 }
 
-// click clicks what matches the selector and has the text.
+// do runs a JavaScript statement.
+func (p *tab) do(statement string) {
+	p.t.Helper()
+	eval[chromedp.Void](p, statement)
+}
+
+// find is the visible element that matches the selector and has the text, as
+// JavaScript.
+func find(selector, text string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll(%q)].find((e) => e.checkVisibility() && e.innerText.includes(%q))`, selector, text)
+}
+
+// see waits until there is such an element.
+func (p *tab) see(selector, text string) {
+	p.t.Helper()
+	p.until(find(selector, text))
+}
+
+// gone waits until there is no such element.
+func (p *tab) gone(selector, text string) {
+	p.t.Helper()
+	p.until("!" + find(selector, text))
+}
+
+// click clicks such an element, once it can be clicked.
 func (p *tab) click(selector, text string) {
 	p.t.Helper()
-	p.see(selector, text)
-	find := fmt.Sprintf(`[...document.querySelectorAll(%q)].find((e) => e.checkVisibility() && e.innerText.includes(%q))`, selector, text)
-	p.until(find + `?.disabled !== true`)
-	p.run(chromedp.Click(find, chromedp.ByJSPath))
+	p.until(find(selector, text) + `?.matches(":enabled, :not(button, input)")`)
+	p.run(chromedp.Click(chromedp.JSPath(find(selector, text))))
 }
 
 // write types into the field that matches the selector, over what is there.
 func (p *tab) write(selector, text string) {
 	p.t.Helper()
-	p.run(chromedp.WaitVisible(selector, chromedp.ByQuery), chromedp.Focus(selector, chromedp.ByQuery),
-		chromedp.Evaluate(fmt.Sprintf(`document.querySelector(%q).select?.()`, selector), nil), chromedp.KeyEvent(text))
+	p.see(selector, "")
+	p.do(fmt.Sprintf(`{ const field = document.querySelector(%q); field.focus(); field.select(); }`, selector))
+	p.keys(text)
+}
+
+// choose picks an option of a select.
+func (p *tab) choose(selector, value string) {
+	p.t.Helper()
+	p.until(find(selector, "") + `?.disabled === false`)
+	p.do(fmt.Sprintf(`{ const field = document.querySelector(%q); field.value = %q; field.dispatchEvent(new Event("input", {bubbles: true})); field.dispatchEvent(new Event("change", {bubbles: true})); }`, selector, value))
 }
 
 // keys presses keys one after the other.
@@ -235,8 +278,7 @@ func (p *tab) picture(name string) {
 	if dir == "" {
 		return
 	}
-	var png []byte
-	err := chromedp.Run(p.ctx, chromedp.FullScreenshot(&png, 100))
+	png, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
 	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
 	}

@@ -91,11 +91,11 @@ func TestPictures(t *testing.T) {
 		for width, device := range map[int64]string{1440: "desktop", 390: "phone"} {
 			p.size(width, map[int64]int64{1440: 900, 390: 844}[width])
 			for _, view := range []string{"overview", "sessions", "connections", "server"} {
-				p.run(chromedp.Evaluate(fmt.Sprintf(`location.hash = "#/%s"`, view), nil))
+				p.do(fmt.Sprintf(`location.hash = "#/%s"`, view))
 				p.settle()
 				p.picture(strings.Join([]string{view, device, scheme}, "-"))
 			}
-			p.run(chromedp.Evaluate(`location.hash = "#/sessions?prefix=memc.sess.key.&key=memc.sess.key.cart"`, nil))
+			p.do(`location.hash = "#/sessions?prefix=memc.sess.key.&key=memc.sess.key.cart"`)
 			p.see(".tree", "cart")
 			p.settle()
 			p.picture(strings.Join([]string{"session", device, scheme}, "-"))
@@ -155,8 +155,7 @@ func TestListing(t *testing.T) {
 	p.write(`input[placeholder="min bytes"]`, "4000")
 	p.see(rows, "beta.00000")
 	p.gone(rows, "alpha")
-	p.run(chromedp.SetValue(`select[aria-label="Expires"]`, "3600", chromedp.ByQuery),
-		chromedp.Evaluate(`document.querySelector('select[aria-label="Expires"]').dispatchEvent(new Event("input", {bubbles: true}))`, nil))
+	p.choose(`select[aria-label="Expires"]`, "3600")
 	p.see(".empty", "No session matches")
 	if hash := eval[string](p, "location.hash"); !strings.Contains(hash, "within=3600") || !strings.Contains(hash, "min=4000") {
 		t.Errorf("the address is %s", hash)
@@ -182,12 +181,10 @@ func TestDetail(t *testing.T) {
 	p.see(".tree", "A-1001")
 	p.see(".detail h3", "php_session")
 
-	p.run(chromedp.SetValue(`select[aria-label="Format"]`, "hex", chromedp.ByQuery),
-		chromedp.Evaluate(`document.querySelector('select[aria-label="Format"]').dispatchEvent(new Event("change"))`, nil))
+	p.choose(`select[aria-label="Format"]`, "hex")
 	p.see(".detail pre", "75 73 65 72 7c 61")
 	p.expect("422") // the value is no pickle
-	p.run(chromedp.SetValue(`select[aria-label="Format"]`, "pickle", chromedp.ByQuery),
-		chromedp.Evaluate(`document.querySelector('select[aria-label="Format"]').dispatchEvent(new Event("change"))`, nil))
+	p.choose(`select[aria-label="Format"]`, "pickle")
 	p.see(".detail .notice", "not in this format")
 
 	// Markup in keys and values stays text, and long numbers stay exact.
@@ -214,7 +211,7 @@ func TestTouchAndDelete(t *testing.T) {
 	p.open("#/sessions?key=user.1")
 	p.click(".detail button", "Change expiry")
 	p.write("dialog input[name=amount]", "7")
-	p.run(chromedp.SetValue("dialog select", "86400", chromedp.ByQuery))
+	p.choose("dialog select", "86400")
 	p.click("dialog button", "Change")
 	p.see(".detail .facts", "6 d 23 h")
 	if item, _ := s.get("user.1"); item.Expiry.Sub(s.store.Now()) < 6*24*time.Hour {
@@ -322,9 +319,7 @@ func TestServer(t *testing.T) {
 	p.see(".facts", "(hidden)")
 	p.gone("body", "secret")
 
-	p.run(chromedp.WaitEnabled(`select[aria-label="Log level"]`, chromedp.ByQuery),
-		chromedp.SetValue(`select[aria-label="Log level"]`, "debug", chromedp.ByQuery),
-		chromedp.Evaluate(`document.querySelector('select[aria-label="Log level"]').dispatchEvent(new Event("change"))`, nil))
+	p.choose(`select[aria-label="Log level"]`, "debug")
 	p.see(".toast", "debug")
 	if s.level.Level() != slog.LevelDebug {
 		t.Errorf("the level is %v", s.level.Level())
@@ -350,9 +345,15 @@ func TestBackup(t *testing.T) {
 	dir := t.TempDir()
 	p := newTab(t, s.url)
 	p.size(1440, 900)
-	p.run(browser.SetDownloadBehavior(browser.SetDownloadBehaviorBehaviorAllow).WithDownloadPath(dir))
+	_, err := chromedp.CallBrowser(p.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, DownloadPath: dir,
+		BrowserContextID: chromedp.FromContext(p.ctx).BrowserContextID,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.signIn(adminToken)
-	p.run(chromedp.Evaluate(`location.hash = "#/server"`, nil))
+	p.do(`location.hash = "#/server"`)
 	p.click("#backup", "Download backup")
 	p.see(".toast", "being downloaded")
 	var name string
@@ -385,7 +386,7 @@ var tokens = "root admin " + adminToken + "\nviewer read " + readToken + "\nprom
 func (p *tab) signIn(token string) {
 	p.t.Helper()
 	p.expect("401")
-	p.open("")
+	p.run(chromedp.Navigate(p.url))
 	p.write("#token", token)
 	p.click("dialog button.main", "Sign in")
 	p.see("#status", "Ready")
@@ -422,7 +423,7 @@ func TestTokens(t *testing.T) {
 		p.signIn(metricToken)
 		p.see(".tile", "Sessions")
 		p.gone("#nav a", "Connections")
-		p.run(chromedp.Evaluate(`location.hash = "#/sessions"`, nil))
+		p.do(`location.hash = "#/sessions"`)
 		p.see(".empty", "needs the scope read")
 	})
 	t.Run("sign out", func(t *testing.T) {

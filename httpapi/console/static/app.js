@@ -83,7 +83,8 @@ async function signIn(reason) {
   do {
     server = await ask({
       title: "Sign in", confirm: "Sign in",
-      content: [h("p", {}, reason), h("label", { for: "token" }, "Token"), h("input", { id: "token", name: "token", type: "password", autocomplete: "current-password", required: true, autofocus: true })],
+      content: [h("p", {}, reason), h("label", { for: "token" }, "Token"),
+        h("input", { type: "text", autocomplete: "username", value: "cairn", hidden: true }), h("input", { id: "token", name: "token", type: "password", autocomplete: "current-password", required: true, autofocus: true })],
       submit: async (form) => {
         setToken(form.get("token").trim());
         try {

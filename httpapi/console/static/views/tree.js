@@ -45,6 +45,6 @@ function scalar(value) {
     case "string": return h("span", { class: "str" }, JSON.stringify(value));
     case "number": return h("span", { class: "numeric" }, value);
     case "object": return value ? h("span", { class: "numeric" }, value.toString()) : h("span", { class: "word" }, "null");
-    default: return h("span", { class: "word" }, value);
+    default: return h("span", { class: "word" }, String(value));
   }
 }

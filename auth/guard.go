@@ -28,10 +28,10 @@ type Guard struct {
 	hashing chan struct{}
 
 	// known holds the credentials that were right, by the address they came
-	// from. An entry counts only for the users it was checked against.
-	known *otter.Cache[login, *users]
+	// from, with the generation of users they were checked against.
+	known *otter.Cache[login, uint64]
 
-	attempts, failures atomic.Int64
+	failures atomic.Int64 // for the log
 }
 
 // login is one user's credentials from one address.
@@ -52,28 +52,20 @@ func NewGuard(file *UserFile, logger *slog.Logger) *Guard {
 		logger:   logger,
 		log:      rate.Sometimes{First: 10, Interval: time.Second},
 		hashing:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
-		known:    otter.Must(&otter.Options[login, *users]{MaximumSize: remembered}),
+		known:    otter.Must(&otter.Options[login, uint64]{MaximumSize: remembered}),
 	}
 }
 
 // Reload reads the user file again. Connections that have logged in stay so.
 func (g *Guard) Reload() error { return g.file.Reload() }
 
-// Attempts counts the logins tried, Failures those that were wrong.
-func (g *Guard) Attempts() int64 { return g.attempts.Load() }
-func (g *Guard) Failures() int64 { return g.failures.Load() }
-
 // Recall reports whether the same credentials were right before, from the same
 // address and since the users last changed. It takes microseconds. On false the
 // caller goes on with Check.
 func (g *Guard) Recall(addr netip.Addr, user, password []byte) bool {
 	u := g.file.users.Load()
-	checkedBy, ok := g.known.GetIfPresent(loginOf(addr, user, password))
-	if !ok || checkedBy != u {
-		return false
-	}
-	g.attempts.Add(1)
-	return true
+	generation, ok := g.known.GetIfPresent(loginOf(addr, user, password))
+	return ok && generation == u.generation
 }
 
 // Check reports whether the user has that password. It can take seconds: a
@@ -81,7 +73,6 @@ func (g *Guard) Recall(addr netip.Addr, user, password []byte) bool {
 // to a failure is held back. It returns false early when ctx ends. The zero
 // addr stands for all clients without one, on a Unix socket.
 func (g *Guard) Check(ctx context.Context, addr netip.Addr, user, password []byte) bool {
-	g.attempts.Add(1)
 	u := g.file.users.Load()
 	l := loginOf(addr, user, password)
 	if !sleep(ctx, g.throttle.Admit(l.source, time.Now())) {
@@ -92,10 +83,10 @@ func (g *Guard) Check(ctx context.Context, addr netip.Addr, user, password []byt
 		return false
 	}
 	if right {
-		g.known.Set(l, u)
+		g.known.Set(l, u.generation)
 		return true
 	}
-	g.Reject(ctx, addr, user)
+	g.reject(ctx, l.source, addr, user)
 	return false
 }
 
@@ -109,19 +100,19 @@ func (g *Guard) compute(ctx context.Context, u *users, user, password []byte) (b
 	}
 }
 
-// Reject counts an attempt of user that failed, or whose credentials could not
-// even be read, and returns when it may be answered or ctx ends.
-func (g *Guard) Reject(ctx context.Context, addr netip.Addr, user []byte) {
-	g.failures.Add(1)
-	delay := g.throttle.Fail(loginOf(addr, user, nil).source, time.Now())
+// reject counts and logs a failed attempt, and returns when it may be answered
+// or ctx ends.
+func (g *Guard) reject(ctx context.Context, from source, addr netip.Addr, user []byte) {
+	failures := g.failures.Add(1)
+	delay := g.throttle.Fail(from, time.Now())
 	g.log.Do(func() {
 		g.logger.Warn("authentication failed", "address", addr, "user", string(user),
-			"delay", delay, "failures", g.Failures())
+			"delay", delay, "failures", failures)
 	})
 	sleep(ctx, delay)
 }
 
-// login names credentials without keeping them.
+// loginOf names credentials without keeping them.
 func loginOf(addr netip.Addr, user, password []byte) login {
 	return login{
 		source:   source{addr: network(addr), user: digestOf(user)},

@@ -41,9 +41,6 @@ func TestGuardDelaysFailuresAndForgivesThem(t *testing.T) {
 		expect(there, "alice", "secret", true, 0)
 		expect(here, "bob", "secret", true, 0)
 		expect(here, "alice", "secret", true, 0)
-		if g.Attempts() != 11 || g.Failures() != 8 {
-			t.Errorf("counted %d attempts, %d failures", g.Attempts(), g.Failures())
-		}
 		time.Sleep(forgetAfter)
 		expect(here, "alice", "wrong", false, 100*time.Millisecond)
 	})
@@ -126,7 +123,8 @@ func TestGuardLogsNoPasswordAndNoFlood(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		for i := range 1000 {
-			g.Reject(ctx, here, []byte("mallory"+strconv.Itoa(i)))
+			user := []byte("mallory" + strconv.Itoa(i))
+			g.reject(ctx, loginOf(here, user, nil).source, here, user)
 		}
 		timed(g, here, "alice", "hunter2")
 		if lines := strings.Count(log.String(), "\n"); lines < 10 || lines > 20 {

@@ -30,8 +30,9 @@ var ErrNoUsers = errors.New("auth: no users in the file")
 // the passwords is right, which helps while one is being changed. Blank lines
 // and lines that begin with # mean nothing.
 type UserFile struct {
-	path  string
-	users atomic.Pointer[users]
+	path    string
+	users   atomic.Pointer[users]
+	reloads atomic.Uint64
 }
 
 // OpenUserFile reads the file at path.
@@ -53,6 +54,7 @@ func (f *UserFile) Reload() error {
 	if err != nil {
 		return fmt.Errorf("%w (%s)", err, f.path)
 	}
+	u.generation = f.reloads.Add(1)
 	f.users.Store(u)
 	return nil
 }
@@ -61,7 +63,8 @@ func (f *UserFile) Reload() error {
 // names and plain passwords are kept, which also gives all of them one length
 // to compare.
 type users struct {
-	entries []entry
+	entries    []entry
+	generation uint64 // different after every reload
 
 	// decoy is the most expensive hash in the file, nil if there is none. A
 	// failure that cost no hash is checked against it, so that the time taken

@@ -1,0 +1,5 @@
+//go:build !race
+
+package memcachedfront_test
+
+const raceFactor = 1

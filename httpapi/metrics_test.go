@@ -113,7 +113,7 @@ func TestStatsAgreeWithTheStore(t *testing.T) {
 
 // TestPromtoolAcceptsTheMetrics lints names, units and help texts.
 func TestPromtoolAcceptsTheMetrics(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
+	path, err := exec.LookPath("promtool")
 	if err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
@@ -123,7 +123,7 @@ func TestPromtoolAcceptsTheMetrics(t *testing.T) {
 	h := start(t, Options{Memcached: &fakeFront{}})
 	h.engine.stats.Store(sampleStats())
 	h.do("GET", "/livez", nil)
-	cmd := exec.Command(promtool, "check", "metrics")
+	cmd := exec.Command(path, "check", "metrics")
 	cmd.Stdin = bytes.NewReader(h.do("GET", "/metrics", nil).want(t, 200).body)
 	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("%v\n%s", err, out)

@@ -1,0 +1,139 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+const (
+	rulesFile     = "../deploy/prometheus/cairn.rules.yml"
+	rulesTest     = "../deploy/prometheus/cairn.rules.test.yml"
+	dashboardFile = "../deploy/grafana/cairn.json"
+)
+
+// promtool runs Prometheus' own checker.
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	path, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	if out, err := exec.Command(path, args...).CombinedOutput(); err != nil {
+		t.Errorf("promtool %v: %v\n%s", args, err, out)
+	}
+}
+
+func TestAlertRules(t *testing.T) {
+	promtool(t, "check", "rules", rulesFile)
+	promtool(t, "test", "rules", rulesTest)
+}
+
+// exported gives the names of all series that the server exports.
+func exported(t *testing.T) map[string]bool {
+	t.Helper()
+	h := start(t, Options{Memcached: everyStat{&fakeFront{}}})
+	h.engine.stats.Store(sampleStats())
+	h.do("GET", "/livez", nil)
+	names := map[string]bool{}
+	for line := range strings.Lines(string(h.do("GET", "/metrics", nil).want(t, 200).body)) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, _, _ = strings.Cut(name, "{")
+		names[name] = true
+	}
+	return names
+}
+
+// everyStat is a front end with every line that becomes a metric.
+type everyStat struct{ *fakeFront }
+
+func (everyStat) EachStat(fn func(name, value string)) {
+	for _, f := range frontFigures {
+		fn(f.stat, "1")
+	}
+}
+
+var metricName = regexp.MustCompile(`\b(?:cairn|process|go)_[a-z0-9_]+`)
+
+// TestDashboardAndRulesUseWhatThereIs finds misspelt and forgotten metrics in
+// both files.
+func TestDashboardAndRulesUseWhatThereIs(t *testing.T) {
+	names := exported(t)
+	rules, err := os.ReadFile(rulesFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(rules)) {
+		if expr, ok := strings.CutPrefix(strings.TrimSpace(line), "expr:"); ok {
+			compareNames(t, names, expr)
+		}
+	}
+	dashboard, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal(dashboard, &d); err != nil {
+		t.Fatal(err)
+	}
+	expressions := 0
+	for _, panel := range d.Panels {
+		for _, target := range panel.Targets {
+			expressions++
+			compareNames(t, names, target.Expr)
+		}
+	}
+	if expressions < 30 {
+		t.Errorf("the dashboard has only %d expressions", expressions)
+	}
+}
+
+func compareNames(t *testing.T, names map[string]bool, expr string) {
+	t.Helper()
+	for _, name := range metricName.FindAllString(expr, -1) {
+		if !names[name] {
+			t.Errorf("there is no metric %s, in %s", name, expr)
+		}
+	}
+}
+
+// TestDashboardExpressionsAreValid has promtool parse them as recording rules.
+func TestDashboardExpressionsAreValid(t *testing.T) {
+	dashboard, err := os.ReadFile(dashboardFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules strings.Builder
+	rules.WriteString("groups:\n  - name: dashboard\n    rules:\n")
+	seen := map[string]bool{}
+	for _, match := range regexp.MustCompile(`"expr": ("(?:[^"\\]|\\.)*")`).FindAllStringSubmatch(string(dashboard), -1) {
+		var expr string
+		if err := json.Unmarshal([]byte(match[1]), &expr); err != nil {
+			t.Fatal(err)
+		}
+		expr = strings.NewReplacer("$__rate_interval", "5m", "$job", ".*", "$instance", ".*").Replace(expr)
+		if seen[expr] {
+			continue
+		}
+		seen[expr] = true
+		quoted, _ := json.Marshal(expr) // JSON is YAML
+		rules.WriteString("      - {record: 'panel:expr:value', labels: {n: '" + string(rune('a'+len(seen)/26)) + string(rune('a'+len(seen)%26)) + "'}, expr: " + string(quoted) + "}\n")
+	}
+	file := t.TempDir() + "/dashboard.yml"
+	if err := os.WriteFile(file, []byte(rules.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "check", "rules", file)
+}

@@ -55,6 +55,9 @@ func (c *check) run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.release()) }()
+	if err := inspect(o.FS, o.Dir); err != nil {
+		report(c.report, "%v", err)
+	}
 	c.logs()
 	s.events = newEvents(s)
 	s.cache = pebble.NewCache(o.BlockCacheBytes)

@@ -53,15 +53,23 @@ func (s *Store) open() (err error) {
 	if s.hot, err = newHot(o.HotBytes); err != nil {
 		return err
 	}
+	if err := inspect(o.FS, o.Dir); err != nil {
+		return err
+	}
 	s.events = newEvents(s)
 	s.cache = pebble.NewCache(o.BlockCacheBytes)
-	if s.db, err = pebble.Open(o.Dir, s.pebbleOptions()); err != nil {
-		return err
+	options := s.pebbleOptions()
+	if s.db, err = pebble.Open(o.Dir, options); err != nil {
+		s.db = nil
+		return blame(o.FS, o.Dir, options, err)
 	}
 	if err := s.load(); err != nil {
-		return err
+		return blame(o.FS, o.Dir, options, err)
 	}
-	return s.start()
+	if err := s.start(); err != nil {
+		return blame(o.FS, o.Dir, options, err)
+	}
+	return nil
 }
 
 func lockDir(o *Options) (*pebble.Lock, error) {
@@ -155,6 +163,7 @@ func (s *Store) start() error {
 	s.stop = cancel
 	s.space.start(s)
 	s.advance(s.clock.Now())
+	s.mark(s.Now())
 	if err := s.DropExpired(ctx); err != nil {
 		cancel()
 		return err

@@ -47,12 +47,29 @@ type powerRun struct {
 	owners []*powerOwner
 	bursts int64
 
+	checkpoints int
+
 	mu      sync.Mutex // guards the fields below and diskRng
 	mem     *vfs.MemFS
 	diskRng *rand.Rand
 	odds    int // one operation in so many loses power, 0: none
 	points  []powerPoint
 	byKind  map[string]int
+
+	links sync.Mutex // see linkFS
+}
+
+// linkFS keeps links and clones apart: a MemFS deadlocks when a clone comes
+// while it makes a link, because it locks for reading twice.
+type linkFS struct {
+	vfs.FS
+	mu *sync.Mutex
+}
+
+func (f linkFS) Link(oldname, newname string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.FS.Link(oldname, newname)
 }
 
 // powerOwner writes to keys of its own.
@@ -129,6 +146,8 @@ func (p *powerRun) losePower(kind string) {
 	for _, o := range p.owners {
 		point.least = append(point.least, o.finished.Load())
 	}
+	p.links.Lock()
+	defer p.links.Unlock()
 	point.disk = p.mem.CrashClone(vfs.CrashCloneCfg{
 		UnsyncedDataPercent: pick(p.diskRng, 0, 20, 50, 80, 100),
 		RNG:                 p.diskRng,
@@ -168,7 +187,7 @@ func (p *powerRun) run(points int) {
 
 func (p *powerRun) mustOpen() {
 	p.t.Helper()
-	store, err := p.open(errorfs.Wrap(p.mem, p))
+	store, err := p.open(errorfs.Wrap(linkFS{p.mem, &p.links}, p))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -190,7 +209,8 @@ func (p *powerRun) take() []powerPoint {
 }
 
 // work lets all owners carry out bursts, several of each in flight at a time,
-// while the store drops buckets and the clock moves.
+// while the store drops buckets and is copied. The clock stands still: a store
+// may judge a burst by a later instant than the one it was admitted at.
 func (p *powerRun) work(bursts int) {
 	var wg sync.WaitGroup
 	for _, o := range p.owners {
@@ -198,14 +218,25 @@ func (p *powerRun) work(bursts int) {
 	}
 	wg.Go(func() {
 		for range 3 {
-			p.clock.Advance(400 * time.Millisecond)
 			p.store.Tick(context.Background())
 			if err := p.store.DropExpired(context.Background()); err != nil {
 				p.t.Error(err)
 			}
 		}
+		p.checkpoint()
 	})
 	wg.Wait()
+}
+
+// checkpoint copies the store, and deletes the copy before the last.
+func (p *powerRun) checkpoint() {
+	p.checkpoints++
+	if err := p.store.Checkpoint(fmt.Sprintf("copy-%d", p.checkpoints)); err != nil {
+		p.t.Errorf("checkpoint: %v", err)
+	}
+	if err := p.mem.RemoveAll(fmt.Sprintf("copy-%d", p.checkpoints-1)); err != nil {
+		p.t.Error(err)
+	}
 }
 
 func (o *powerOwner) work(p *powerRun, bursts int) {

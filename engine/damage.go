@@ -1,0 +1,88 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+
+	"cairn/engine/framing"
+	"cairn/session"
+)
+
+// remedy is what a refusal to open a damaged store tells the operator to do.
+const remedy = "restore the data directory from a backup, or move it away to start empty; 'cairn check' tells what else is damaged"
+
+// inspect looks for damage that Pebble would take for the torn end of a file
+// and open without what came after it. Nothing is changed.
+func inspect(fs vfs.FS, dir string) error {
+	desc, err := pebble.Peek(dir, fs)
+	if err != nil || !desc.Exists {
+		return err
+	}
+	err = inspectFile(fs, desc.ManifestFilename, framing.Manifest)
+	if err != nil {
+		return err
+	}
+	logs, err := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
+	if err != nil {
+		return err
+	}
+	for _, log := range logs {
+		for i := range log.NumSegments() {
+			fs, path := log.SegmentLocation(i)
+			err := inspectFile(fs, path, func(r io.Reader) error { return framing.Log(r, uint64(log.Num)) })
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inspectFile lets look read a file, and names the file if it is damaged.
+func inspectFile(fs vfs.FS, path string, look func(io.Reader) error) (err error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	err = look(f)
+	if errors.Is(err, framing.ErrDamaged) {
+		return fmt.Errorf("%w: %s: %w; %s", session.ErrCorrupt, filepath.Base(path), err, remedy)
+	}
+	return err
+}
+
+// blame adds to an error of pebble.Open the names of the files that cannot be
+// read.
+func blame(fs vfs.FS, dir string, o *pebble.Options, err error) error {
+	var names []string
+	entries, _ := fs.List(dir)
+	for _, name := range entries {
+		if strings.HasSuffix(name, ".sst") && verifyTable(fs, fs.PathJoin(dir, name), o) != nil {
+			names = append(names, name)
+		}
+	}
+	logs, _ := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
+	for i, log := range logs {
+		if err := readLog(log); err != nil && !(i == len(logs)-1 && tornTail(err)) {
+			names = append(names, log.Num.String()+".log")
+		}
+	}
+	if len(names) == 0 { // then one of these
+		desc, err := pebble.Peek(dir, fs)
+		if err != nil || !desc.Exists {
+			return err
+		}
+		for _, path := range []string{desc.OptionsFilename, desc.ManifestFilename} {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	return fmt.Errorf("%w (look at %s: %s)", err, strings.Join(names, ", "), remedy)
+}

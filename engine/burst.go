@@ -36,6 +36,7 @@ type burst struct {
 	unsynced bool   // nobody will wait for the batch of this burst
 
 	keyBuf []byte
+	frame  []byte // for compressed values
 	doomed []ttl.Bucket
 
 	stored, flushes int64 // for the store's counters
@@ -198,10 +199,11 @@ func (s *Store) decode(key, value []byte) (*entry, error) {
 	if !ok {
 		return newEntry(key, nil), nil
 	}
-	if h.Codec != record.Raw {
-		return nil, fmt.Errorf("engine: key %q: codec %d is not known to this version", key, h.Codec)
+	e, err := s.values.decode(&h, key, body)
+	if err != nil {
+		s.counts.corruptions.Add(1)
+		return nil, fmt.Errorf("%w: key %q: %w", session.ErrCorrupt, key, err)
 	}
-	e := newEntry(key, body)
 	e.flags, e.version, e.expiry = h.Flags, h.Version, h.Expiry
 	e.stale, e.claimed = h.Stale, h.Claimed
 	return e, nil
@@ -239,5 +241,6 @@ func (b *burst) reset() {
 	*b = burst{
 		store: b.store, slots: b.slots[:0], bySlot: b.bySlot,
 		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
+		frame: b.frame[:0],
 	}
 }

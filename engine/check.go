@@ -51,6 +51,9 @@ func (c *check) run() (err error) {
 		return fmt.Errorf("%w: %q", ErrFormat, strings.TrimSpace(found))
 	}
 	s := &Store{options: *o}
+	if err := s.values.init(o.Compression); err != nil {
+		return err
+	}
 	if s.lock, err = lockDir(o); err != nil {
 		return err
 	}
@@ -174,6 +177,10 @@ func (c *check) records() {
 	}
 	if err := s.loadFlushAt(); err != nil {
 		report(c.report, "the pending flush: %v", err)
+	}
+	if err := s.loadDictionaries(); err != nil {
+		report(c.report, "the dictionaries: %v", err)
+		return
 	}
 	if err := s.loadBuckets(); err != nil {
 		report(c.report, "the buckets: %v", err)

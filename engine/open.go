@@ -56,6 +56,9 @@ func (s *Store) open() (err error) {
 	if err := inspect(o.FS, o.Dir); err != nil {
 		return err
 	}
+	if err := s.values.init(o.Compression); err != nil {
+		return err
+	}
 	s.events = newEvents(s)
 	s.cache = pebble.NewCache(o.BlockCacheBytes)
 	options := s.pebbleOptions()
@@ -93,7 +96,14 @@ func (s *Store) load() error {
 	if err := s.loadFlushAt(); err != nil {
 		return err
 	}
-	return s.loadBuckets()
+	if err := s.loadDictionaries(); err != nil {
+		return err
+	}
+	if err := s.loadBuckets(); err != nil {
+		return err
+	}
+	s.retireLeftovers()
+	return nil
 }
 
 func (s *Store) loadLedger() (*record.Ledger, error) {
@@ -175,6 +185,7 @@ func (s *Store) start() error {
 	if s.options.DropEvery > 0 {
 		s.run(ctx, tickEvery, s.Tick)
 		s.run(ctx, s.options.DropEvery, s.sweep)
+		s.run(ctx, trainEvery, s.train)
 	}
 	return nil
 }

@@ -86,6 +86,10 @@ const (
 
 	// CompressionOff compresses nothing.
 	CompressionOff
+
+	// CompressionDict compresses each value with a dictionary trained from the
+	// store's own sessions, and blocks on top of that.
+	CompressionDict
 )
 
 const (
@@ -111,7 +115,7 @@ func (o *Options) complete() error {
 	if err := o.Durability.check(); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	if o.Compression > CompressionOff {
+	if o.Compression > CompressionDict {
 		return fmt.Errorf("engine: unknown compression %d", o.Compression)
 	}
 	if o.FS == nil {

@@ -75,6 +75,8 @@ func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {
 		CacheMisses:        m.BlockCache.Misses,
 		WALWritten:         int64(m.WAL.BytesWritten),
 		UserWritten:        s.counts.userWritten.Load(),
+		CompressedIn:       s.values.in.Load(),
+		CompressedOut:      s.values.out.Load(),
 		Compactions:        m.Compact.Count,
 		CompactionsRunning: m.Compact.NumInProgress,
 		CompactionDebt:     int64(m.Compact.EstimatedDebt),
@@ -86,6 +88,10 @@ func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {
 		WriteStallTime:     s.events.stallTime(),
 		TablesTotal:        int64(m.Table.Local.LiveCount),
 		ZombieTables:       m.Table.ZombieCount + m.Table.ObsoleteCount,
+	}
+	for _, dictionary := range s.values.set.All() {
+		d.Dictionaries++
+		d.DictionaryBytes += int64(len(dictionary.Raw))
 	}
 	for i := range m.Levels {
 		d.FlushWritten += int64(m.Levels[i].TableBytesFlushed)

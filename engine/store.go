@@ -38,6 +38,9 @@ type Store struct {
 	buckets bucketList
 	ledger  ledger
 	space   space
+	values  values
+
+	dictionaries dictionaries
 
 	seen        atomic.Int64  // the latest instant of any burst or sweep
 	marked      atomic.Int64  // the latest instant in an applied batch

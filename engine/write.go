@@ -151,11 +151,12 @@ func (b *burst) mergePatch(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
 }
 
 func (b *burst) setRecord(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
-	h := s.after.header()
-	op := batch.SetDeferred(record.KeyOverhead+len(s.key), h.Len()+len(s.after.value))
+	h, body, frame := b.store.values.encode(b.frame, s.after)
+	b.frame = frame
+	op := batch.SetDeferred(record.KeyOverhead+len(s.key), h.Len()+len(body))
 	record.PutKey(op.Key, bucket, s.key)
 	h.Put(op.Value)
-	copy(op.Value[h.Len():], s.after.value)
+	copy(op.Value[h.Len():], body)
 	b.must(op.Finish())
 }
 

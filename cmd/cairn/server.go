@@ -139,8 +139,11 @@ func (s *server) storeOptions() engine.Options {
 		Durability:   s.cfg.Durability,
 		DiskReserve:  s.cfg.DiskReserve,
 	}
-	if s.cfg.Compression == "off" {
+	switch s.cfg.Compression {
+	case "off":
 		o.Compression = engine.CompressionOff
+	case "dict":
+		o.Compression = engine.CompressionDict
 	}
 	if s.cfg.Memory == 0 {
 		o.HotBytes = -1

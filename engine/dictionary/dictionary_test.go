@@ -174,11 +174,11 @@ func TestRetrainsWhenSessionsChange(t *testing.T) {
 	if _, err := tr.Train(1); err != nil {
 		t.Fatal(err)
 	}
-	windows := 3 * ratioWindow / len(phpSession(r))
+	windows := 2 * sampleEvery * ratioWindow / len(phpSession(r))
 	if feed(windows, 25) {
 		t.Error("due again though the ratio is as good as ever")
 	}
-	if !feed(windows, 50) {
+	if !feed(windows, 60) {
 		t.Error("not due though frames have doubled")
 	}
 }

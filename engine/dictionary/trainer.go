@@ -23,11 +23,13 @@ const (
 	maxSamples    = 500      // kept for one kind
 	sampleEvery   = 16       // values between two samples
 
+	heldOut       = 4        // every so manieth sample tests the dictionary
+
 	// A kind is trained anew when its frames have become this much larger, in
-	// relation to their values, than they were after the last training.
+	// relation to their values, than they were in the last training.
 	decayNumerator, decayDenominator = 5, 4
 
-	ratioWindow = 4 << 20 // bytes of values between two looks at the ratio
+	ratioWindow = 64 << 10 // bytes of samples between two looks at the ratio
 )
 
 // ErrTooFew is the error of training when no kind has enough samples.
@@ -50,7 +52,7 @@ type samples struct {
 	next   int // the sample to replace when values is full
 
 	in, out  int64   // bytes of values and frames in the present window
-	baseline float64 // out/in in the first window after training; 0: none yet
+	baseline float64 // out/in of the samples held out in the last training
 	trained  bool
 	due      bool
 }
@@ -99,11 +101,38 @@ func (t *Trainer) Train(id uint32) (Dictionary, error) {
 	if !ok {
 		return Dictionary{}, ErrTooFew
 	}
+	var test [][]byte
+	for i := 0; i < len(values); i += heldOut - 1 {
+		test = append(test, values[i])
+		values = append(values[:i], values[i+1:]...)
+	}
 	raw, err := build(values, id)
 	if err != nil {
 		return Dictionary{}, fmt.Errorf("dictionary: training from %d samples: %w", len(values), err)
 	}
+	baseline, err := ratio(raw, test)
+	if err != nil {
+		return Dictionary{}, fmt.Errorf("dictionary: testing: %w", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.kinds[kind].baseline = baseline
 	return Dictionary{ID: id, Kind: kind, Raw: raw}, nil
+}
+
+// ratio is that of the frames of values to the values themselves.
+func ratio(raw []byte, values [][]byte) (float64, error) {
+	encoder, err := newEncoder(zstd.WithEncoderDict(raw))
+	if err != nil {
+		return 0, err
+	}
+	var in, out int
+	var frame []byte
+	for _, value := range values {
+		frame = encoder.EncodeAll(value, frame[:0])
+		in, out = in+len(value), out+len(frame)
+	}
+	return float64(out) / float64(in), nil
 }
 
 // take removes the samples of a kind that is due.
@@ -142,13 +171,13 @@ func (s *samples) measure(in, out int) {
 		s.due = enough
 		return
 	}
-	if s.in < ratioWindow/sampleEvery {
+	if s.in < ratioWindow {
 		return
 	}
 	ratio := float64(s.out) / float64(s.in)
 	s.in, s.out = 0, 0
 	if s.baseline == 0 {
-		s.baseline = ratio
+		s.baseline = ratio // trained before a restart
 		return
 	}
 	s.due = enough && ratio*decayDenominator > s.baseline*decayNumerator

@@ -155,8 +155,8 @@ func (d *definition) storage() {
 		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk")
 	d.add(sizeValue(&c.MaxItemSize, 1, 1<<10, 1<<30), "max-item-size", "I",
 		"largest value, in bytes or with a suffix k, m, g")
-	d.add(oneOf(&c.Compression, "auto", "block", "off"), "compression", "",
-		"how values are compressed: by blocks of the files, or not at all; auto takes what measured best")
+	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
+		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
 		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 chooses by itself")
 }

@@ -1,0 +1,190 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/session"
+	"cairn/session/sessiontest"
+)
+
+// shop writes sessions that resemble each other into a store and remembers
+// them.
+type shop struct {
+	t     *testing.T
+	store *Store
+	rand  *rand.Rand
+	layout,
+	key string
+	ttl  time.Duration
+	sold map[string][]byte
+	n    int
+}
+
+func newShop(t *testing.T, s *Store, layout string) *shop {
+	return &shop{
+		t: t, store: s, rand: rand.New(rand.NewPCG(1, 2)), layout: layout,
+		key: "shop:%d", ttl: time.Hour, sold: make(map[string][]byte),
+	}
+}
+
+const (
+	firstLayout  = `cart|a:2:{s:5:"items";i:%d;s:8:"currency";s:3:"EUR";}csrf|s:16:"%016x";visitor|s:8:"%08x";language|s:5:"de_DE";last|i:%d;`
+	secondLayout = `{"basket":{"count":%d,"voucher":"%016x"},"profile":{"id":"%08x","newsletter":false},"consent":["statistics","marketing"],"seen":%d}`
+)
+
+// open writes n sessions.
+func (s *shop) open(n int) {
+	s.t.Helper()
+	b := new(session.Burst)
+	for range n {
+		s.n++
+		value := fmt.Appendf(nil, s.layout, s.rand.IntN(9), s.rand.Uint64(), s.rand.Uint32(), s.n)
+		b.Reset(s.store.Now())
+		c := b.Add()
+		c.Op, c.Key, c.Value, c.Expiry = session.OpSet, fmt.Appendf(nil, s.key, s.n), value, b.Now.Add(s.ttl)
+		session.Do(s.store, b)
+		if b.Results[0].Status != session.OK {
+			s.t.Fatalf("set: %+v", b.Results[0])
+		}
+		s.sold[string(c.Key)] = value
+	}
+}
+
+// train writes sessions until a dictionary more is there.
+func (s *shop) train() {
+	s.t.Helper()
+	before := len(s.store.dictionaries)
+	for range 200 {
+		s.open(200)
+		if err := s.store.TrainDictionaries(context.Background()); err != nil {
+			s.t.Fatal(err)
+		}
+		if len(s.store.dictionaries) > before {
+			return
+		}
+	}
+	s.t.Fatal("no dictionary was trained")
+}
+
+// check reads every session back.
+func (s *shop) check() {
+	s.t.Helper()
+	b := new(session.Burst)
+	for key, value := range s.sold {
+		b.Reset(s.store.Now())
+		c := b.Add()
+		c.Op, c.Key = session.OpGet, []byte(key)
+		session.Do(s.store, b)
+		if r := &b.Results[0]; r.Status != session.OK || !bytes.Equal(r.Item.Value, value) {
+			s.t.Fatalf("%s: status %d, error %v", key, r.Status, r.Err)
+		}
+	}
+}
+
+func dictionaryStore(t *testing.T) (*Store, *sessiontest.Clock, *vfs.MemFS) {
+	clock, fs := sessiontest.NewClock(), vfs.NewCrashableMem()
+	o := testOptions(t, fs, clock)
+	o.Compression = CompressionDict
+	o.HotBytes = -1 // reads must decode
+	return openStore(t, o), clock, fs
+}
+
+func TestDictionarySurvivesPowerLoss(t *testing.T) {
+	store, clock, fs := dictionaryStore(t)
+	shop := newShop(t, store, firstLayout)
+	shop.train()
+	shop.open(500)
+	shop.check()
+	if d := store.Stats().Disk; d.Dictionaries != 1 || d.CompressedOut >= d.CompressedIn {
+		t.Errorf("%d dictionaries, %d bytes became %d", d.Dictionaries, d.CompressedIn, d.CompressedOut)
+	}
+
+	o := testOptions(t, fs.CrashClone(vfs.CrashCloneCfg{}), clock)
+	o.Compression, o.HotBytes = CompressionBlock, -1 // the records are there all the same
+	shop.store = openStore(t, o)
+	shop.check()
+	var problems []string
+	if err := shop.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Check(o, func(p string) { problems = append(problems, p) }); err != nil || problems != nil {
+		t.Errorf("check: %v, %q", err, problems)
+	}
+}
+
+func TestDictionaryGoesWithItsLastBucket(t *testing.T) {
+	store, clock, fs := dictionaryStore(t)
+	old := newShop(t, store, firstLayout)
+	old.train()
+	old.open(500)
+
+	// The same kind of session (its key and first byte say so), but the old
+	// dictionary has become useless.
+	changed := newShop(t, store, "c"+secondLayout)
+	changed.key, changed.ttl = "shop:new%d", 2*time.Hour
+	for len(store.dictionaries) < 2 {
+		changed.train()
+	}
+	old.check()
+	changed.check()
+
+	reopened := testOptions(t, fs.CrashClone(vfs.CrashCloneCfg{}), clock)
+	if s := openStore(t, reopened); len(s.dictionaries) != 2 {
+		t.Errorf("%d dictionaries after a power loss, want 2", len(s.dictionaries))
+	}
+
+	clock.Advance(90 * time.Minute)
+	sweep(t, store)
+	changed.check()
+	clock.Advance(3 * time.Hour)
+	sweep(t, store)
+	if n := len(store.dictionaries); n != 1 {
+		t.Errorf("%d dictionaries after all records of the first are gone, want 1", n)
+	}
+	changed.sold = map[string][]byte{}
+	changed.open(100)
+	changed.check()
+}
+
+func sweep(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := context.Background()
+	s.Tick(ctx)
+	if err := s.DropExpired(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.TrainDictionaries(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestMissingDictionaryIsCorruption(t *testing.T) {
+	store, _, _ := dictionaryStore(t)
+	shop := newShop(t, store, firstLayout)
+	shop.train()
+	shop.open(1)
+	var id uint32
+	for id = range store.dictionaries {
+	}
+	d := store.dictionaries[id]
+	if err := store.values.set.Remove(id); err != nil {
+		t.Fatal(err)
+	}
+	b := &session.Burst{Now: store.Now()}
+	*b.Add() = session.Command{Op: session.OpGet, Key: fmt.Appendf(nil, shop.key, shop.n)}
+	session.Do(store, b)
+	if r := b.Results[0]; r.Status != session.Failed {
+		t.Errorf("status %d, want Failed", r.Status)
+	}
+	if err := store.learn(d); err != nil {
+		t.Fatal(err)
+	}
+	shop.check()
+}

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"cairn/engine/dictionary"
+	"cairn/engine/record"
+)
+
+// values turns the values of items into bodies of records and back.
+type values struct {
+	compress bool // new records; old ones are read whatever it says
+	set      *dictionary.Set
+	trainer  *dictionary.Trainer
+	due      atomic.Bool // a kind of session waits to be trained
+
+	in, out atomic.Int64 // bytes compressed so far, and what became of them
+}
+
+// minCompressed is the length in bytes from which on a value is worth a frame.
+const minCompressed = 64
+
+func (v *values) init(c Compression) (err error) {
+	v.compress = c == CompressionDict
+	v.trainer = dictionary.NewTrainer()
+	v.set, err = dictionary.NewSet()
+	return err
+}
+
+// encode gives the header and the body to store for an item. The body is the
+// item's value or stands in buf, whose memory may have been replaced.
+func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []byte) {
+	h = e.header()
+	if !v.compress || len(e.value) < minCompressed {
+		return h, e.value, buf
+	}
+	kind := dictionary.KindOf([]byte(e.key), e.value)
+	frame, id := v.set.Encode(buf[:0], e.value, kind)
+	if v.trainer.Observe(kind, e.value, len(frame)) {
+		v.due.Store(true)
+	}
+	v.in.Add(int64(len(e.value)))
+	if len(frame) >= len(e.value)-len(e.value)/8 {
+		v.out.Add(int64(len(e.value)))
+		return h, e.value, frame
+	}
+	v.out.Add(int64(len(frame)))
+	h.Codec = record.Zstd
+	if id != 0 {
+		h.Codec, h.Dictionary = record.ZstdDict, id
+	}
+	return h, frame, frame
+}
+
+// decode makes an entry of a key and the body that h describes.
+func (v *values) decode(h *record.Header, key, body []byte) (*entry, error) {
+	if h.Codec == record.Raw {
+		return newEntry(key, body), nil
+	}
+	if h.RawLen > maxValueSize {
+		return nil, fmt.Errorf("%w: a value of %d bytes", record.ErrCorrupt, h.RawLen)
+	}
+	e := newBlank(key, int(h.RawLen))
+	value, err := v.set.Decode(e.value[:0], body)
+	if err != nil {
+		return nil, err
+	}
+	if len(value) != len(e.value) {
+		return nil, fmt.Errorf("%w: %d bytes of a value of %d", record.ErrCorrupt, len(value), h.RawLen)
+	}
+	return e, nil
+}

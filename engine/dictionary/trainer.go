@@ -23,7 +23,7 @@ const (
 	maxSamples    = 500      // kept for one kind
 	sampleEvery   = 16       // values between two samples
 
-	heldOut       = 4        // every so manieth sample tests the dictionary
+	heldOut = 4 // one sample in so many tests the dictionary
 
 	// A kind is trained anew when its frames have become this much larger, in
 	// relation to their values, than they were in the last training.
@@ -102,7 +102,7 @@ func (t *Trainer) Train(id uint32) (Dictionary, error) {
 		return Dictionary{}, ErrTooFew
 	}
 	var test [][]byte
-	for i := 0; i < len(values); i += heldOut - 1 {
+	for i := 0; i < len(values); i += heldOut - 1 { // the next one moves up
 		test = append(test, values[i])
 		values = append(values[:i], values[i+1:]...)
 	}

@@ -69,12 +69,12 @@ func (c *conn) binaryInvalid(a *answer, r *protocol.Request, b *session.Burst) {
 func (c *conn) binaryPlain(a *answer, r *protocol.Request, b *session.Burst) {}
 
 func (c *conn) binaryGet(a *answer, r *protocol.Request, b *session.Burst) {
-	c.binaryCommand(session.OpGet, r, b)
+	c.binaryCommand(session.OpGet, r, b).Mods |= session.NoClaim
 }
 
 func (c *conn) binaryGat(a *answer, r *protocol.Request, b *session.Burst) {
 	cmd := c.binaryCommand(session.OpGet, r, b)
-	cmd.Mods |= session.SetExpiry
+	cmd.Mods |= session.NoClaim | session.SetExpiry
 	cmd.Expiry = protocol.Expiry(r.Exptime, b.Now)
 }
 

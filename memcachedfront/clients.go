@@ -9,12 +9,13 @@ import (
 type clients struct {
 	limit, reserved int
 
+	lastID   atomic.Uint64
 	total    atomic.Uint64 // ever connected
 	rejected atomic.Uint64 // for want of room
 	kicked   atomic.Uint64 // for being idle
 
 	mu  sync.Mutex
-	all map[*client]struct{}
+	all map[client]struct{}
 }
 
 // full reports whether there is no room for another client. Clients on this
@@ -29,17 +30,17 @@ func (cs *clients) full(local bool) bool {
 	return len(cs.all) >= limit
 }
 
-func (cs *clients) add(cl *client) {
+func (cs *clients) add(cl client) {
 	cs.total.Add(1)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	if cs.all == nil {
-		cs.all = make(map[*client]struct{})
+		cs.all = make(map[client]struct{})
 	}
 	cs.all[cl] = struct{}{}
 }
 
-func (cs *clients) remove(cl *client) {
+func (cs *clients) remove(cl client) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	delete(cs.all, cl)
@@ -52,10 +53,10 @@ func (cs *clients) count() int {
 }
 
 // list gives the clients that are connected now.
-func (cs *clients) list() []*client {
+func (cs *clients) list() []client {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	list := make([]*client, 0, len(cs.all))
+	list := make([]client, 0, len(cs.all))
 	for cl := range cs.all {
 		list = append(list, cl)
 	}
@@ -71,6 +72,6 @@ func (cs *clients) wakeAll() {
 
 func (cs *clients) closeAll() {
 	for _, cl := range cs.list() {
-		cl.nc.Close()
+		cl.hangUp()
 	}
 }

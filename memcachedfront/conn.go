@@ -51,6 +51,9 @@ type conn struct {
 	saslStarted   bool // the client said how it logs in, not yet with what
 	closing       bool // close when the answers are out
 
+	// loggedIn is told who has logged in.
+	loggedIn func(user string)
+
 	// swallow is how many bytes of a refused request are still to be thrown
 	// away.
 	swallow int
@@ -112,6 +115,7 @@ func newConn(s *Server, remote net.Addr) *conn {
 		remote:        remote,
 		authenticated: s.options.Guard == nil,
 		limit:         firstBurstCommands,
+		loggedIn:      func(string) {},
 	}
 }
 

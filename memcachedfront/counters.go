@@ -36,8 +36,9 @@ const (
 // its own, so that connections on different processors do not slow each other
 // down.
 type counters struct {
-	n [numCounters]atomic.Uint64
-	_ [64]byte
+	n         [numCounters]atomic.Uint64
+	latencies latencies
+	_         [64]byte
 }
 
 func (c *counters) add(which counter, n uint64) { c.n[which].Add(n) }

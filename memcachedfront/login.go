@@ -73,13 +73,16 @@ func (c *conn) login(a *answer, user, password []byte) {
 	c.counters.add(authCmds, 1)
 	if guard.Recall(c.address(), user, password) {
 		c.authenticated = true
+		c.loggedIn(string(user))
 		return
 	}
 	planned := *a
 	c.plan = c.plan[:len(c.plan)-1]
 	user, password = bytes.Clone(user), bytes.Clone(password)
 	c.errand = func(ctx context.Context, w peer) error {
-		if c.authenticated = guard.Check(ctx, c.address(), user, password); !c.authenticated {
+		if c.authenticated = guard.Check(ctx, c.address(), user, password); c.authenticated {
+			c.loggedIn(string(user))
+		} else {
 			c.counters.add(authErrors, 1)
 			planned.refuse(protocol.AuthFailed)
 		}

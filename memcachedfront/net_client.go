@@ -1,87 +1,55 @@
 package memcachedfront
 
 import (
+	"crypto/tls"
 	"errors"
 	"net"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"cairn/session"
 )
 
-// client is a connection that a goroutine of its own serves, by blocking reads
-// and writes. It works on every platform and with TLS.
-type client struct {
-	conn     *conn
-	server   *Server
-	listener *listener
-	nc       net.Conn
-	id       uint64
-	reader   reader
-
-	// lastCommand is the session.Time of the last burst.
-	lastCommand atomic.Int64
-	state       atomic.Int32 // a clientState
+// netClient is a connection that a goroutine of its own serves, by blocking
+// reads and writes. It works on every platform and with TLS.
+type netClient struct {
+	link
+	nc     net.Conn
+	reader reader
 }
 
-type clientState int32
-
-const (
-	waiting clientState = iota
-	working
-	writing
-	streaming
-)
-
-// String names the state as memcached's "stats conns" does.
-func (st clientState) String() string {
-	switch st {
-	case working:
-		return "conn_parse_cmd"
-	case writing:
-		return "conn_mwrite"
-	case streaming:
-		return "conn_watch"
-	}
-	return "conn_read"
-}
-
-func newClient(s *Server, l *listener, nc net.Conn) *client {
-	cl := &client{
-		conn:     newConn(s, nc.RemoteAddr()),
-		server:   s,
-		listener: l,
-		nc:       nc,
-		id:       s.clients.total.Load() + 1,
-	}
+func newNetClient(s *Server, l *listener, nc net.Conn) *netClient {
+	cl := &netClient{nc: nc}
+	cl.link.init(s, l, nc.RemoteAddr())
+	_, cl.secure = nc.(*tls.Conn)
 	cl.reader.init(nc)
-	cl.lastCommand.Store(int64(s.options.Clock.Now()))
 	return cl
 }
 
-// wake makes a client that waits for input notice that the server stops.
-func (cl *client) wake() { cl.nc.SetReadDeadline(time.Unix(1, 0)) }
+func (cl *netClient) about() *link { return &cl.link }
+func (cl *netClient) wake()        { cl.nc.SetReadDeadline(time.Unix(1, 0)) }
+func (cl *netClient) hangUp()      { cl.nc.Close() }
 
 // serve serves the client until it goes, misbehaves, or the server stops.
-func (cl *client) serve() {
+func (cl *netClient) serve() {
 	defer cl.nc.Close()
-	cl.server.watchers.connected(cl)
+	cl.server.watchers.connected(&cl.link)
 	err := cl.handshake()
 	if err == nil {
 		err = cl.loop()
 	}
-	cl.server.watchers.disconnected(cl, err)
+	cl.server.watchers.disconnected(&cl.link, err)
 }
 
-func (cl *client) loop() error {
+func (cl *netClient) loop() error {
 	defer cl.reader.release()
 	for {
 		if err := cl.fill(); err != nil {
 			return err
 		}
+		arrived := time.Now()
 		for {
-			progress, err := cl.burst()
+			progress, err := cl.burst(arrived)
 			if err != nil {
 				return err
 			}
@@ -98,7 +66,7 @@ func (cl *client) loop() error {
 var errIdle = errors.New("memcachedfront: idle for too long")
 
 // fill reads more input. It gives the buffer back while there is none.
-func (cl *client) fill() error {
+func (cl *netClient) fill() error {
 	if idle := cl.server.options.IdleTimeout; idle > 0 {
 		cl.nc.SetReadDeadline(time.Now().Add(idle))
 	}
@@ -106,7 +74,7 @@ func (cl *client) fill() error {
 		return net.ErrClosed
 	}
 	n, err := cl.reader.read(cl.conn.need)
-	cl.conn.counters.add(bytesRead, uint64(n))
+	cl.link.read(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) && !cl.server.isStopping() {
 		cl.server.clients.kicked.Add(1)
 		return errIdle
@@ -116,7 +84,7 @@ func (cl *client) fill() error {
 
 // burst carries out what the input holds, as far as one burst takes it, and
 // answers. progress says that there was something.
-func (cl *client) burst() (progress bool, err error) {
+func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	c := cl.conn
 	if len(cl.reader.unread()) < max(c.need, 1) {
 		return false, nil
@@ -128,13 +96,14 @@ func (cl *client) burst() (progress bool, err error) {
 	if n == 0 {
 		return false, nil
 	}
-	cl.lastCommand.Store(int64(r.burst.Now))
-	cl.state.Store(int32(working))
+	cl.began(r.burst.Now)
 	if len(r.burst.Commands) > 0 {
 		session.Do(cl.server.options.Store, &r.burst)
+		cl.server.observe(&cl.link, r.burst.Commands, r.burst.Results, r.burst.Now)
 	}
-	cl.server.observe(cl, r)
-	err = cl.write(r)
+	r.tally.add(c.plan)
+	err = cl.answer(r)
+	c.counters.latencies.record(&r.tally, time.Since(arrived))
 	cl.reader.discard(n)
 	if err == nil && c.errand != nil {
 		err = cl.run()
@@ -143,8 +112,8 @@ func (cl *client) burst() (progress bool, err error) {
 	return true, err
 }
 
-// write sends the answers of the round.
-func (cl *client) write(r *round) error {
+// answer sends the answers of the round.
+func (cl *netClient) answer(r *round) error {
 	cl.state.Store(int32(writing))
 	for done := false; !done; {
 		r.out, done = cl.conn.reply(r.out[:0], &r.burst)
@@ -159,7 +128,7 @@ func (cl *client) write(r *round) error {
 }
 
 // run runs the connection's errand.
-func (cl *client) run() error {
+func (cl *netClient) run() error {
 	cl.state.Store(int32(streaming))
 	errand := cl.conn.errand
 	cl.conn.errand = nil
@@ -167,10 +136,10 @@ func (cl *client) run() error {
 }
 
 // Write sends p. It is how errands talk to the client.
-func (cl *client) Write(p []byte) (int, error) {
+func (cl *netClient) Write(p []byte) (int, error) {
 	n, err := cl.nc.Write(p)
-	cl.conn.counters.add(bytesWritten, uint64(n))
+	cl.wrote(n)
 	return n, err
 }
 
-func (cl *client) Gone() bool { return cl.reader.gone() }
+func (cl *netClient) Gone() bool { return cl.reader.gone() }

@@ -31,18 +31,18 @@ type prefixes struct {
 
 type prefixCounts struct{ get, hit, set, del uint64 }
 
-// results counts the commands of a burst.
-func (p *prefixes) results(b *session.Burst) {
+// results counts commands.
+func (p *prefixes) results(commands []session.Command, results []session.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := range b.Results {
-		cmd := &b.Commands[i]
+	for i := range results {
+		cmd := &commands[i]
 		prefix, _, found := bytes.Cut(cmd.Key, []byte{prefixDelimiter})
 		if !found {
 			continue
 		}
 		if counts := p.of(prefix); counts != nil {
-			counts.count(cmd.Op, b.Results[i].Status)
+			counts.count(cmd.Op, results[i].Status)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 type round struct {
 	burst session.Burst
 	out   []byte
+	tally tally
 }
 
 // maxKeptOut is the largest buffer in bytes that is kept for later rounds, and

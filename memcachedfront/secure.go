@@ -24,7 +24,7 @@ func (s *Server) secure(l *listener, nc net.Conn) net.Conn {
 }
 
 // handshake begins TLS if the client must speak it.
-func (cl *client) handshake() error {
+func (cl *netClient) handshake() error {
 	secure, ok := cl.nc.(*tls.Conn)
 	if !ok {
 		return nil

@@ -185,7 +185,7 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 		s.work.Go(func() { s.reject(nc) })
 		return
 	}
-	cl := newClient(s, l, nc)
+	cl := newNetClient(s, l, nc)
 	s.clients.add(cl)
 	s.work.Go(func() {
 		defer s.clients.remove(cl)
@@ -239,12 +239,12 @@ func (s *Server) setMemoryLimit(bytes int64) error {
 	return nil
 }
 
-// observe tells those who watch what the round did.
-func (s *Server) observe(cl *client, r *round) {
+// observe tells those who watch what a client's commands did.
+func (s *Server) observe(l *link, commands []session.Command, results []session.Result, now session.Time) {
 	if s.watchers.want(fetchers | mutations | deletions) {
-		s.watchers.results(cl, &r.burst)
+		s.watchers.results(l, commands, results, now)
 	}
 	if s.prefixes.on.Load() {
-		s.prefixes.results(&r.burst)
+		s.prefixes.results(commands, results)
 	}
 }

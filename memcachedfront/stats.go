@@ -311,11 +311,11 @@ func (s *Server) connsStats(e emit) {
 		e.int(id+":secs_since_last_cmd", now.Unix()-s.started.Unix())
 	}
 	for _, cl := range s.clients.list() {
-		id := strconv.FormatUint(cl.id+uint64(len(s.listeners)), 10)
-		e(id+":addr", cl.listener.describe(cl.conn.remote))
-		e(id+":listen_addr", cl.listener.describe(cl.listener.Addr()))
-		e(id+":state", clientState(cl.state.Load()).String())
-		last := session.Time(cl.lastCommand.Load())
-		e.int(id+":secs_since_last_cmd", max(now.Unix()-last.Unix(), 0))
+		l := cl.about()
+		id := strconv.FormatUint(l.id+uint64(len(s.listeners)), 10)
+		e(id+":addr", l.listener.describe(l.conn.remote))
+		e(id+":listen_addr", l.listener.describe(l.listener.Addr()))
+		e(id+":state", linkState(l.state.Load()).String())
+		e.int(id+":secs_since_last_cmd", max(now.Unix()-session.Time(l.active.Load()).Unix(), 0))
 	}
 }

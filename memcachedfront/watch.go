@@ -174,15 +174,15 @@ func (ws *watchers) tell(t topic, format string, args ...any) {
 	}
 }
 
-func (ws *watchers) connected(cl *client) {
+func (ws *watchers) connected(l *link) {
 	if ws.want(connEvents) {
-		ws.tell(connEvents, "type=conn_new %s cfd=%d", remoteFields(cl.conn.remote), cl.id)
+		ws.tell(connEvents, "type=conn_new %s cfd=%d", remoteFields(l.conn.remote), l.id)
 	}
 }
 
-func (ws *watchers) disconnected(cl *client, err error) {
+func (ws *watchers) disconnected(l *link, err error) {
 	if ws.want(connEvents) {
-		ws.tell(connEvents, "type=conn_close %s reason=%s cfd=%d", remoteFields(cl.conn.remote), closeReason(err), cl.id)
+		ws.tell(connEvents, "type=conn_close %s reason=%s cfd=%d", remoteFields(l.conn.remote), closeReason(err), l.id)
 	}
 }
 
@@ -203,23 +203,23 @@ func closeReason(err error) string {
 	return "error"
 }
 
-// results tells what the commands of a burst did.
-func (ws *watchers) results(cl *client, b *session.Burst) {
-	for i := range b.Results {
-		cmd, result := &b.Commands[i], &b.Results[i]
+// results tells what commands did.
+func (ws *watchers) results(l *link, commands []session.Command, results []session.Result, now session.Time) {
+	for i := range results {
+		cmd, result := &commands[i], &results[i]
 		switch cmd.Op {
 		case session.OpGet, session.OpTouch:
-			ws.fetched(cl, cmd, result)
+			ws.fetched(l, cmd, result)
 		case session.OpDelete:
-			ws.deleted(cl, cmd, result)
+			ws.deleted(l, cmd, result)
 		case session.OpFlush:
 		default:
-			ws.stored(cl, cmd, result, b.Now)
+			ws.stored(l, cmd, result, now)
 		}
 	}
 }
 
-func (ws *watchers) fetched(cl *client, cmd *session.Command, result *session.Result) {
+func (ws *watchers) fetched(l *link, cmd *session.Command, result *session.Result) {
 	if !ws.want(fetchers) {
 		return
 	}
@@ -228,10 +228,10 @@ func (ws *watchers) fetched(cl *client, cmd *session.Command, result *session.Re
 		status, class = "found", 1
 	}
 	ws.tell(fetchers, "type=item_get key=%s status=%s clsid=%d cfd=%d size=%d",
-		appendURIEncoded(nil, cmd.Key), status, class, cl.id, len(result.Item.Value))
+		appendURIEncoded(nil, cmd.Key), status, class, l.id, len(result.Item.Value))
 }
 
-func (ws *watchers) stored(cl *client, cmd *session.Command, result *session.Result, now session.Time) {
+func (ws *watchers) stored(l *link, cmd *session.Command, result *session.Result, now session.Time) {
 	if !ws.want(mutations) {
 		return
 	}
@@ -240,12 +240,12 @@ func (ws *watchers) stored(cl *client, cmd *session.Command, result *session.Res
 		ttl = protocol.TTL(cmd.Expiry, now)
 	}
 	ws.tell(mutations, "type=item_store key=%s status=%s cmd=%s ttl=%d clsid=1 cfd=%d size=%d",
-		appendURIEncoded(nil, cmd.Key), storeStatus(result.Status), storeName(cmd), ttl, cl.id, len(cmd.Value))
+		appendURIEncoded(nil, cmd.Key), storeStatus(result.Status), storeName(cmd), ttl, l.id, len(cmd.Value))
 }
 
-func (ws *watchers) deleted(cl *client, cmd *session.Command, result *session.Result) {
+func (ws *watchers) deleted(l *link, cmd *session.Command, result *session.Result) {
 	if ws.want(deletions) && result.Status == session.OK {
-		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=0", appendURIEncoded(nil, cmd.Key), cl.id)
+		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=0", appendURIEncoded(nil, cmd.Key), l.id)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
 
 	"cairn/bench/load"
 	"cairn/bench/peer"
@@ -26,10 +27,15 @@ type Round struct {
 
 	UserCPU   float64 `json:"userMicrosecondsPerOperation"`
 	SystemCPU float64 `json:"systemMicrosecondsPerOperation"`
-	RSS       int64   `json:"rssBytes"`
-	Disk      int64   `json:"diskBytes"`    // allocated
-	Sent      int64   `json:"sentBytes"`    // keys and values that clients stored
-	Written   int64   `json:"writtenBytes"` // that the server gave to the disk
+	// Of the time of the round, in processors. A client that is busy all the
+	// time is what bounds the throughput, not the server.
+	ServerBusy float64 `json:"serverBusy"`
+	ClientBusy float64 `json:"clientBusy"`
+
+	RSS     int64 `json:"rssBytes"`
+	Disk    int64 `json:"diskBytes"`    // allocated
+	Sent    int64 `json:"sentBytes"`    // keys and values that clients stored
+	Written int64 `json:"writtenBytes"` // that the server gave to the disk
 
 	Latency Latency            `json:"latency"` // of all operations
 	Turn    Latency            `json:"turnLatency"`
@@ -56,7 +62,11 @@ func newLatency(h *hdrhistogram.Histogram) Latency {
 func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round, *load.Result, error) {
 	var before peer.Usage
 	var usageErr error
-	o.Started = func() { before, usageErr = c.Usage() }
+	var client time.Duration
+	o.Started = func() {
+		before, usageErr = c.Usage()
+		client = ownCPU()
+	}
 	result, err := s.drive(ctx, c, o)
 	if err != nil {
 		return Round{}, nil, err
@@ -64,16 +74,26 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	if usageErr != nil {
 		return Round{}, nil, usageErr
 	}
+	client = ownCPU() - client
 	after, err := c.Usage()
 	if err != nil {
 		return Round{}, nil, err
 	}
 	r := newRound(result)
+	r.ServerBusy = float64(after.CPU()-before.CPU()) / float64(max(r.Elapsed, 1))
+	r.ClientBusy = float64(client) / float64(max(r.Elapsed, 1))
 	perOperation := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(max(r.Operations, 1)) }
 	r.UserCPU, r.SystemCPU = perOperation(after.User-before.User), perOperation(after.System-before.System)
 	r.RSS, r.Written = after.RSS, after.Written-before.Written
 	r.Disk, err = c.allocated()
 	return r, result, err
+}
+
+// ownCPU is the processor time that this process has used.
+func ownCPU() time.Duration {
+	var usage unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage) // fails for no process but another
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // newRound takes over what the client measured.

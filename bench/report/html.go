@@ -17,6 +17,10 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 		svg, err := p.SVG()
 		return template.HTML(svg), err // drawn by us, with its texts escaped
 	},
+	"colour": func(i int) template.CSS {
+		c := lineColour(i)
+		return template.CSS(fmt.Sprintf("#%02x%02x%02x", c.R, c.G, c.B))
+	},
 }).Parse(pageSource))
 
 // HTML gives the report as one page that needs nothing else.

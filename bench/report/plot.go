@@ -20,23 +20,28 @@ const (
 )
 
 // palette tells lines apart also for the colour-blind (after Okabe and Ito).
-var palette = []color.Color{
-	color.RGBA{0xd5, 0x5e, 0x00, 0xff}, color.RGBA{0x00, 0x72, 0xb2, 0xff},
-	color.RGBA{0x00, 0x9e, 0x73, 0xff}, color.RGBA{0xcc, 0x79, 0xa7, 0xff},
-	color.RGBA{0xe6, 0x9f, 0x00, 0xff}, color.RGBA{0x56, 0xb4, 0xe9, 0xff},
-	color.RGBA{0x33, 0x33, 0x33, 0xff},
+var palette = []color.RGBA{
+	{0xd5, 0x5e, 0x00, 0xff}, {0x00, 0x72, 0xb2, 0xff}, {0x00, 0x9e, 0x73, 0xff}, {0xcc, 0x79, 0xa7, 0xff},
+	{0xe6, 0x9f, 0x00, 0xff}, {0x56, 0xb4, 0xe9, 0xff}, {0x33, 0x33, 0x33, 0xff},
 }
+
+// lineColour is the colour of a plot's i-th line.
+func lineColour(i int) color.RGBA { return palette[i%len(palette)] }
 
 var shapes = []draw.GlyphDrawer{
 	draw.CircleGlyph{}, draw.SquareGlyph{}, draw.TriangleGlyph{}, draw.CrossGlyph{}, draw.PyramidGlyph{}, draw.RingGlyph{},
 }
 
-// SVG draws the plot as an element to be put into a page.
+// SVG draws the plot as an element to be put into a page, without a legend.
 func (p *Plot) SVG() ([]byte, error) {
 	drawn := plot.New()
 	drawn.Title.Text, drawn.X.Label.Text, drawn.Y.Label.Text = p.Title, p.XLabel, p.YLabel
-	drawn.Legend.Top, drawn.Legend.Left = true, true
 	drawn.X.Padding, drawn.Y.Padding = 0, 0
+	for _, style := range []*draw.TextStyle{
+		&drawn.Title.TextStyle, &drawn.X.Label.TextStyle, &drawn.Y.Label.TextStyle, &drawn.X.Tick.Label, &drawn.Y.Tick.Label,
+	} {
+		style.Font.Variant = "Sans"
+	}
 	drawn.Add(plotter.NewGrid())
 	for i, line := range p.Lines {
 		if err := p.addLine(drawn, line, i); err != nil {
@@ -73,14 +78,13 @@ func (p *Plot) addLine(drawn *plot.Plot, line Line, i int) error {
 	if err != nil {
 		return err
 	}
-	curve.Color, curve.Width = palette[i%len(palette)], vg.Points(1.5)
+	curve.Color, curve.Width = lineColour(i), vg.Points(1.5)
 	marks.Color, marks.Shape, marks.Radius = curve.Color, shapes[i%len(shapes)], vg.Points(2)
 	if len(points) > 60 {
 		drawn.Add(curve)
 	} else {
 		drawn.Add(curve, marks)
 	}
-	drawn.Legend.Add(line.Name, curve)
 	return nil
 }
 

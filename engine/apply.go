@@ -166,9 +166,22 @@ func (s *Store) applyWrites(in *session.Burst, now session.Time) session.Commit 
 		_ = b.run(&in.Commands[i], &in.Results[i]) // errClaims is for reads
 	}
 	batch := b.write()
+	if batch != nil {
+		s.counts.userWritten.Add(sent(in))
+	}
 	s.counts.stored.Add(b.stored)
 	s.counts.flushes.Add(b.flushes)
 	return s.promise(in, batch, b.ticket)
+}
+
+// sent is how many bytes the client gave for what was written.
+func sent(in *session.Burst) (n int64) {
+	for i := range in.Commands {
+		if c := &in.Commands[i]; c.Op != session.OpGet && in.Results[i].Status == session.OK {
+			n += int64(len(c.Key) + len(c.Value))
+		}
+	}
+	return n
 }
 
 func flushes(in *session.Burst) bool {

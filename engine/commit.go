@@ -95,6 +95,12 @@ func raise(value *atomic.Uint64, n uint64) {
 // apply applies a batch. When apply returns, the batch is visible and on its
 // way to the log; if wait is set, Batch.SyncWait waits until it is durable.
 func (s *Store) apply(batch *pebble.Batch, wait bool) {
+	// Pebble panics if the log has failed before.
+	defer func() {
+		if r := recover(); r != nil {
+			s.fatal(fmt.Errorf("engine: commit: %v", r))
+		}
+	}()
 	var err error
 	if wait {
 		err = s.db.ApplyNoSyncWait(batch, pebble.Sync)

@@ -75,14 +75,13 @@ func blame(fs vfs.FS, dir string, o *pebble.Options, err error) error {
 			names = append(names, log.Num.String()+".log")
 		}
 	}
-	if len(names) == 0 { // then one of these
-		desc, err := pebble.Peek(dir, fs)
-		if err != nil || !desc.Exists {
-			return err
-		}
+	if desc, e := pebble.Peek(dir, fs); len(names) == 0 && e == nil && desc.Exists { // then one of these
 		for _, path := range []string{desc.OptionsFilename, desc.ManifestFilename} {
 			names = append(names, filepath.Base(path))
 		}
+	}
+	if len(names) == 0 {
+		return err
 	}
 	return fmt.Errorf("%w (look at %s: %s)", err, strings.Join(names, ", "), remedy)
 }

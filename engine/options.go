@@ -74,6 +74,8 @@ type Options struct {
 	// such as after a failed sync of the log. It must not return. Default: log
 	// the error and exit with status 1.
 	Fatal func(error)
+
+	watchDisk bool // FS is the operating system's: report slow operations
 }
 
 // Compression says how values are compressed.
@@ -119,7 +121,7 @@ func (o *Options) complete() error {
 		return fmt.Errorf("engine: unknown compression %d", o.Compression)
 	}
 	if o.FS == nil {
-		o.FS = vfs.Default
+		o.FS, o.watchDisk = vfs.Default, true
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -13,20 +14,29 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"cairn/session"
 	"cairn/session/sessiontest"
 )
 
 var (
-	randomCommands = flag.Int("random.commands", 200_000, "commands of TestRandom, in total")
+	randomCommands = flag.Int("random.commands", defaultCommands(), "commands of TestRandom, in total")
 	randomSeed     = flag.Uint64("random.seed", 0, "seed of TestRandom; 0: a new one")
 )
+
+// defaultCommands is a minute's work in CI, and little on a desk.
+func defaultCommands() int {
+	if os.Getenv("CI") != "" {
+		return 1_000_000
+	}
+	return 100_000
+}
 
 // TestRandom lets several workers run random bursts against one store, each in
 // lockstep with a model of its own keys, while buckets are dropped and the
 // clock jumps; now and then it cuts the power, lets the wall clock jump and
 // goes on with what is left. The state after a power cut must be that of the
-// model somewhere between what was acknowledged before the cut and what was
-// begun before its end.
+// model somewhere between what was acknowledged (or, without sync durability,
+// synced) before the cut and what was begun before its end.
 func TestRandom(t *testing.T) {
 	seed := *randomSeed
 	if seed == 0 {
@@ -62,7 +72,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.options = testOptions(t, w.fs, w.clock)
 	w.options.Wall = func() time.Time { return w.clock.Wall().Add(time.Duration(w.skew.Load())) }
 	w.options.Elapsed = func() time.Duration { return w.clock.Wall().Sub(sessiontest.Epoch.Time()) }
-	w.options.HotBytes = []int64{-1, 4 << 10, 20 << 10, 1 << 20}[w.rand.IntN(4)]
+	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionDict}[w.rand.IntN(3)]
+	if w.rand.IntN(5) == 0 {
+		w.options.Durability.Interval = MaxInterval // in effect: when the test says so
+	}
+	w.options.HotBytes = []int64{-1, 4 << 10, 20 << 10, 1 << 20, 1 << 20}[w.rand.IntN(5)]
+	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionDict}[w.rand.IntN(3)]
 	w.options.MemtableBytes = []int64{32 << 10, 64 << 10, 1 << 20}[w.rand.IntN(3)]
 	workers := 1 + w.rand.IntN(4)
 	for i := range workers {
@@ -88,15 +103,19 @@ func (w *world) open() {
 // phase lets all workers run for a while at one instant of the clock, and
 // gives the number of commands they ran.
 func (w *world) phase() (commands int) {
-	stop := make(chan struct{})
+	pulse := make(chan struct{}, 1)
 	var side, workers sync.WaitGroup
-	side.Go(func() { w.meddle(stop) })
+	seed := w.rand.Uint64()
+	side.Go(func() { w.meddle(seed, pulse) })
 	steps := 20 + w.rand.IntN(200)
+	if w.rand.IntN(8) == 0 {
+		steps = 0
+	}
 	for _, worker := range w.workers {
 		worker.reset()
 	}
 	for _, worker := range w.workers {
-		workers.Go(func() { worker.run(w, steps) })
+		workers.Go(func() { worker.run(w, steps, pulse) })
 	}
 	var crashed *vfs.MemFS
 	var from []int
@@ -104,7 +123,7 @@ func (w *world) phase() (commands int) {
 		crashed, from = w.crash()
 	}
 	workers.Wait()
-	close(stop)
+	close(pulse)
 	side.Wait()
 	for _, worker := range w.workers {
 		commands += worker.commands
@@ -124,20 +143,35 @@ func (w *world) phase() (commands int) {
 	return commands
 }
 
-// meddle does what the store does in the background.
-func (w *world) meddle(stop chan struct{}) {
-	for i := 0; ; i++ {
-		select {
-		case <-stop:
-			return
-		default:
+// meddle does what the store does in the background, and reads what the workers
+// write, without a trace, whenever there is a pulse.
+func (w *world) meddle(seed uint64, pulse <-chan struct{}) {
+	r := rand.New(rand.NewPCG(seed, 0))
+	var keys [][]byte
+	for _, worker := range w.workers {
+		keys = append(keys, worker.lockstep.Generator.AllKeys()...)
+	}
+	for range pulse {
+		var b session.Burst
+		b.Reset(w.store.Now())
+		for range 1 + r.IntN(30) {
+			*b.Add() = session.Command{Op: session.OpGet, Mods: session.Peek, Key: keys[r.IntN(len(keys))]}
+		}
+		session.Do(w.store, &b)
+		if r.IntN(4) != 0 {
+			continue
 		}
 		w.store.Tick(context.Background())
 		if err := w.store.DropExpired(context.Background()); err != nil {
 			w.t.Error(err)
 		}
+		if err := w.store.TrainDictionaries(context.Background()); err != nil {
+			w.t.Error(err)
+		}
+		if err := w.store.TrainDictionaries(context.Background()); err != nil {
+			w.t.Error(err)
+		}
 		w.store.Stats()
-		runtime.Gosched()
 	}
 }
 
@@ -149,7 +183,9 @@ func (w *world) crash() (*vfs.MemFS, []int) {
 	}
 	from := make([]int, len(w.workers))
 	for i, worker := range w.workers {
-		from[i] = int(worker.acknowledged.Load())
+		if w.options.Durability.Interval == 0 {
+			from[i] = int(worker.acknowledged.Load())
+		}
 	}
 	crashed := w.fs.CrashClone(vfs.CrashCloneCfg{
 		UnsyncedDataPercent: []int{0, 50, 100}[w.rand.IntN(3)],
@@ -165,10 +201,12 @@ func (w *world) crash() (*vfs.MemFS, []int) {
 func (w *world) restart(crashed *vfs.MemFS, from []int) {
 	checkAndClose(w.t, w.store)
 	w.fs = crashed
-	w.skew.Store(w.rand.Int64N(int64(48*time.Hour)) - int64(47*time.Hour))
-	if w.skew.Load() > 0 {
-		w.clock.Advance(time.Duration(w.skew.Swap(0)))
+	skew := time.Duration(w.rand.Int64N(48*3600_000)-47*3600_000) * time.Millisecond
+	if skew > 0 {
+		w.clock.Advance(skew)
+		skew = 0
 	}
+	w.skew.Store(int64(skew))
 	w.open()
 	checkInvariants(w.t, w.store)
 	for i, worker := range w.workers {
@@ -185,7 +223,7 @@ func (w *world) rest() {
 	}
 	checkInvariants(w.t, w.store)
 	for _, worker := range w.workers {
-		if err := worker.lockstep.Verify(w.store, worker.lockstep.Model, w.clock.Now()); err != nil {
+		if err := worker.lockstep.Verify(w.store, worker.lockstep.Model, w.store.Now()); err != nil {
 			w.t.Errorf("worker %s at rest: %v", worker.lockstep.Generator.Prefix, err)
 		}
 	}
@@ -200,8 +238,9 @@ func (w *world) advance() {
 			break
 		}
 	}
-	w.store.advance(w.clock.Now())
+	w.store.advance(w.store.Now())
 	w.store.Tick(context.Background())
+	w.store.sync()
 }
 
 func (w *world) end() { checkAndClose(w.t, w.store) }
@@ -228,12 +267,12 @@ func (k *worker) reset() {
 	k.commands = 0
 }
 
-func (k *worker) run(w *world, steps int) {
-	now := w.clock.Now()
+func (k *worker) run(w *world, steps int, pulse chan<- struct{}) {
+	now := w.store.Now()
 	for range steps {
 		n := 1 + k.rand.IntN(4)
-		if k.rand.IntN(10) == 0 {
-			n += k.rand.IntN(60)
+		if k.rand.IntN(3) == 0 {
+			n += k.rand.IntN(120)
 		}
 		k.begun.Add(1)
 		step := k.lockstep.Start(w.store, now, n)
@@ -244,6 +283,10 @@ func (k *worker) run(w *world, steps int) {
 		}
 		k.acknowledged.Add(1)
 		k.commands += n
+		select {
+		case pulse <- struct{}{}:
+		default:
+		}
 	}
 }
 
@@ -252,7 +295,7 @@ func (k *worker) run(w *world, steps int) {
 func (k *worker) recover(w *world, from int) {
 	var last error
 	for _, state := range k.states[from : k.begunAtCut+1] {
-		if last = k.lockstep.Verify(w.store, state, w.clock.Now()); last == nil {
+		if last = k.lockstep.Verify(w.store, state, w.store.Now()); last == nil {
 			k.lockstep.Adopt(state)
 			return
 		}

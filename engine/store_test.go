@@ -16,7 +16,7 @@ func testOptions(t *testing.T, fs vfs.FS, clock *sessiontest.Clock) Options {
 	return Options{
 		Dir:           "data",
 		FS:            fs,
-		Logger:        slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		Logger:        slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		Wall:          clock.Wall,
 		HotBytes:      256 << 10,
 		MaxValueSize:  4096,

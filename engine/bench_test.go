@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"testing"
+	"time"
+
+	"cairn/session"
+)
+
+const (
+	benchItems = 20_000
+	benchTTL   = 30 * time.Minute
+)
+
+// benchStore opens a store on disk that holds benchItems sessions of 1 KB.
+func benchStore(b *testing.B, set func(o *Options)) *Store {
+	o := Options{
+		Dir:         b.TempDir(),
+		Logger:      slog.New(slog.NewTextHandler(io.Discard, nil)),
+		DiskReserve: -1,
+	}
+	set(&o)
+	s, err := Open(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	var in session.Burst
+	for i := 0; i < benchItems; {
+		in.Reset(s.Now())
+		for range 200 {
+			benchSet(in.Add(), s.Now(), i)
+			i++
+		}
+		session.Do(s, &in)
+	}
+	return s
+}
+
+func benchSet(c *session.Command, now session.Time, i int) {
+	*c = session.Command{Op: session.OpSet, Key: benchKey(i), Value: make([]byte, 1000), Expiry: now.Add(benchTTL)}
+	for j := range c.Value {
+		c.Value[j] = byte(i*7 + j*j>>4)
+	}
+}
+
+func benchKey(i int) []byte { return fmt.Appendf(nil, "memc.sess.key.%08d", i) }
+
+func benchBurst(b *testing.B, s *Store, make func(c *session.Command, i int)) {
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		var in session.Burst
+		in.Reset(s.Now())
+		c := in.Add()
+		for i := 0; pb.Next(); i++ {
+			in.Now = s.Now()
+			make(c, i*7919%benchItems)
+			session.Do(s, &in)
+			if in.Results[0].Status == session.Failed {
+				b.Error(in.Results[0].Err)
+			}
+		}
+	})
+}
+
+func benchKeys() [][]byte {
+	keys := make([][]byte, benchItems)
+	for i := range keys {
+		keys[i] = benchKey(i)
+	}
+	return keys
+}
+
+func BenchmarkGetHot(b *testing.B) {
+	s, keys := benchStore(b, func(*Options) {}), benchKeys()
+	b.ResetTimer()
+	benchBurst(b, s, func(c *session.Command, i int) { c.Op, c.Key = session.OpGet, keys[i] })
+}
+
+func BenchmarkGetFromDisk(b *testing.B) {
+	s, keys := benchStore(b, func(o *Options) { o.HotBytes = -1 }), benchKeys()
+	if err := s.db.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	benchBurst(b, s, func(c *session.Command, i int) { c.Op, c.Key = session.OpGet, keys[i] })
+}
+
+func BenchmarkGetAbsent(b *testing.B) {
+	s := benchStore(b, func(o *Options) { o.HotBytes = -1 })
+	key := []byte("memc.sess.key.absent")
+	b.ResetTimer()
+	benchBurst(b, s, func(c *session.Command, i int) { c.Op, c.Key = session.OpGet, key })
+}
+
+func benchWrites(b *testing.B, write func(s *Store, c *session.Command, i int)) {
+	for _, mode := range []struct {
+		name       string
+		durability Durability
+		parallel   int
+	}{{"sync-1", Durability{}, 1}, {"sync-64", Durability{}, 32}, {"interval", Durability{Interval: 100 * time.Millisecond}, 1}} {
+		b.Run(mode.name, func(b *testing.B) {
+			s := benchStore(b, func(o *Options) { o.Durability = mode.durability })
+			b.SetParallelism(mode.parallel)
+			b.ResetTimer()
+			benchBurst(b, s, func(c *session.Command, i int) { write(s, c, i) })
+		})
+	}
+}
+
+func BenchmarkSet(b *testing.B) {
+	value, keys := make([]byte, 1000), benchKeys()
+	benchWrites(b, func(s *Store, c *session.Command, i int) {
+		*c = session.Command{Op: session.OpSet, Key: keys[i], Value: value, Expiry: s.Now().Add(benchTTL)}
+	})
+}
+
+func BenchmarkTouch(b *testing.B) {
+	keys := benchKeys()
+	benchWrites(b, func(s *Store, c *session.Command, i int) {
+		*c = session.Command{Op: session.OpTouch, Key: keys[i], Expiry: s.Now().Add(benchTTL)}
+	})
+}

@@ -62,8 +62,7 @@ func (s *Store) open() (err error) {
 	s.events = newEvents(s)
 	s.cache = pebble.NewCache(o.BlockCacheBytes)
 	options := s.pebbleOptions()
-	if s.db, err = pebble.Open(o.Dir, options); err != nil {
-		s.db = nil
+	if s.db, err = openPebble(o.Dir, options); err != nil {
 		return blame(o.FS, o.Dir, options, err)
 	}
 	if err := s.load(); err != nil {
@@ -73,6 +72,17 @@ func (s *Store) open() (err error) {
 		return blame(o.FS, o.Dir, options, err)
 	}
 	return nil
+}
+
+// openPebble makes an error of what Pebble panics with, such as a failed sync of
+// a directory.
+func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			db, err = nil, fmt.Errorf("pebble: %v", p)
+		}
+	}()
+	return pebble.Open(dir, o)
 }
 
 func lockDir(o *Options) (*pebble.Lock, error) {

@@ -1,5 +1,342 @@
 package torture
 
-const victimEnv = "CAIRN_TORTURE_VICTIM"
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
 
-func victimMain(string) int { return 2 }
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"cairn/engine"
+	"cairn/session"
+)
+
+// TestDiskErrors lets each kind of disk operation fail, for a while or from
+// some moment on, with each errno, in a process of its own: the store may end
+// that process, where it cannot go on. Whatever happens, what it acknowledged
+// is there afterwards on a healthy disk, it does not flood its log, and if it
+// went on, it works as soon as the disk does.
+func TestDiskErrors(t *testing.T) {
+	rng := newRand(t)
+	died, lived, acknowledged := 0, 0, 0
+	for _, kind := range diskOperations {
+		for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
+			if !long && rng.IntN(4) > 0 {
+				continue
+			}
+			for range rounds(1, 6) {
+				f := &diskFault{kind: kind, errno: errno, first: rng.IntN(pick(rng, 3, 40, 400)), length: pick(rng, 1, 5, 100)}
+				v := runVictim(t, f)
+				if v.died {
+					died++
+				} else {
+					lived++
+				}
+				acknowledged += len(v.acknowledged)
+				v.check(t, f)
+				if t.Failed() {
+					return
+				}
+			}
+		}
+	}
+	figures(t, "%d processes met disk errors: %d ended themselves, %d went on; %d acknowledged writes checked",
+		died+lived, died, lived, acknowledged)
+}
+
+// diskOperations are the kinds of operation that an engine's disk is asked for.
+var diskOperations = []errorfs.OpKind{
+	errorfs.OpCreate, errorfs.OpLink, errorfs.OpOpen, errorfs.OpOpenDir, errorfs.OpRemove, errorfs.OpRename,
+	errorfs.OpReuseForWrite, errorfs.OpMkdirAll, errorfs.OpLock, errorfs.OpList, errorfs.OpFilePreallocate,
+	errorfs.OpStat, errorfs.OpGetDiskUsage, errorfs.OpFileClose, errorfs.OpFileRead, errorfs.OpFileReadAt,
+	errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFileStat, errorfs.OpFileSync, errorfs.OpFileSyncData,
+	errorfs.OpFileSyncTo,
+}
+
+// diskFault makes operations of one kind fail: length of them, after the first.
+type diskFault struct {
+	kind          errorfs.OpKind
+	errno         syscall.Errno
+	first, length int
+
+	seen atomic.Int64
+}
+
+func (f *diskFault) String() string {
+	return fmt.Sprintf("%d %d %d %d", f.kind, int(f.errno), f.first, f.length)
+}
+
+func parseFault(s string) (*diskFault, error) {
+	f := new(diskFault)
+	var kind, errno int
+	_, err := fmt.Sscan(s, &kind, &errno, &f.first, &f.length)
+	f.kind, f.errno = errorfs.OpKind(kind), syscall.Errno(errno)
+	return f, err
+}
+
+// MaybeError makes diskFault an errorfs.Injector.
+func (f *diskFault) MaybeError(op errorfs.Op) error {
+	if op.Kind != f.kind {
+		return nil
+	}
+	n := f.seen.Add(1) - 1
+	if n < int64(f.first) || n >= int64(f.first+f.length) {
+		return nil
+	}
+	return &os.PathError{Op: "injected", Path: op.Path, Err: f.errno}
+}
+
+const (
+	victimEnv    = "CAIRN_TORTURE_VICTIM" // a diskFault; makes the test binary a victim
+	victimDirEnv = "CAIRN_TORTURE_VICTIM_DIR"
+
+	victimWrites = 400
+	victimStall  = 3 // exit status: a write was neither done nor refused
+	victimWrong  = 4 // exit status: an answer was wrong
+)
+
+func victimOptions(fs vfs.FS) engine.Options {
+	return engine.Options{
+		Dir: os.Getenv(victimDirEnv), FS: fs, HotBytes: -1, MemtableBytes: 64 << 10, BlockCacheBytes: 64 << 10,
+		DiskReserve: -1, DropEvery: -1, MaxValueSize: 64 << 10,
+	}
+}
+
+// victimMain is the process that meets the errors. It prints a line for each
+// write that was acknowledged.
+func victimMain(scenario string) int {
+	fault, err := parseFault(scenario)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	store, err := engine.Open(victimOptions(errorfs.Wrap(vfs.Default, fault)))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "open:", err)
+		return 1
+	}
+	for i := range victimWrites {
+		if status := victimStep(store, i); status != 0 {
+			return status
+		}
+		if i%50 == 49 {
+			store.DropExpired(context.Background())
+		}
+	}
+	// The errors are over, or never came: everything works.
+	for i := victimWrites; i < victimWrites+20; i++ {
+		if seen := fault.seen.Load(); seen > int64(fault.first) && seen < int64(fault.first+fault.length) {
+			break // or they are not over
+		}
+		if ok, status := victimWrite(store, i, time.Minute); !ok {
+			fmt.Fprintln(os.Stderr, "a write failed on a healthy disk")
+			return max(status, victimWrong)
+		}
+	}
+	if err := store.Close(); err != nil {
+		fmt.Fprintln(os.Stderr, "close:", err)
+		return 1
+	}
+	return 0
+}
+
+func victimKey(i int) string   { return fmt.Sprintf("key%d", i%150) }
+func victimValue(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("v", i%900)) }
+
+// victimStep writes, and reads what an earlier write left.
+func victimStep(store *engine.Store, i int) int {
+	if _, status := victimWrite(store, i, 20*time.Second); status != 0 {
+		return status
+	}
+	b := &session.Burst{Now: store.Now()}
+	key := victimKey(i / 2)
+	*b.Add() = session.Command{Op: session.OpGet, Key: []byte(key)}
+	session.Do(store, b)
+	if r := &b.Results[0]; r.Status == session.OK {
+		n, _, _ := strings.Cut(string(r.Item.Value), " ")
+		if from, err := strconv.Atoi(n); err != nil || victimKey(from) != key || victimValue(from) != string(r.Item.Value) {
+			fmt.Fprintf(os.Stderr, "%s holds %.60q\n", key, r.Item.Value)
+			return victimWrong
+		}
+	}
+	return 0
+}
+
+// victimWrite writes and waits. A write that takes longer than most was neither
+// acknowledged nor refused.
+func victimWrite(store *engine.Store, i int, most time.Duration) (ok bool, exit int) {
+	stalled := time.AfterFunc(most, func() { os.Exit(victimStall) })
+	defer stalled.Stop()
+	b := &session.Burst{Now: store.Now()}
+	*b.Add() = session.Command{Op: session.OpSet, Key: []byte(victimKey(i)), Value: []byte(victimValue(i)), Expiry: session.Never}
+	fmt.Println("begin", i)
+	session.Do(store, b)
+	if b.Results[0].Status == session.OK {
+		fmt.Println("done", i)
+		return true, 0
+	}
+	fmt.Fprintln(os.Stderr, "refused:", b.Results[0].Err)
+	return false, 0
+}
+
+// victim is what became of a process.
+type victim struct {
+	dir          string
+	died         bool
+	exit         int
+	acknowledged []int
+	doubtful     map[int]bool // begun, neither acknowledged nor followed
+	log          *tail
+}
+
+func runVictim(t *testing.T, f *diskFault) *victim {
+	t.Helper()
+	v := &victim{dir: filepath.Join(t.TempDir(), "data"), log: new(tail), doubtful: make(map[int]bool)}
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), victimEnv+"="+f.String(), victimDirEnv+"="+v.dir)
+	cmd.Stderr = v.log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	v.read(out)
+	if err := cmd.Wait(); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		v.died, v.exit = true, exit.ExitCode()
+	}
+	return v
+}
+
+func (v *victim) read(out io.Reader) {
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		var word string
+		var i int
+		fmt.Sscan(lines.Text(), &word, &i)
+		v.doubtful[i] = word == "begin"
+		if word == "done" {
+			v.acknowledged = append(v.acknowledged, i)
+		}
+	}
+}
+
+// check opens the store on a healthy disk and looks for what was acknowledged.
+func (v *victim) check(t *testing.T, f *diskFault) {
+	t.Helper()
+	fail := func(format string, args ...any) {
+		t.Errorf("fault %q: %s\nexit %d, log:\n%s", f.String(), fmt.Sprintf(format, args...), v.exit, v.log)
+	}
+	if lines, bytes := v.log.count(); lines > 2000 || bytes > 1<<20 {
+		fail("a flood of %d lines, %d bytes in the log", lines, bytes)
+	}
+	switch {
+	case v.exit <= 1:
+	case v.exit == 2 && strings.HasPrefix(v.log.String(), "panic: ") && strings.Contains(v.log.String(), "(*DB).rotateWAL"):
+		// Pebble itself panics when it cannot make its next log.
+	default:
+		fail("the process ended with status %d", v.exit)
+	}
+	o := victimOptions(vfs.Default)
+	o.Dir, o.Logger = v.dir, slog.New(slog.DiscardHandler)
+	store, err := engine.Open(o)
+	if err != nil {
+		fail("open on a healthy disk: %v", err)
+		return
+	}
+	defer store.Close()
+	last := make(map[string]int) // the last acknowledged write of each key
+	for _, i := range v.acknowledged {
+		last[victimKey(i)] = i
+	}
+	for key, i := range last {
+		b := &session.Burst{Now: store.Now()}
+		*b.Add() = session.Command{Op: session.OpGet, Key: []byte(key)}
+		session.Do(store, b)
+		got := string(b.Results[0].Item.Value)
+		if got == victimValue(i) {
+			continue
+		}
+		n, _, _ := strings.Cut(got, " ")
+		from, err := strconv.Atoi(n)
+		if err != nil || from < i || !v.doubtful[from] || got != victimValue(from) {
+			fail("%s: status %d, value %.40q, want that of write %d", key, b.Results[0].Status, got, i)
+		}
+	}
+}
+
+// TestStalledDisk holds every sync back: writes wait without an answer, reads
+// go on, and the writes are acknowledged once the disk moves again.
+func TestStalledDisk(t *testing.T) {
+	var held atomic.Pointer[chan struct{}]
+	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		switch op.Kind {
+		case errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpFileSyncTo:
+			if gate := held.Load(); gate != nil {
+				<-*gate
+			}
+		}
+		return nil
+	}))
+	store, err := engine.Open(engine.Options{Dir: "data", FS: fs, DropEvery: -1, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	do := func(c session.Command) session.Result {
+		b := &session.Burst{Now: store.Now()}
+		c.Expiry = session.Never
+		*b.Add() = c
+		session.Do(store, b)
+		return b.Results[0]
+	}
+	if r := do(session.Command{Op: session.OpSet, Key: []byte("old"), Value: []byte("v")}); r.Status != session.OK {
+		t.Fatal(r)
+	}
+	gate := make(chan struct{})
+	held.Store(&gate)
+	var answered atomic.Int64
+	done := make(chan session.Result)
+	const writers = 20
+	for i := range writers {
+		go func() {
+			r := do(session.Command{Op: session.OpSet, Key: fmt.Appendf(nil, "new%d", i), Value: []byte("v")})
+			answered.Add(1)
+			done <- r
+		}()
+	}
+	for range 1000 {
+		if r := do(session.Command{Op: session.OpGet, Key: []byte("old")}); string(r.Item.Value) != "v" {
+			t.Fatalf("a read on a stalled disk: %+v", r)
+		}
+	}
+	if n := answered.Load(); n > 0 {
+		t.Errorf("%d writes were answered before any sync", n)
+	}
+	held.Store(nil)
+	close(gate)
+	for range writers {
+		if r := <-done; r.Status != session.OK {
+			t.Errorf("after the stall: %+v", r)
+		}
+	}
+}

@@ -22,7 +22,7 @@ import (
 const screenshotsVariable = "CAIRN_SCREENSHOTS"
 
 // patience bounds each wait for the page, also on a loaded machine.
-const patience = 15 * time.Second
+const patience = 60 * time.Second
 
 // chromium is the one Chromium that all tests share, each with a profile of its
 // own.

@@ -1,11 +1,9 @@
 // The expiry forecast: bars over the time ahead.
 
 import { h, fill } from "./dom.js";
-import { context, stroke } from "./chart.js";
+import { context, frame, leftOf, stroke } from "./chart.js";
 import { mark, moment, span } from "./format.js";
 import { ticks, moments } from "./ticks.js";
-
-const inset = { left: 52, right: 10, top: 8, bottom: 20 };
 
 /**
  * A chart of slots { from (seconds), value }, each `width` seconds long.
@@ -16,6 +14,7 @@ export class Bars {
   #slots = [];
   #width = 60;
   #now = 0;
+  #area = { left: 0, right: 1 }; // as last drawn
   #at = -1; // slot under the pointer or chosen by keys
 
   constructor(title, { format, binary, describe, choose }) {
@@ -73,21 +72,23 @@ export class Bars {
   #slotAt(x) {
     if (!this.#slots.length) return -1;
     const { from, to } = this.#range();
-    const t = from + (x - inset.left) / (this.plot.clientWidth - inset.left - inset.right) * (to - from);
+    const { left, right } = this.#area;
+    const t = from + (x - left) / (right - left) * (to - from);
     return this.#slots.findIndex((s) => s.from <= t && t < s.from + this.#width);
   }
 
   draw() {
     const { clientWidth: width, clientHeight: height } = this.plot;
     if (!width || !this.element.isConnected) return;
-    const g = context(this.canvas, width, height);
     const style = getComputedStyle(this.plot);
-    const area = { left: inset.left, right: width - inset.right, top: inset.top, bottom: height - inset.bottom };
+    const g = context(this.canvas, width, height, style);
+    const area = this.#area = frame(width, height);
     this.tip.hidden = true;
     if (!this.#slots.length) return;
     const { from, to } = this.#range();
     const x = (t) => area.left + (t - from) / (to - from) * (area.right - area.left);
     const marks = ticks(Math.max(...this.#slots.map((s) => s.value)), 3, this.binary);
+    area.left = leftOf(g, marks.map(this.format));
     const y = (v) => area.bottom - v / marks.at(-1) * (area.bottom - area.top);
     this.#grid(g, style, area, marks, x, y, from, to);
     const gap = Math.min(2, (x(from + this.#width) - x(from)) * 0.25);
@@ -102,7 +103,6 @@ export class Bars {
   #grid(g, style, area, marks, x, y, from, to) {
     g.strokeStyle = style.getPropertyValue("--line");
     g.fillStyle = style.getPropertyValue("--ink-3");
-    g.font = "11px " + style.fontFamily;
     g.textAlign = "right";
     g.textBaseline = "middle";
     for (const m of marks) {

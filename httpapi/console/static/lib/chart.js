@@ -4,7 +4,6 @@ import { h, fill, text } from "./dom.js";
 import { clock, mark } from "./format.js";
 import { ticks, powers, moments } from "./ticks.js";
 
-const inset = { left: 52, right: 10, top: 8, bottom: 20 };
 const live = new Set();
 let cross = null; // the moment under the pointer, in seconds
 
@@ -23,6 +22,7 @@ export class Chart {
   #points = [];
   #span = 300;
   #values = [];
+  #area = { left: 0, right: 1 }; // as last drawn
 
   constructor(title, series, options) {
     this.title = title;
@@ -77,19 +77,21 @@ export class Chart {
   #end() { return this.#points.at(-1)?.t ?? Date.now() / 1000; }
   #visible() { return this.#points.filter((p) => p.t >= this.#end() - this.#span); }
   #timeAt(x) {
-    const width = this.plot.clientWidth - inset.left - inset.right;
-    return this.#end() - this.#span * (1 - (x - inset.left) / width);
+    const { left, right } = this.#area;
+    return this.#end() - this.#span * (right - x) / (right - left);
   }
 
   draw() {
     const { clientWidth: width, clientHeight: height } = this.plot;
     if (!width || !this.element.isConnected) return;
-    const area = { left: inset.left, right: width - inset.right, top: inset.top, bottom: height - inset.bottom };
-    const g = context(this.canvas, width, height);
     const style = getComputedStyle(this.plot);
+    const g = context(this.canvas, width, height, style);
+    const area = frame(width, height);
     const points = this.#visible();
     const layers = this.#layers(points);
     const y = this.#axis(layers, area);
+    area.left = leftOf(g, y.marks.map(this.options.format));
+    this.#area = area;
     const x = (t) => area.right - (this.#end() - t) / this.#span * (area.right - area.left);
     this.#grid(g, style, area, x, y);
     this.#lines(g, style, area, points, layers, x, y);
@@ -129,7 +131,6 @@ export class Chart {
   #grid(g, style, area, x, y) {
     g.strokeStyle = style.getPropertyValue("--line");
     g.fillStyle = style.getPropertyValue("--ink-3");
-    g.font = "11px " + style.fontFamily;
     g.textAlign = "right";
     g.textBaseline = "middle";
     for (const m of y.marks) {
@@ -206,8 +207,18 @@ export class Chart {
   }
 }
 
-/** A canvas cleared and scaled to the screen's pixels. */
-export function context(canvas, width, height) {
+/** Where lines or bars go; marks are left of it and below. */
+export function frame(width, height) {
+  return { left: 0, right: width - 10, top: 8, bottom: height - 20 };
+}
+
+/** Where the frame begins so that the labels of its marks fit. */
+export function leftOf(g, labels) {
+  return Math.ceil(Math.max(28, ...labels.map((l) => g.measureText(l).width))) + 8;
+}
+
+/** A canvas cleared, scaled to the screen's pixels, ready for labels. */
+export function context(canvas, width, height, style) {
   const ratio = devicePixelRatio || 1;
   const [w, hgt] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== hgt) { canvas.width = w; canvas.height = hgt; }
@@ -215,6 +226,7 @@ export function context(canvas, width, height) {
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.clearRect(0, 0, width, height);
   g.lineWidth = 1;
+  g.font = "11px " + style.fontFamily;
   return g;
 }
 

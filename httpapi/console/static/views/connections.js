@@ -9,7 +9,7 @@ const period = 3000; // ms
 
 const columns = [
   { name: "Client", of: (c) => c.client || "unix socket", show: (c) => h("span", { class: "mono" }, c.client || "unix socket") },
-  { name: "Listener", of: (c) => c.listener, show: (c) => h("span", { class: "mono soft" }, c.listener) },
+  { name: "Listener", minor: true, of: (c) => c.listener, show: (c) => h("span", { class: "mono soft" }, c.listener) },
   { name: "Protocol", of: (c) => c.protocol, show: (c) => [c.protocol || "–", c.tls && h("span", { class: "tag" }, "TLS")] },
   { name: "User", of: (c) => c.user || "", show: (c) => c.user || "" },
   { name: "Age", of: (c) => -new Date(c.since), show: (c, now) => span((now - new Date(c.since)) / 1000), number: true },
@@ -32,7 +32,7 @@ export class Connections {
   mount(main) {
     this.search = h("input", { type: "search", placeholder: "Client, user or verb…", aria: { label: "Filter connections" }, data: { search: "" }, on: { input: () => this.#draw() } });
     this.total = h("span", { class: "soft", role: "status" });
-    this.headers = columns.map((column, i) => h("th", { class: column.number ? "num" : "" }, h("button", { type: "button", on: { click: () => this.#sortBy(i) } }, column.name)));
+    this.headers = columns.map((column, i) => h("th", { class: (column.number ? "num" : "") + (column.minor ? " optional" : "") }, h("button", { type: "button", on: { click: () => this.#sortBy(i) } }, column.name)));
     this.body = h("tbody");
     this.empty = h("div", { class: "empty", hidden: true });
     main.append(h("section", { class: "panel" },
@@ -74,7 +74,7 @@ export class Connections {
     });
     const now = Date.now(), focused = document.activeElement?.closest("tr")?.dataset.id;
     fill(this.body, shown.map((c) => h("tr", { data: { id: c.id } },
-      columns.map((col) => h("td", { class: "nowrap" + (col.number ? " num" : "") }, col.show(c, now))),
+      columns.map((col) => h("td", { class: "nowrap" + (col.number ? " num" : "") + (col.minor ? " optional" : "") }, col.show(c, now))),
       h("td", { class: "num" }, this.access.admin && h("button", { type: "button", class: "quiet danger", aria: { label: "Close connection " + (c.client || c.id) }, on: { click: () => this.#close(c) } }, "Close…")))));
     if (focused) this.body.querySelector(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus();
     const listed = this.list.connections.length < this.list.total ? `, the ${count(this.list.connections.length)} oldest listed` : "";

@@ -8,6 +8,8 @@ import { count, short, bytes, percent, latency, span, plural, moment } from "../
 import { health, facts } from "./health.js";
 
 const forecastPeriod = 15_000; // ms
+const fineSlots = 600; // asked for
+const bars = 60; // shown, at most
 
 export class Overview {
   title = "Overview";
@@ -83,7 +85,7 @@ function makeCharts() {
     ], { top: 1, format: percent }),
     new Chart("Sessions", [{ name: "live", color: 1, of: (p) => p.items }], { area: true, format: short }),
     new Chart("Disk", [{ name: "used", color: 1, of: (p) => p.disk }], { area: true, format: bytes, binary: true }),
-    new Chart("Writing per second", [
+    new Chart("Writing/s", [
       { name: "clients", color: 2, of: (p) => p.received },
       { name: "disk", color: 1, of: (p) => p.written },
     ], { format: bytes, binary: true }),
@@ -91,7 +93,7 @@ function makeCharts() {
 }
 
 function makeTiles() {
-  const names = ["Sessions", "Operations", "Hit ratio", "Latency p99", "On disk", "Durable commits"];
+  const names = ["Sessions", "Operations", "Hit ratio", "Latency p99", "On disk", "Commits"];
   const tiles = names.map((name) => {
     const value = h("div", { class: "value" }, "–"), note = h("div", { class: "note" }, "\u00a0");
     return { value, note, element: h("div", { class: "tile" }, h("div", { class: "label" }, name), value, note) };
@@ -117,17 +119,20 @@ function makeTiles() {
 class ForecastPanel {
   constructor() {
     this.by = "sessions";
+    this.horizon = 0; // seconds; 0: all there is
     this.note = h("span", { class: "faint" });
     this.bars = new Bars("Expiry forecast", {
       format: short,
       describe: (slot) => plural(slot.sessions, "session") + ", " + bytes(slot.bytes),
       choose: (slot) => {
         const at = (t) => new Date(t * 1000).toISOString().replace(".000", "");
-        location.hash = "#/sessions?" + new URLSearchParams({ after: at(slot.from - 0.001), before: at(slot.from + this.answer.width_seconds) });
+        location.hash = "#/sessions?" + new URLSearchParams({ after: at(slot.from - 0.001), before: at(slot.from + this.width) });
       },
     });
     this.element = panel("Expiry forecast", {
-      end: [this.note, segments("Forecast by", [["sessions", "Sessions"], ["bytes", "Bytes"]], this.by, (by) => { this.by = by; this.draw(); })],
+      end: [this.note,
+        segments("Forecast for", [[3600, "1 h"], [86400, "1 d"], [0, "All"]], this.horizon, (horizon) => { this.horizon = horizon; this.draw(); }),
+        segments("Forecast by", [["sessions", "Sessions"], ["bytes", "Bytes"]], this.by, (by) => { this.by = by; this.draw(); })],
     }, this.bars.element);
   }
 
@@ -144,7 +149,7 @@ class ForecastPanel {
 
   async load() {
     try {
-      this.answer = await get("/v1/forecast", { query: { slots: 60 } });
+      this.answer = await get("/v1/forecast", { query: { slots: fineSlots } });
       this.draw();
     } catch { /* the status of the page says it */ }
   }
@@ -153,11 +158,29 @@ class ForecastPanel {
     const f = this.answer;
     if (!f) return;
     Object.assign(this.bars, this.by === "bytes" ? { format: bytes, binary: true } : { format: short, binary: false });
-    const slots = f.slots.map((s) => ({ ...s, from: new Date(s.from) / 1000, value: s[this.by] }));
-    this.bars.show(slots, f.width_seconds, new Date(f.now) / 1000);
+    const now = new Date(f.now) / 1000, end = this.horizon ? now + this.horizon : Infinity;
+    const fine = f.slots.map((s) => ({ ...s, from: new Date(s.from) / 1000 })).filter((s) => s.from < end);
+    const { width, slots } = merge(fine, f.width_seconds);
+    this.width = width;
+    this.bars.show(slots.map((s) => ({ ...s, value: s[this.by] })), width, now);
     const never = f.never.sessions ? ", " + plural(f.never.sessions, "session") + " never" : "";
-    text(this.note, slots.length ? "per " + span(f.width_seconds) + never : "nothing is due" + never);
+    text(this.note, (slots.length ? "per " + span(width) : "nothing is due") + never);
   }
+}
+
+/** Joins slots of a width until few enough are left to be shown. */
+export function merge(fine, width) {
+  if (!fine.length) return { width, slots: [] };
+  const reach = fine.at(-1).from - fine[0].from + width;
+  const factor = [1, 2, 3, 5, 6, 10, 12, 15, 20, 30, 60].find((n) => reach / (n * width) <= bars) ?? Math.ceil(reach / (bars * width));
+  const slots = [];
+  for (const s of fine) {
+    const from = Math.floor(s.from / (factor * width)) * factor * width;
+    if (slots.at(-1)?.from !== from) slots.push({ from, sessions: 0, bytes: 0 });
+    slots.at(-1).sessions += s.sessions;
+    slots.at(-1).bytes += s.bytes;
+  }
+  return { width: factor * width, slots };
 }
 
 function bucketTable(stats) {
@@ -165,24 +188,24 @@ function bucketTable(stats) {
   const largest = Math.max(...stats.buckets.map((b) => b.disk_bytes), 1);
   const now = new Date(stats.at);
   return h("table", {},
-    h("thead", {}, h("tr", {}, h("th", {}, "Dropped at"), h("th", {}, "In"), h("th", { class: "num" }, "On disk"), h("th", {}, h("span", { class: "visually-hidden" }, "Share")))),
+    h("thead", {}, h("tr", {}, h("th", {}, "Dropped at"), h("th", {}, "In"), h("th", { class: "num" }, "On disk"), h("th", { class: "optional" }, h("span", { class: "visually-hidden" }, "Share")))),
     h("tbody", {}, stats.buckets.map((b) => {
       const deadline = b.deadline && new Date(b.deadline), due = deadline && (deadline - now) / 1000;
       return h("tr", {},
         h("td", { class: "nowrap" }, deadline ? moment(deadline).slice(0, 16) : "never"),
         h("td", { class: "nowrap soft" }, !deadline ? "" : due > 0 ? span(due) : "being dropped"),
         h("td", { class: "num nowrap" }, bytes(b.disk_bytes)),
-        h("td", {}, h("div", { class: "meter" }, h("i", { style: { width: (b.disk_bytes / largest) * 100 + "%" } }))));
+        h("td", { class: "optional" }, h("div", { class: "meter" }, h("i", { style: { width: (b.disk_bytes / largest) * 100 + "%" } }))));
     })));
 }
 
 function verbTable(verbs) {
   if (!verbs.length) return h("p", { class: "soft" }, "No client has sent a request yet.");
   return h("table", {},
-    h("thead", {}, h("tr", {}, h("th", {}, "Verb"), ["Per second", "p50", "p99", "p99.9", "Total"].map((name) => h("th", { class: "num" }, name)))),
+    h("thead", {}, h("tr", {}, h("th", {}, "Verb"), ["Per second", "p50", "p99", "p99.9"].map((name) => h("th", { class: "num" }, name)), h("th", { class: "num optional" }, "Total"))),
     h("tbody", {}, verbs.slice(0, 12).map((v) => h("tr", {},
       h("td", { class: "mono" }, v.verb),
-      h("td", { class: "num" }, short(v.rate)),
+      h("td", { class: "num nowrap" }, short(v.rate)),
       v.quantiles.map((q) => h("td", { class: "num nowrap" }, latency(q))),
-      h("td", { class: "num" }, short(v.total))))));
+      h("td", { class: "num nowrap optional" }, short(v.total))))));
 }

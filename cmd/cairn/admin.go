@@ -11,6 +11,7 @@ import (
 	"cairn/cmd/cairn/config"
 	"cairn/httpapi"
 	"cairn/httpapi/console"
+	"cairn/memcachedfront"
 	"cairn/tlsconfig"
 )
 
@@ -52,6 +53,7 @@ func (s *server) listenHTTP() (*admin, error) {
 
 func (s *server) httpOptions() (httpapi.Options, error) {
 	o := httpapi.Options{
+		Memcached:          frontView{s},
 		Engine:             s.store,
 		Console:            console.Handler(),
 		Version:            version,
@@ -75,6 +77,33 @@ func (s *server) httpOptions() (httpapi.Options, error) {
 		Clients:  s.cfg.HTTPVerify,
 	})
 	return o, err
+}
+
+// frontView shows the HTTP API the memcached front end, which is open by the
+// time requests are served.
+type frontView struct{ *server }
+
+func (v frontView) EachStat(fn func(name, value string)) { v.front.EachStat(fn) }
+func (v frontView) CloseConnection(id uint64) bool       { return v.front.CloseConnection(id) }
+
+func (v frontView) Connections() []httpapi.Connection {
+	return convert(v.front.Connections(), func(c memcachedfront.Connection) httpapi.Connection {
+		return httpapi.Connection(c)
+	})
+}
+
+func (v frontView) Latencies() []httpapi.Latency {
+	return convert(v.front.Latencies(), func(l memcachedfront.Latency) httpapi.Latency {
+		return httpapi.Latency(l)
+	})
+}
+
+func convert[From, To any](list []From, one func(From) To) []To {
+	converted := make([]To, len(list))
+	for i, element := range list {
+		converted[i] = one(element)
+	}
+	return converted
 }
 
 // running gives the configuration that the server runs with, by name.

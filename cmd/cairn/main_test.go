@@ -431,6 +431,15 @@ func TestHTTPAPI(t *testing.T) {
 	if _, body := httpGet(t, "http://"+admin+"/v1/sessions"); !strings.Contains(body, `"key":"a"`) {
 		t.Errorf("a session stored by a memcached client is not listed: %s", body)
 	}
+	idle, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	awaitTrue(t, "the connection is listed", func() bool {
+		_, body := httpGet(t, "http://"+admin+"/v1/connections")
+		return strings.Contains(body, idle.LocalAddr().String())
+	})
 	if _, body := httpGet(t, "http://"+admin+"/v1/config"); !strings.Contains(body, admin) {
 		t.Errorf("the configuration as running: %s", body)
 	}

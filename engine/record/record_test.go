@@ -1,0 +1,339 @@
+package record
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"cairn/session"
+	"cairn/ttl"
+)
+
+func randomHeader(r *rand.Rand) Header {
+	h := Header{
+		Codec: Codec(r.IntN(3)), Stale: r.IntN(2) == 0, Claimed: r.IntN(2) == 0,
+		Flags: r.Uint32(), Version: r.Uint64(), Expiry: session.Time(r.Int64()),
+	}
+	if h.Codec != Raw {
+		h.RawLen, h.Dictionary = r.Uint32(), r.Uint32()
+	}
+	return h
+}
+
+func encode(h Header, body []byte) []byte {
+	value := make([]byte, h.Len(), h.Len()+len(body))
+	h.Put(value)
+	return append(value, body...)
+}
+
+func mustDecode(t *testing.T, value []byte) (Header, []byte) {
+	t.Helper()
+	h, body, ok, err := Decode(value)
+	if err != nil || !ok {
+		t.Fatalf("decode %x: ok %t, error %v", value, ok, err)
+	}
+	return h, body
+}
+
+func TestRecordRoundTrip(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 10_000 {
+		want, body := randomHeader(r), bytes.Repeat([]byte{byte(r.Uint32())}, r.IntN(100))
+		if want.Codec == Raw {
+			want.RawLen = uint32(len(body))
+		}
+		got, gotBody := mustDecode(t, encode(want, body))
+		if got != want || !bytes.Equal(gotBody, body) {
+			t.Fatalf("%+v %x became %+v %x", want, body, got, gotBody)
+		}
+	}
+}
+
+// The layout is persisted: if this changes, old stores cannot be read.
+func TestLayout(t *testing.T) {
+	h := Header{Stale: true, Flags: 0x01020304, Version: 0x1112131415161718, Expiry: 0x2122232425262728}
+	want := "\x01\x00\x01\x00\x04\x03\x02\x01\x18\x17\x16\x15\x14\x13\x12\x11\x28\x27\x26\x25\x24\x23\x22\x21body"
+	if got := encode(h, []byte("body")); string(got) != want {
+		t.Errorf("record %x", got)
+	}
+	h.Codec, h.RawLen, h.Dictionary = ZstdDict, 0x31323334, 0x41424344
+	want = "\x01\x02" + want[2:24] + "\x34\x33\x32\x31\x44\x43\x42\x41body"
+	if got := encode(h, []byte("body")); string(got) != want {
+		t.Errorf("compressed record %x", got)
+	}
+	var p Patch
+	p.SetExpiry(1)
+	p.SetVersion(2)
+	p.SetStale(true)
+	p.SetClaimed(false)
+	if got := p.Append(nil); string(got) != "\x81\x0f\x01\x01\x00\x00\x00\x00\x00\x00\x00\x02\x00\x00\x00\x00\x00\x00\x00" {
+		t.Errorf("patch %x", got)
+	}
+	l := Ledger{Now: 120_000, Version: 300}
+	l.Count(3, 1, 100)
+	l.Count(ttl.NeverMinute, -1, -2)
+	if got := l.Append(nil); string(got) != "\x41\xac\x02\xc0\xa9\x07\x02\x02\xc8\x01\x00\x01\x03" {
+		t.Errorf("ledger %x", got)
+	}
+	if got := AppendKey(nil, 0x01020304, []byte("key")); string(got) != "d\x01\x02\x03\x04key" {
+		t.Errorf("key %x", got)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	var last []byte
+	for _, bucket := range []ttl.Bucket{0, 1, 255, 256, 1 << 24, ttl.Forever} {
+		for _, key := range []string{"", "\x00", "a", "a\xff", "\xff\xff\xff"} {
+			k := AppendKey(nil, bucket, []byte(key))
+			put := make([]byte, KeyOverhead+len(key))
+			PutKey(put, bucket, []byte(key))
+			gotBucket, gotKey, ok := SplitKey(k)
+			if !ok || gotBucket != bucket || string(gotKey) != key || !bytes.Equal(k, put) || IsMeta(k) {
+				t.Errorf("%d %q: %x, %x, back %d %q %t", bucket, key, k, put, gotBucket, gotKey, ok)
+			}
+			if bytes.Compare(last, k) >= 0 || bytes.Compare(k, DataStart) < 0 || bytes.Compare(k, DataEnd) >= 0 ||
+				bytes.Compare(k, AppendBucket(nil, bucket)) < 0 || bytes.Compare(k, AppendBucketEnd(nil, bucket)) >= 0 {
+				t.Errorf("%x is out of order", k)
+			}
+			last = k
+		}
+	}
+	for _, k := range []string{"", "d", "d\x00\x00\x00", "c/ledger", "e\x00\x00\x00\x00"} {
+		if _, _, ok := SplitKey([]byte(k)); ok {
+			t.Errorf("%q is taken for the key of a record", k)
+		}
+	}
+	for _, k := range [][]byte{LedgerKey, FlushKey} {
+		if !IsMeta(k) || bytes.Compare(k, DataStart) >= 0 {
+			t.Errorf("%q", k)
+		}
+	}
+}
+
+// randomPatch sets a random choice of fields.
+func randomPatch(r *rand.Rand) (p Patch) {
+	if r.IntN(2) == 0 {
+		p.SetExpiry(session.Time(r.Int64N(1000)))
+	}
+	if r.IntN(3) == 0 {
+		p.SetVersion(r.Uint64N(1000))
+	}
+	if r.IntN(3) == 0 {
+		p.SetStale(r.IntN(2) == 0)
+	}
+	if r.IntN(3) == 0 {
+		p.SetClaimed(r.IntN(2) == 0)
+	}
+	return p
+}
+
+// However Pebble groups the values under a key, the result is that of applying
+// them in order.
+func TestMergeIsAssociative(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 20_000 {
+		h := randomHeader(r)
+		plain := encode(h, []byte("body"))
+		values := [][]byte{slices.Clone(plain)}
+		for range r.IntN(6) {
+			p := randomPatch(r)
+			p.apply(plain)
+			values = append(values, p.Append(nil))
+		}
+		if r.IntN(4) == 0 { // the record is gone
+			values = values[1:]
+		}
+		got := group(t, r, values)
+		if len(values) > 0 && values[0][0] == kindRecord {
+			if !bytes.Equal(got, plain) {
+				t.Fatalf("merged to %x, want %x", got, plain)
+			}
+		} else if got != nil {
+			if _, _, ok, err := Decode(got); ok || err != nil {
+				t.Fatalf("patches alone became %x (%v)", got, err)
+			}
+			late := encode(h, []byte("body"))
+			for _, v := range values {
+				p, _ := decodePatch(v)
+				p.apply(late)
+			}
+			if base := encode(h, []byte("body")); !bytes.Equal(mergeAll(t, r, [][]byte{base, got}), late) {
+				t.Fatal("merged patches differ from single ones")
+			}
+		}
+	}
+}
+
+// group merges random runs of neighbours until one value is left.
+func group(t *testing.T, r *rand.Rand, values [][]byte) []byte {
+	values = slices.Clone(values)
+	for len(values) > 1 {
+		i := r.IntN(len(values) - 1)
+		j := i + 2 + r.IntN(len(values)-i-1)
+		values = slices.Replace(values, i, j, mergeAll(t, r, values[i:j]))
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return values[0]
+}
+
+// mergeAll feeds values, oldest first, in random order from a random one on.
+func mergeAll(t *testing.T, r *rand.Rand, values [][]byte) []byte {
+	var m Merge
+	first := r.IntN(len(values))
+	must(t, m.Newer(values[first]))
+	older, newer := first-1, first+1
+	for older >= 0 || newer < len(values) {
+		if newer == len(values) || older >= 0 && r.IntN(2) == 0 {
+			must(t, m.Older(values[older]))
+			older--
+		} else {
+			must(t, m.Newer(values[newer]))
+			newer++
+		}
+	}
+	return m.Finish()
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The order and grouping in which ledgers are merged does not matter.
+func TestLedgerMergesInAnyOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 3000 {
+		parts := make([]*Ledger, 1+r.IntN(8))
+		for i := range parts {
+			l := &Ledger{Now: session.Time(r.Int64N(5 * 60_000)), Version: r.Uint64N(100)}
+			for range r.IntN(5) {
+				l.Count(r.Int64N(12), r.Int64N(5)-2, r.Int64N(500)-200)
+			}
+			l.Count(ttl.NeverMinute, 1, 1)
+			parts[i] = l
+		}
+		want := fold(t, parts)
+		r.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+		cut := r.IntN(len(parts))
+		if cut > 0 {
+			parts = append([]*Ledger{fold(t, parts[:cut])}, parts[cut:]...)
+		}
+		if got := fold(t, parts); string(got.Append(nil)) != string(want.Append(nil)) {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	}
+}
+
+// fold merges parts, each and the sum through its stored form.
+func fold(t *testing.T, parts []*Ledger) *Ledger {
+	sum := new(Ledger)
+	for _, part := range parts {
+		stored, err := DecodeLedger(part.Append(nil))
+		must(t, err)
+		sum.Add(stored)
+	}
+	sum, err := DecodeLedger(sum.Append(nil))
+	must(t, err)
+	return sum
+}
+
+func TestLedgerForgetsThePast(t *testing.T) {
+	l := &Ledger{Now: 60_000}
+	l.Count(0, 5, 5) // already past
+	l.Count(1, 1, 10)
+	l.Count(2, 2, 20)
+	l.Count(ttl.NeverMinute, 3, 30)
+	if items, bytes := l.Advance(119_999); items != 0 || bytes != 0 {
+		t.Errorf("%d items of %d bytes left within their minute", items, bytes)
+	}
+	if items, bytes := l.Advance(120_000); items != 1 || bytes != 10 {
+		t.Errorf("%d items of %d bytes left", items, bytes)
+	}
+	if len(l.Slots) != 2 || l.Slots[0].Minute != 2 || l.Slots[1].Minute != ttl.NeverMinute {
+		t.Errorf("slots %+v", l.Slots)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(Header{Version: 1}, []byte("body")))
+	f.Add(encode(Header{Codec: ZstdDict, RawLen: 5}, nil))
+	f.Add((&Patch{mask: 15, bits: 3}).Append(nil))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		h, body, ok, err := Decode(value)
+		if err != nil && !errors.Is(err, ErrCorrupt) {
+			t.Errorf("error %v", err)
+		}
+		if err == nil && ok && !bytes.Equal(encode(h, body), clean(value)) {
+			t.Errorf("%x became %x", value, encode(h, body))
+		}
+		var m Merge
+		if m.Newer(value) == nil && m.Newer(value) == nil && m.Older(value) == nil {
+			if _, _, again, err := Decode(m.Finish()); err != nil || again != ok {
+				t.Errorf("%x merged with itself cannot be read: %v", value, err)
+			}
+		}
+	})
+}
+
+// clean zeroes the bits that no version has given a meaning.
+func clean(value []byte) []byte {
+	value = slices.Clone(value)
+	value[2] &= bitStale | bitClaimed
+	return value
+}
+
+func FuzzLedger(f *testing.F) {
+	f.Add([]byte("\x41\xac\x02\xc0\xa9\x07\x02\x02\xc8\x01\x00\x01\x03"))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		l, err := DecodeLedger(value)
+		if err != nil {
+			return
+		}
+		again, err := DecodeLedger(l.Append(nil))
+		if err != nil || string(again.Append(nil)) != string(l.Append(nil)) {
+			t.Errorf("%x: %+v became %+v (%v)", value, l, again, err)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	value := encode(Header{Version: 1, Expiry: 2}, make([]byte, 1000))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, _, err := Decode(value); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkMergePatch(b *testing.B) {
+	value := encode(Header{Version: 1, Expiry: 2}, make([]byte, 1000))
+	var p Patch
+	p.SetExpiry(3)
+	patch := p.Append(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		var m Merge
+		if m.Newer(patch) != nil || m.Older(value) != nil {
+			b.Fatal("merge")
+		}
+		m.Finish()
+	}
+}
+
+func BenchmarkLedgerAppend(b *testing.B) {
+	l := Ledger{Now: 1_767_312_000_500, Version: 1 << 30}
+	l.Count(ttl.Minute(l.Now)+30, 1, 1000)
+	l.Count(ttl.Minute(l.Now)+29, -1, -1000)
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = l.Append(buf[:0])
+	}
+}

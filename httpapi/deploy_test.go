@@ -137,3 +137,63 @@ func TestDashboardExpressionsAreValid(t *testing.T) {
 	}
 	promtool(t, "check", "rules", file)
 }
+
+// TestDocumentation compares the operators' pages with what the server offers:
+// every metric, every alert and every operation is on them, and no other.
+func TestDocumentation(t *testing.T) {
+	read := func(file string) string {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	metrics, rules, api := read("../docs/metrics.md"), read(rulesFile), read("../docs/http-api.md")
+
+	histogram := regexp.MustCompile(`_(bucket|count|sum)$`)
+	families := map[string]bool{}
+	for name := range exported(t) {
+		if strings.HasPrefix(name, "cairn_") {
+			families[histogram.ReplaceAllString(name, "")] = true
+		}
+	}
+	documented := map[string]bool{}
+	for _, name := range regexp.MustCompile(`cairn_[a-z0-9_]+`).FindAllString(metrics, -1) {
+		documented[name] = true
+	}
+	compareSets(t, "metrics.md", documented, families)
+
+	alerts, described := map[string]bool{}, map[string]bool{}
+	for _, m := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
+		alerts[m[1]] = true
+	}
+	for _, name := range regexp.MustCompile(`\bCairn[A-Z]\w+`).FindAllString(metrics, -1) {
+		described[name] = true
+	}
+	compareSets(t, "metrics.md", described, alerts)
+
+	operations, listed := map[string]bool{"GET /metrics": true, "GET /debug/pprof/": true}, map[string]bool{}
+	for _, operation := range newContract(start(t, Options{})).operations() {
+		operations[operation] = true
+	}
+	for _, m := range regexp.MustCompile("`((?:GET|PUT|POST|DELETE) /[^`?]*)`").FindAllStringSubmatch(api, -1) {
+		if m[1] != "GET /openapi.json" {
+			listed[m[1]] = true
+		}
+	}
+	compareSets(t, "http-api.md", listed, operations)
+}
+
+func compareSets(t *testing.T, page string, has, want map[string]bool) {
+	t.Helper()
+	for name := range want {
+		if !has[name] {
+			t.Errorf("%s lacks %s", page, name)
+		}
+	}
+	for name := range has {
+		if !want[name] {
+			t.Errorf("%s has %s, which there is not", page, name)
+		}
+	}
+}

@@ -106,14 +106,14 @@ func (s *server) answers() bool {
 	return err == nil && bytes.HasPrefix(reply[:n], []byte("VERSION"))
 }
 
-// dial opens a connection that the test closes at its end.
-func (s *server) dial() net.Conn {
+// mustConnect opens a connection that the test closes at its end.
+func (s *server) mustConnect(d dialect) *client {
 	s.t.Helper()
-	c, err := net.Dial("unix", s.sock)
+	c, err := connect(s.sock, d)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.t.Cleanup(func() { c.Close() })
+	s.t.Cleanup(c.close)
 	return c
 }
 

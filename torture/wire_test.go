@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"testing"
 	"time"
 
 	"cairn/session"
@@ -99,6 +100,19 @@ func (c *client) do(commands []session.Command, now session.Time) ([]answer, err
 		answers = append(answers, a)
 	}
 	return answers, nil
+}
+
+// mustDo carries out one command and checks the status of its answer.
+func (c *client) mustDo(t testing.TB, want session.Status, command session.Command) answer {
+	t.Helper()
+	answers, err := c.do([]session.Command{command}, wallNow())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if answers[0].status != want {
+		t.Errorf("%s: %s: status %d %s, want %d", c.name(), sessiontest.Describe(&command), answers[0].status, answers[0].message, want)
+	}
+	return answers[0]
 }
 
 // differs tells in what an answer is not what the model says.

@@ -1,0 +1,196 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/engine"
+	"cairn/session"
+	"cairn/session/sessiontest"
+)
+
+// jumpyClock is a wall clock that can be set, and the time that really passes.
+type jumpyClock struct {
+	mu      sync.Mutex
+	offset  time.Duration // of the wall clock
+	elapsed time.Duration
+}
+
+func (c *jumpyClock) wall() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return sessiontest.Epoch.Time().Add(c.elapsed + c.offset)
+}
+
+func (c *jumpyClock) passed() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.elapsed
+}
+
+func (c *jumpyClock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.elapsed += d
+}
+
+func (c *jumpyClock) jump(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += d
+}
+
+// TestWallClockJumps sets the wall clock back and forth by hours and weeks,
+// while the store runs and while it is down, and compares with the model: no
+// session dies before its time has passed, none comes back, and the store's
+// clock never runs backwards nor, while it runs, much faster than time passes.
+func TestWallClockJumps(t *testing.T) {
+	rng := newRand(t)
+	clock := new(jumpyClock)
+	disk := vfs.NewCrashableMem()
+	l := sessiontest.NewLockstep(rng.Uint64(), 4096)
+	open := func() *engine.Store {
+		store, err := engine.Open(engine.Options{
+			Dir: "data", FS: disk, Wall: clock.wall, Elapsed: clock.passed, DropEvery: -1, MemtableBytes: 64 << 10,
+			HotBytes: 64 << 10, MaxValueSize: 4096, Logger: slog.New(slog.DiscardHandler),
+			Fatal: func(err error) { panic(err) },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	jump := func() {
+		clock.jump(pick(rng, time.Duration(-1), 1) * time.Duration(rng.Int64N(int64(pick(rng, time.Minute, 5*time.Hour, 30*24*time.Hour)))))
+	}
+	store := open()
+	jumps, restarts, latest := 0, 0, store.Now()
+	for range rounds(400, 30_000) {
+		before, passed := store.Now(), time.Duration(rng.Int64N(int64(pick(rng, time.Second, time.Minute, time.Hour))))
+		if rng.IntN(5) == 0 {
+			jumps++
+			jump()
+		}
+		clock.pass(passed)
+		store.Tick(context.Background())
+		if now := store.Now(); now.Sub(before) < passed.Truncate(time.Millisecond)-time.Millisecond || now.Sub(before) > passed+passed/50+time.Second {
+			t.Fatalf("the store's clock advanced by %v while %v passed", now.Sub(before), passed)
+		}
+		if err := l.Step(store, store.Now(), 1+rng.IntN(8)); err != nil {
+			t.Fatal(err)
+		}
+		if err := store.DropExpired(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		latest = store.Now()
+		if rng.IntN(10) > 0 {
+			continue
+		}
+		restarts++
+		store.Tick(context.Background()) // marks the clock: the crash comes between two of them
+		disk2 := disk.CrashClone(vfs.CrashCloneCfg{})
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if rng.IntN(2) == 0 {
+			disk = disk2 // it crashed instead
+		}
+		jump()
+		if store = open(); store.Now() < latest {
+			t.Fatalf("the store's clock went from %d to %d over a restart", latest, store.Now())
+		}
+		if err := l.Verify(store, l.Model, store.Now()); err != nil {
+			t.Fatalf("after a restart: %v", err)
+		}
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+	figures(t, "%d jumps while running, %d restarts with another time", jumps, restarts)
+}
+
+// TestSuspendedProcess stops the process for a while: what died meanwhile is
+// dead when it wakes, the rest is not.
+func TestSuspendedProcess(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	c := s.mustConnect(meta{})
+	now := wallNow()
+	short, far := session.FromUnix(now.Unix()+2), session.FromUnix(now.Unix()+3600)
+	c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("short"), Value: []byte("v"), Expiry: short})
+	c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("far"), Value: []byte("v"), Expiry: far})
+	s.signal(syscall.SIGSTOP)
+	time.Sleep(3500 * time.Millisecond) // what is tested is that real time passes
+	s.signal(syscall.SIGCONT)
+	c.mustDo(t, session.NotFound, session.Command{Op: session.OpGet, Key: []byte("short")})
+	if a := c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: []byte("far")}); !closeTTL(a.ttl, far, wallNow()) {
+		t.Errorf("ttl %d", a.ttl)
+	}
+}
+
+// TestFarExpiries stores what expires after 2038 and after 2106, over kills.
+func TestFarExpiries(t *testing.T) {
+	s := newServer(t)
+	s.start()
+	expiries := []int64{1<<31 - 1, 1 << 31, 1<<31 + 86_400, 1<<32 - 1, 1 << 32, 1<<32 + 86_400, 1 << 36}
+	for _, d := range []dialect{text{}, meta{}} {
+		c := s.mustConnect(d)
+		for _, at := range expiries {
+			c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: fmt.Appendf(nil, "%s%d", d.name(), at), Value: []byte("v"), Expiry: session.FromUnix(at)})
+		}
+	}
+	for range 2 {
+		c := s.mustConnect(meta{})
+		for _, d := range []dialect{text{}, meta{}} {
+			for _, at := range expiries {
+				a := c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: fmt.Appendf(nil, "%s%d", d.name(), at)})
+				if !closeTTL(a.ttl, session.FromUnix(at), wallNow()) {
+					t.Errorf("%s: expiry %d has a ttl of %d s", d.name(), at, a.ttl)
+				}
+			}
+		}
+		s.kill()
+		s.start()
+	}
+}
+
+// TestPendingFlushSurvivesKill kills a server that is to be flushed soon.
+func TestPendingFlushSurvivesKill(t *testing.T) {
+	for _, late := range []bool{true, false} { // whether it falls due while the server is down
+		s := newServer(t)
+		s.start()
+		c := s.mustConnect(text{})
+		c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("before"), Value: []byte("v"), Expiry: session.Never})
+		if _, err := c.conn.Write([]byte("flush_all 2\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := readLine(c.r); err != nil || line != "OK" {
+			t.Fatal(line, err)
+		}
+		c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("meanwhile"), Value: []byte("v"), Expiry: session.Never})
+		s.kill()
+		if late {
+			time.Sleep(2500 * time.Millisecond)
+		}
+		s.start()
+		c = s.mustConnect(text{})
+		if !late {
+			time.Sleep(2500 * time.Millisecond)
+		}
+		c.mustDo(t, session.NotFound, session.Command{Op: session.OpGet, Key: []byte("before")})
+		c.mustDo(t, session.NotFound, session.Command{Op: session.OpGet, Key: []byte("meanwhile")})
+		c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("after"), Value: []byte("v"), Expiry: session.Never})
+		s.kill()
+		s.start()
+		c = s.mustConnect(text{})
+		c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: []byte("after")})
+		c.mustDo(t, session.NotFound, session.Command{Op: session.OpGet, Key: []byte("before")})
+	}
+}

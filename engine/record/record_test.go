@@ -273,7 +273,7 @@ func FuzzDecode(f *testing.F) {
 			t.Errorf("%x became %x", value, encode(h, body))
 		}
 		var m Merge
-		if m.Newer(value) == nil && m.Newer(value) == nil && m.Older(value) == nil {
+		if errors.Join(m.Newer(value), m.Newer(value), m.Older(value)) == nil {
 			if _, _, again, err := Decode(m.Finish()); err != nil || again != ok {
 				t.Errorf("%x merged with itself cannot be read: %v", value, err)
 			}

@@ -75,6 +75,7 @@ func (p *program) commands() *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(p.serveCommand(), p.configCommand(), p.versionCommand(), bench.NewCommand())
+	root.AddCommand(p.administration()...)
 	return root
 }
 

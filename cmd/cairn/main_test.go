@@ -449,6 +449,33 @@ func TestHTTPAPI(t *testing.T) {
 	}
 }
 
+// The commands for a shell reach a running server and its files.
+func TestShellCommands(t *testing.T) {
+	dir, admin := t.TempDir(), freeAddress(t)
+	r := start(t, dir, "--http-listen", admin)
+	say(t, "tcp", r.addr, "set app:a 0 60 1\r\nx\r\nset app:b 0 60 1\r\ny\r\n")
+	shell := func(args string) string {
+		t.Helper()
+		code, out, stderr := cairn(args, "CAIRN_URL=http://"+admin)
+		if code != exitOK {
+			t.Errorf("cairn %s: exit code %d, %s", args, code, stderr)
+		}
+		return out
+	}
+	if out := shell("ls --prefix app:"); !strings.Contains(out, "app:a") || !strings.Contains(out, "app:b") {
+		t.Errorf("ls: %s", out)
+	}
+	shell("rm app:a")
+	if out := shell("ls --prefix app: --output json"); strings.Contains(out, "app:a") || !strings.Contains(out, "app:b") {
+		t.Errorf("ls after rm: %s", out)
+	}
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	r.ends()
+	if code, out, stderr := cairn("check --data-dir " + dir); code != exitOK {
+		t.Errorf("check: exit code %d, %s%s", code, out, stderr)
+	}
+}
+
 // An address that others can reach needs tokens.
 func TestHTTPAPIIsNotLeftOpen(t *testing.T) {
 	out, err := command("serve", "-l", "127.0.0.1:0", "--data-dir", t.TempDir(), "--http-listen", "0.0.0.0:0").CombinedOutput()

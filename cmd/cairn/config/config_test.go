@@ -182,7 +182,7 @@ func TestSASLPasswordFileOfMemcached(t *testing.T) {
 }
 
 func TestKubernetesServiceVariablesAreNotSettings(t *testing.T) {
-	c := mustLoad(t, "", []string{"CAIRN_PORT=tcp://10.0.0.7:11211", "CAIRN_SERVICE_HOST=10.0.0.7", "CAIRN_PORT_11211_TCP_ADDR=10.0.0.7", "CAIRN_DATADIR=x", "CAIRN_HTTP_TOKENS=ops admin 0123456789abcdef"}, "", "")
+	c := mustLoad(t, "", []string{"CAIRN_PORT=tcp://10.0.0.7:11211", "CAIRN_SERVICE_HOST=10.0.0.7", "CAIRN_PORT_11211_TCP_ADDR=10.0.0.7", "CAIRN_DATADIR=x", "CAIRN_HTTP_TOKENS=ops admin 0123456789abcdef", "CAIRN_URL=http://x"}, "", "")
 	if c.Port != 11211 || c.HTTPTokens == "" {
 		t.Errorf("port %d, tokens %q", c.Port, c.HTTPTokens)
 	}

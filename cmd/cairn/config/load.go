@@ -19,6 +19,10 @@ import (
 // CAIRN_DATA_DIR.
 const EnvPrefix = "CAIRN_"
 
+// otherVariables begin with EnvPrefix and mean something, but are no settings:
+// the last three are for the commands that ask a running server.
+var otherVariables = []string{tokensVariable, "CAIRN_URL", "CAIRN_TOKEN", "CAIRN_TOKEN_FILE"}
+
 // EnvName is the environment's name of a flag.
 func EnvName(flag string) string {
 	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
@@ -61,7 +65,7 @@ func (c *Config) loadEnvironment(environ []string) error {
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.All())) {
 		value := k.String(name)
-		if EnvName(name) == tokensVariable || fromKubernetes(name, value) {
+		if slices.Contains(otherVariables, EnvName(name)) || fromKubernetes(name, value) {
 			continue
 		}
 		if c.flags.Lookup(name) == nil {

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -21,6 +22,8 @@ type server struct {
 	sock  string
 	flags []string
 	env   []string
+
+	program string // to run instead of the one that was built
 
 	cmd  *exec.Cmd
 	log  *tail
@@ -51,7 +54,7 @@ func (s *server) launch() {
 	s.t.Helper()
 	args := append([]string{"serve", "--data-dir", s.dir, "--unix-socket", s.sock, "--http-listen", "off",
 		"--memory", "16", "--disk-reserve", "1m", "--conn-limit", "20000"}, s.flags...)
-	s.cmd = exec.Command(cairn(s.t), args...)
+	s.cmd = exec.Command(cmp.Or(s.program, cairn(s.t)), args...)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.log = new(tail)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/batchrepr"
 
 	"cairn/session"
 )
@@ -92,9 +93,13 @@ func raise(value *atomic.Uint64, n uint64) {
 	}
 }
 
-// apply applies a batch. When apply returns, the batch is visible and on its
-// way to the log; if wait is set, Batch.SyncWait waits until it is durable.
-func (s *Store) apply(batch *pebble.Batch, wait bool) {
+// apply applies a batch and gives its ticket. When apply returns, the batch is
+// visible and on its way to the log; if wait is set, Batch.SyncWait waits until
+// it is durable.
+func (s *Store) apply(batch *pebble.Batch, wait bool) (ticket uint64) {
+	// Where the ticket will stand. Afterwards a batch that is too large for a
+	// memtable does not tell it any more: Pebble has taken its bytes.
+	header := batch.Repr()[:batchrepr.HeaderLen]
 	// Pebble panics if the log has failed before.
 	defer func() {
 		if r := recover(); r != nil {
@@ -113,7 +118,9 @@ func (s *Store) apply(batch *pebble.Batch, wait bool) {
 		s.counts.commitErrors.Add(1)
 		s.fatal(fmt.Errorf("engine: commit: %w", err))
 	}
-	raise(&s.applied, uint64(batch.SeqNum()))
+	ticket = uint64(batchrepr.ReadSeqNum(header))
+	raise(&s.applied, ticket)
+	return ticket
 }
 
 func (s *Store) closeBatch(batch *pebble.Batch) {

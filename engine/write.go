@@ -37,8 +37,8 @@ func (b *burst) write() *pebble.Batch {
 	} else {
 		b.must(batch.Merge(record.LedgerKey, b.keyBuf, nil))
 	}
-	b.store.apply(batch, !b.unsynced)
-	b.share(batch, &delta)
+	b.ticket = b.store.apply(batch, !b.unsynced)
+	b.share(&delta)
 	return batch
 }
 
@@ -182,9 +182,8 @@ func (b *burst) failKey(s *slot, err error) {
 }
 
 // share makes the state after the batch, which has been applied, visible.
-func (b *burst) share(batch *pebble.Batch, delta *record.Ledger) {
+func (b *burst) share(delta *record.Ledger) {
 	s := b.store
-	b.ticket = uint64(batch.SeqNum())
 	s.ledger.add(delta, b.flushed)
 	s.noteMark(b.now)
 	if b.flushAt != 0 {

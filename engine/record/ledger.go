@@ -101,11 +101,12 @@ func (l *Ledger) Append(dst []byte) []byte {
 	return dst
 }
 
+var errLedger = fmt.Errorf("%w: ledger", ErrCorrupt)
+
 // DecodeLedger reads the stored form of a ledger.
 func DecodeLedger(value []byte) (*Ledger, error) {
-	malformed := fmt.Errorf("%w: ledger", ErrCorrupt)
 	if len(value) == 0 || value[0] != kindLedger {
-		return nil, malformed
+		return nil, errLedger
 	}
 	r := varints{rest: value[1:]}
 	l := &Ledger{Version: r.unsigned(), Now: session.Time(r.unsigned())}
@@ -119,7 +120,7 @@ func DecodeLedger(value []byte) (*Ledger, error) {
 		l.Slots = append(l.Slots, s)
 	}
 	if r.bad || l.Now < 0 {
-		return nil, malformed
+		return nil, errLedger
 	}
 	slices.SortFunc(l.Slots, func(a, b Slot) int { return int(min(max(a.Minute-b.Minute, -1), 1)) })
 	return l, nil

@@ -40,29 +40,30 @@ func (p *Patch) Append(dst []byte) []byte {
 	return dst
 }
 
+var errPatch = fmt.Errorf("%w: patch", ErrCorrupt)
+
 func isPatch(value []byte) bool { return len(value) > 0 && value[0] == kindPatch }
 
 func decodePatch(value []byte) (p Patch, err error) {
-	malformed := fmt.Errorf("%w: patch", ErrCorrupt)
 	if len(value) < 3 {
-		return p, malformed
+		return p, errPatch
 	}
 	p.mask, p.bits = value[1], value[2]
 	rest := value[3:]
 	if p.mask&bitExpiry != 0 {
 		if len(rest) < 8 {
-			return p, malformed
+			return p, errPatch
 		}
 		p.expiry, rest = session.Time(binary.LittleEndian.Uint64(rest)), rest[8:]
 	}
 	if p.mask&bitVersion != 0 {
 		if len(rest) < 8 {
-			return p, malformed
+			return p, errPatch
 		}
 		p.version, rest = binary.LittleEndian.Uint64(rest), rest[8:]
 	}
 	if len(rest) != 0 || p.mask&^(bitStale|bitClaimed|bitExpiry|bitVersion) != 0 || p.bits&^p.mask != 0 {
-		return p, malformed
+		return p, errPatch
 	}
 	return p, nil
 }

@@ -77,11 +77,11 @@ func (s *Store) readHot(in *session.Burst, now session.Time) (n int, ticket uint
 			return n, ticket
 		}
 		ticket = max(ticket, e.ticket)
-		if !e.live(now) {
+		if e.bucket == 0 {
 			r.Status = session.NotFound
 			continue
 		}
-		if wins(e, c) {
+		if !e.live(now) || wins(e, c) {
 			return n, ticket
 		}
 		r.Status = session.OK
@@ -113,7 +113,7 @@ func (b *burst) release() {
 func (b *burst) begin() { b.epoch = b.store.epoch.Load() }
 
 // applyReads answers reads from command n on, without locks. If one of them
-// must claim a stale item, the burst begins anew as a write.
+// cannot do without, the burst begins anew as a write.
 func (s *Store) applyReads(in *session.Burst, now session.Time, n int, ticket uint64) session.Commit {
 	b := s.newBurst(in, now)
 	b.reading, b.ticket = true, ticket
@@ -123,7 +123,7 @@ func (s *Store) applyReads(in *session.Burst, now session.Time, n int, ticket ui
 	switch err {
 	case nil:
 		return s.promise(in, nil, ticket)
-	case errClaims:
+	case errUnlocked:
 		in.SizeResults()
 		return s.applyWrites(in, now)
 	}
@@ -161,9 +161,11 @@ func (s *Store) applyWrites(in *session.Burst, now session.Time) session.Commit 
 	defer b.release()
 	b.lock()
 	defer s.stripes.unlock(b.stripes)
+	// What another burst has found expired under these locks stays so.
+	b.now = session.Time(s.seen.Load())
 	b.begin()
 	for i := range in.Commands {
-		_ = b.run(&in.Commands[i], &in.Results[i]) // errClaims is for reads
+		_ = b.run(&in.Commands[i], &in.Results[i]) // errUnlocked is for reads
 	}
 	batch := b.write()
 	if batch != nil {

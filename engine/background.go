@@ -32,7 +32,8 @@ func (s *Store) run(ctx context.Context, d time.Duration, f func(context.Context
 
 // Tick does what must happen about once a second: the clock's adjustment, a
 // flush that fell due without traffic, the clock's mark while nothing is
-// written, and a look at the free space. The store calls it itself unless
+// written, a look at the free space, and the removal of what flushes have made
+// void from the cache. The store calls it itself unless
 // Options.DropEvery is negative.
 func (s *Store) Tick(context.Context) {
 	s.clock.Adjust()
@@ -40,16 +41,18 @@ func (s *Store) Tick(context.Context) {
 	if now := s.clock.Now(); s.flushAt.Load() <= int64(now) {
 		s.advance(now)
 	}
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if !s.closed.Load() {
+	if epoch := s.epoch.Load(); s.cleared.Swap(epoch) != epoch {
+		s.hot.clear()
+	}
+	if s.enter() {
+		defer s.leave()
 		s.mark(session.Time(s.seen.Load()))
 	}
 }
 
 // mark persists that the clock has reached now, so that what has been seen to
 // be expired stays so after a crash. Writes carry the clock along; this is for
-// when there are none. The gate is held.
+// when there are none. The store is open.
 func (s *Store) mark(now session.Time) {
 	if s.marked.Load() >= int64(now) {
 		return
@@ -115,12 +118,11 @@ func (s *Store) sweep(ctx context.Context) {
 // instant may write into a dead bucket, but only what has expired by now; it
 // names the bucket again, so the next sweep takes it away.
 func (s *Store) DropExpired(ctx context.Context) error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	now := s.clock.Now()
-	if s.closed.Load() {
+	if !s.enter() {
 		return session.ErrClosed
 	}
+	defer s.leave()
+	now := s.clock.Now()
 	if s.drops.notBefore > now {
 		return nil
 	}

@@ -55,9 +55,10 @@ type slot struct {
 	err    error  // before could not be read
 }
 
-// errClaims stops a burst of reads that must claim a stale item, which is a
-// write.
-var errClaims = errors.New("engine: read turns into a write")
+// errUnlocked stops a burst of reads that needs the locks of its keys: to claim
+// a stale item, which is a write, or to say that an item has expired. Without
+// them, a burst that was admitted earlier could still be about to prolong it.
+var errUnlocked = errors.New("engine: read needs locks")
 
 // manySlots is the number of keys from which on a map beats a search.
 const manySlots = 16

@@ -13,11 +13,10 @@ import (
 // whole or not at all. Tables are hard links if dir is on the same file system,
 // so it is cheap to make; it keeps their space for as long as it stays.
 func (s *Store) Checkpoint(dir string) error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
+	if !s.enter() {
 		return session.ErrClosed
 	}
+	defer s.leave()
 	err := s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 	if err == nil {
 		err = putFormat(s.options.FS, dir)

@@ -4,8 +4,8 @@ import (
 	"cairn/session"
 )
 
-// run carries out one command on the slots. It returns errClaims if the burst
-// must begin anew as a write.
+// run carries out one command on the slots. It returns errUnlocked if the
+// burst must begin anew as a write.
 func (b *burst) run(c *session.Command, r *session.Result) error {
 	switch {
 	case c.Op == session.OpFlush:
@@ -109,6 +109,9 @@ func (b *burst) version(c *session.Command) uint64 {
 func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 	it := b.item(s)
 	if it == nil {
+		if b.reading && s.after.bucket != 0 {
+			return errUnlocked
+		}
 		if !c.Has(session.Vivify) {
 			r.Status = session.NotFound
 			return nil
@@ -118,7 +121,7 @@ func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 	}
 	wins := wins(it, c)
 	if wins && b.reading {
-		return errClaims
+		return errUnlocked
 	}
 	if wins || c.Has(session.SetExpiry) {
 		it = it.derive()

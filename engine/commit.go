@@ -75,11 +75,10 @@ func (s *Store) syncUpTo(ticket uint64) error {
 	if s.durable.Load() >= ticket {
 		return nil
 	}
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
+	if !s.enter() {
 		return nil // Close has synced everything
 	}
+	defer s.leave()
 	return s.db.LogData(nil, pebble.Sync)
 }
 

@@ -78,10 +78,7 @@ func (s *Store) learn(d *record.Dictionary) error {
 // one, and forgets those that no record needs any more. The store calls it
 // itself unless Options.DropEvery is negative.
 func (s *Store) TrainDictionaries(ctx context.Context) error {
-	s.gate.RLock()
-	closed := s.closed.Load()
-	s.gate.RUnlock()
-	if closed || ctx.Err() != nil {
+	if s.closed.Load() || ctx.Err() != nil {
 		return nil
 	}
 	if err := s.forgetDictionaries(); err != nil {
@@ -112,15 +109,14 @@ func (s *Store) adopt(d *record.Dictionary) error {
 	if err := s.storeDictionary(d); err != nil {
 		return err
 	}
-	// Alone, so that no burst is under way that has encoded a value with the
-	// predecessor into a bucket not in the list yet.
-	s.gate.Lock()
-	err := s.learn(d)
-	list := s.buckets.all()
-	s.gate.Unlock()
-	if err != nil {
+	if err := s.learn(d); err != nil {
 		return err
 	}
+	// Until no burst is under way that has encoded a value with the predecessor
+	// into a bucket not in the list yet.
+	s.gate.Lock()
+	list := s.buckets.all()
+	s.gate.Unlock()
 	s.options.Logger.Info("trained a dictionary", "dictionary", d.ID, "bytes", len(d.Raw))
 	for _, old := range s.dictionaries {
 		if old.Kind == d.Kind && old != d && old.Last == 0 {
@@ -137,11 +133,10 @@ func (s *Store) adopt(d *record.Dictionary) error {
 }
 
 func (s *Store) storeDictionary(d *record.Dictionary) error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
+	if !s.enter() {
 		return session.ErrClosed
 	}
+	defer s.leave()
 	if err := s.db.Set(record.DictionaryKey(d.ID), d.Append(nil), pebble.Sync); err != nil {
 		return fmt.Errorf("engine: store dictionary %d: %w", d.ID, err)
 	}
@@ -165,11 +160,10 @@ func (s *Store) forgetDictionaries() error {
 }
 
 func (s *Store) dropDictionary(id uint32) error {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
+	if !s.enter() {
 		return session.ErrClosed
 	}
+	defer s.leave()
 	if err := s.db.Delete(record.DictionaryKey(id), pebble.NoSync); err != nil {
 		return fmt.Errorf("engine: remove dictionary %d: %w", id, err)
 	}

@@ -2,15 +2,44 @@ package engine
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
 	"cairn/session"
 	"cairn/session/sessiontest"
 )
+
+// blocker stops the first file operation that a test waits for.
+type blocker struct {
+	vfs.FS
+	match   func(o errorfs.Op) bool
+	armed   atomic.Bool
+	entered chan struct{} // closed when an operation is stopped
+	release chan struct{} // to be closed to let it go on
+}
+
+func newBlocker(fs vfs.FS, match func(o errorfs.Op) bool) *blocker {
+	b := &blocker{match: match, entered: make(chan struct{}), release: make(chan struct{})}
+	b.FS = errorfs.Wrap(fs, errorfs.InjectorFunc(func(o errorfs.Op) error {
+		if b.armed.Load() && b.match(o) && b.armed.CompareAndSwap(true, false) {
+			close(b.entered)
+			<-b.release
+		}
+		return nil
+	}))
+	return b
+}
+
+func readsTable(o errorfs.Op) bool {
+	return o.Kind == errorfs.OpFileReadAt && strings.HasSuffix(o.Path, ".sst")
+}
 
 // Pebble takes the bytes of a batch that is too large for a memtable away, and
 // its sequence number with them.
@@ -32,5 +61,56 @@ func TestReadersWaitForLargeBatches(t *testing.T) {
 			read.Wait()
 		}
 		written.Wait()
+	}
+}
+
+// Once a session was seen to have expired, a burst that was admitted before it
+// expired must not revive it, however late it comes.
+func TestSlowBurstDoesNotReviveTheExpired(t *testing.T) {
+	for name, hot := range map[string]int64{"Hot": 1 << 20, "Cold": -1} {
+		t.Run(name, func(t *testing.T) {
+			clock := sessiontest.NewClock()
+			fs := newBlocker(vfs.NewMem(), readsTable)
+			o := testOptions(t, fs, clock)
+			o.HotBytes, o.BlockCacheBytes = hot, 1
+			s, err := Open(o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, s, session.OK, set(s, "slow", "v", time.Hour))
+			want(t, s, session.OK, set(s, "k", "v", 10*time.Second))
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openStore(t, o)
+			wantValue(t, s, "k", "v")
+
+			touch := &session.Burst{Now: s.Now()}
+			*touch.Add() = session.Command{Op: session.OpTouch, Key: []byte("slow"), Expiry: s.Now().Add(2 * time.Hour)}
+			*touch.Add() = session.Command{Op: session.OpTouch, Key: []byte("k"), Expiry: s.Now().Add(2 * time.Hour)}
+			fs.armed.Store(true)
+			var both sync.WaitGroup
+			both.Go(func() { session.Do(s, touch) })
+			<-fs.entered
+			clock.Advance(20 * time.Second)
+			get := &session.Burst{Now: s.Now(), Commands: []session.Command{op(session.OpGet, "k")}}
+			var got atomic.Bool
+			both.Go(func() {
+				session.Do(s, get)
+				got.Store(true)
+			})
+			for range 100_000 {
+				if got.Load() {
+					break
+				}
+				runtime.Gosched()
+			}
+			close(fs.release)
+			both.Wait()
+			later := do(s, op(session.OpGet, "k"))
+			if get.Results[0].Status == session.NotFound && later.Status == session.OK {
+				t.Errorf("expired for a reader, then touched (status %d) and back", touch.Results[1].Status)
+			}
+		})
 	}
 }

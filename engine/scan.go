@@ -64,11 +64,10 @@ type page struct {
 }
 
 func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err error) {
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
+	if !s.enter() {
 		return p, session.ErrClosed
 	}
+	defer s.leave()
 	m, err := s.newMerged(prefix, from)
 	defer func() {
 		if closeErr := m.close(); err == nil {

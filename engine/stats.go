@@ -43,11 +43,10 @@ func (s *Store) Stats() session.Stats {
 		ReadErrors:   s.counts.readErrors.Load(),
 		Corruptions:  s.counts.corruptions.Load(),
 	}
-	s.gate.RLock()
-	defer s.gate.RUnlock()
-	if s.closed.Load() {
+	if !s.enter() {
 		return stats
 	}
+	defer s.leave()
 	metrics := s.db.Metrics()
 	stats.Syncs, stats.SyncTime = syncs(metrics)
 	stats.Disk = s.diskStats(metrics)

@@ -28,7 +28,12 @@ type Store struct {
 	cache   *pebble.Cache
 	clock   *ttl.Clock
 
-	// gate is held shared while Pebble is in use, and alone to flush or to
+	// life is held shared by whoever uses Pebble for longer than a burst does,
+	// and alone to close; see enter. It is taken before gate.
+	life sync.RWMutex
+
+	// gate is held shared by each burst while it looks at Pebble or changes
+	// it, never while waiting for a sync, and alone, briefly, to flush and to
 	// close. It is taken before stripes.
 	gate   sync.RWMutex
 	closed atomic.Bool
@@ -47,6 +52,7 @@ type Store struct {
 	flushAt     atomic.Int64  // the pending flush; session.Never: none
 	flushTicket atomic.Uint64 // the last flush
 	epoch       atomic.Uint32 // counts flushes
+	cleared     atomic.Uint32 // the epoch that the cache was last cleared for
 
 	applied  atomic.Uint64 // batches up to this ticket are visible
 	durable  atomic.Uint64 // batches up to this ticket are on the disk
@@ -80,6 +86,9 @@ func (s *Store) fatal(err error) { s.options.Fatal(err) }
 func (s *Store) Close() error {
 	s.stop()
 	s.background.Wait()
+	err := s.Settle() // while bursts go on
+	s.life.Lock()
+	defer s.life.Unlock()
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.closed.Swap(true) {
@@ -87,9 +96,30 @@ func (s *Store) Close() error {
 	}
 	s.mark(s.Now())
 	// A flushed store opens at once: there is no log to replay.
-	err := s.db.Flush()
-	return errors.Join(err, s.release())
+	return errors.Join(err, s.db.Flush(), s.release())
 }
+
+// Settle moves what is only in memory and in the log into tables. A Close soon
+// after it is quick.
+func (s *Store) Settle() error {
+	if !s.enter() {
+		return nil
+	}
+	defer s.leave()
+	return s.db.Flush()
+}
+
+// enter keeps the store open until leave, or reports that it is closed.
+func (s *Store) enter() bool {
+	s.life.RLock()
+	if s.closed.Load() {
+		s.life.RUnlock()
+		return false
+	}
+	return true
+}
+
+func (s *Store) leave() { s.life.RUnlock() }
 
 // release closes what Open opened.
 func (s *Store) release() error {

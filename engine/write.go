@@ -191,8 +191,7 @@ func (b *burst) share(delta *record.Ledger) {
 	}
 	if b.flushed {
 		s.flushTicket.Store(b.ticket)
-		b.epoch = s.epoch.Add(1)
-		s.hot.clear()
+		b.epoch = s.epoch.Add(1) // makes the whole cache void
 	}
 	s.stripes.stamp(b.stripes, b.ticket)
 	for i := range b.slots {

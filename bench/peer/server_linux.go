@@ -28,6 +28,13 @@ const (
 	stopLimit  = time.Minute
 )
 
+// A question may stay open for answerLimit, and silentLimit of them while a
+// server starts.
+const (
+	answerLimit = 10 * time.Second
+	silentLimit = 3
+)
+
 // Server is a running server. It is not safe for concurrent use.
 type Server struct {
 	Spec    Spec
@@ -149,13 +156,17 @@ func ownEnvironment() []string {
 	return kept
 }
 
-// awaitReady asks the server until it answers as one that serves.
+// awaitReady asks the server until it answers as one that serves. It may refuse
+// connections or answers for long, but not leave questions open.
 func (s *Server) awaitReady(ctx context.Context) error {
 	deadline := time.Now().Add(startLimit)
-	for {
+	for silent := 0; ; {
 		err := s.ping()
 		if err == nil {
 			return nil
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			silent++
 		}
 		select {
 		case <-s.exited:
@@ -164,7 +175,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 			return ctx.Err()
 		case <-time.After(time.Millisecond):
 		}
-		if time.Now().After(deadline) {
+		if silent == silentLimit || time.Now().After(deadline) {
 			return err
 		}
 	}
@@ -199,7 +210,7 @@ func ask(address string, d load.Dialect, request []byte, each func(protocol.Clie
 		return err
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(answerLimit)); err != nil {
 		return err
 	}
 	if _, err := conn.Write(request); err != nil {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -65,6 +66,9 @@ func (e *events) log(level slog.Level, message string, args ...any) {
 func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
+			if errors.Is(err, pebble.ErrCancelledCompaction) {
+				return // a drop of buckets came in between; no failure
+			}
 			e.log(slog.LevelError, "background work of the storage engine failed; it will be tried again", "error", err)
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {

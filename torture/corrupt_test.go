@@ -23,6 +23,7 @@ import (
 // if it opens, no session has wrong bytes; and whatever the damage did to any
 // session, engine.Check tells of it.
 func TestCorruption(t *testing.T) {
+	t.Parallel()
 	rng := newRand(t)
 	disk, want := corruptible(t)
 	files := listFiles(t, disk, corruptDir)

@@ -16,6 +16,7 @@ import (
 // stop. After each restart every acknowledged effect must be there, and no
 // unacknowledged one in part.
 func TestCrashLoop(t *testing.T) {
+	t.Parallel()
 	loop := newCrashLoop(t, newServer(t), 6)
 	loop.run(rounds(12, 600))
 }
@@ -23,6 +24,7 @@ func TestCrashLoop(t *testing.T) {
 // TestOrderlyStopLoop does the same with relaxed durability, where only
 // orderly stops promise anything: it checks that they keep it.
 func TestOrderlyStopLoop(t *testing.T) {
+	t.Parallel()
 	loop := newCrashLoop(t, newServer(t, "--durability", "interval:100ms"), 4)
 	loop.orderly = true
 	loop.run(rounds(4, 100))

@@ -18,6 +18,7 @@ import (
 // rest goes on, nothing acknowledged is lost, the log stays short, and the
 // server recovers by itself when space returns.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	need(t, os.Getuid() == 0, "root, to mount a small file system")
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=320m"); err != nil {

@@ -19,6 +19,7 @@ import (
 // each key showed can be explained by commands that took effect one at a time,
 // each between its request and its reply.
 func TestLinearizable(t *testing.T) {
+	t.Parallel()
 	rng := newRand(t)
 	histories, operations, unknown := 0, 0, 0
 	for range rounds(3, 120) {

@@ -66,6 +66,7 @@ func (s *server) memory(name string) int64 {
 // TestManyConnections opens thousands of connections, lets each speak, and
 // opens and closes more in a loop.
 func TestManyConnections(t *testing.T) {
+	t.Parallel()
 	n := rounds(1500, 10_000)
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -109,6 +110,7 @@ func TestManyConnections(t *testing.T) {
 
 // TestSlowWriters sends requests one byte at a time, on many connections.
 func TestSlowWriters(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.start()
 	neighbour := newNeighbour(t, s)
@@ -141,6 +143,7 @@ func TestSlowWriters(t *testing.T) {
 // TestNeverReading asks for far more than the sockets hold and never reads it.
 // The server must not keep the replies in its memory.
 func TestNeverReading(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.env = []string{"GOMEMLIMIT=256MiB"}
 	s.start()
@@ -240,6 +243,7 @@ func TestLargestValues(t *testing.T) {
 
 // TestRandomBytes sends noise, and requests that turn into noise.
 func TestRandomBytes(t *testing.T) {
+	t.Parallel()
 	rng := newRand(t)
 	s := newServer(t)
 	s.start()
@@ -274,6 +278,7 @@ func TestRandomBytes(t *testing.T) {
 // TestOutOfFiles runs out of file descriptors: the server answers whom it has,
 // takes new connections as soon as others leave, and does not spin.
 func TestOutOfFiles(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	wrapper := filepath.Join(filepath.Dir(s.sock), "limited")
 	script := fmt.Sprintf("#!/bin/sh\nulimit -n 160\nexec %s \"$@\"\n", cairn(t))
@@ -352,6 +357,7 @@ func TestGreedyClient(t *testing.T) {
 // TestSlowLoris opens many HTTP connections that never finish their request.
 // Others are answered meanwhile.
 func TestSlowLoris(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 // must open and hold what was acknowledged, all of it, and of the rest nothing
 // in part. Some clones become the disk that the run goes on with.
 func TestPowerLoss(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		owners int // of separate keys, at work at the same time; one alone also flushes

@@ -52,6 +52,7 @@ func (c *jumpyClock) jump(d time.Duration) {
 // session dies before its time has passed, none comes back, and the store's
 // clock never runs backwards nor, while it runs, much faster than time passes.
 func TestWallClockJumps(t *testing.T) {
+	t.Parallel()
 	rng := newRand(t)
 	clock := new(jumpyClock)
 	disk := vfs.NewCrashableMem()
@@ -71,7 +72,7 @@ func TestWallClockJumps(t *testing.T) {
 		clock.jump(pick(rng, time.Duration(-1), 1) * time.Duration(rng.Int64N(int64(pick(rng, time.Minute, 5*time.Hour, 30*24*time.Hour)))))
 	}
 	store := open()
-	jumps, restarts, latest := 0, 0, store.Now()
+	jumps, restarts := 0, 0
 	for range rounds(400, 30_000) {
 		before, passed := store.Now(), time.Duration(rng.Int64N(int64(pick(rng, time.Second, time.Minute, time.Hour))))
 		if rng.IntN(5) == 0 {
@@ -89,12 +90,12 @@ func TestWallClockJumps(t *testing.T) {
 		if err := store.DropExpired(context.Background()); err != nil {
 			t.Fatal(err)
 		}
-		latest = store.Now()
 		if rng.IntN(10) > 0 {
 			continue
 		}
 		restarts++
 		store.Tick(context.Background()) // marks the clock: the crash comes between two of them
+		latest := store.Now()
 		disk2 := disk.CrashClone(vfs.CrashCloneCfg{})
 		if err := store.Close(); err != nil {
 			t.Fatal(err)
@@ -119,6 +120,7 @@ func TestWallClockJumps(t *testing.T) {
 // TestSuspendedProcess stops the process for a while: what died meanwhile is
 // dead when it wakes, the rest is not.
 func TestSuspendedProcess(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.start()
 	c := s.mustConnect(meta{})
@@ -137,6 +139,7 @@ func TestSuspendedProcess(t *testing.T) {
 
 // TestFarExpiries stores what expires after 2038 and after 2106, over kills.
 func TestFarExpiries(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.start()
 	expiries := []int64{1<<31 - 1, 1 << 31, 1<<31 + 86_400, 1<<32 - 1, 1 << 32, 1<<32 + 86_400, 1 << 36}
@@ -163,6 +166,7 @@ func TestFarExpiries(t *testing.T) {
 
 // TestPendingFlushSurvivesKill kills a server that is to be flushed soon.
 func TestPendingFlushSurvivesKill(t *testing.T) {
+	t.Parallel()
 	for _, late := range []bool{true, false} { // whether it falls due while the server is down
 		s := newServer(t)
 		s.start()

@@ -138,6 +138,7 @@ func verifyUpgrade(t *testing.T, dir string) {
 // TestFutureFormat refuses, in words, a store of a format that is not known
 // yet, and leaves it as it is.
 func TestFutureFormat(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.start()
 	s.mustConnect(text{}).mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("k"), Value: []byte("v"), Expiry: session.Never})

@@ -30,6 +30,7 @@ import (
 // is there afterwards on a healthy disk, it does not flood its log, and if it
 // went on, it works as soon as the disk does.
 func TestDiskErrors(t *testing.T) {
+	t.Parallel()
 	rng := newRand(t)
 	died, lived, acknowledged := 0, 0, 0
 	for _, kind := range diskOperations {

@@ -14,6 +14,7 @@ import (
 // if it is installed: it proves that the model and the dialects of this package
 // mean what memcached means, before they judge Cairn.
 func TestModelAgreesWithMemcached(t *testing.T) {
+	t.Parallel()
 	path, err := exec.LookPath("memcached")
 	need(t, err == nil, "memcached")
 	sock := filepath.Join(t.TempDir(), "sock")
@@ -46,6 +47,7 @@ func TestModelAgreesWithMemcached(t *testing.T) {
 
 // TestWireAgainstModel runs the wire workload against Cairn, pipelined.
 func TestWireAgainstModel(t *testing.T) {
+	t.Parallel()
 	s := newServer(t)
 	s.start()
 	compareOverTheWire(t, s.sock, false, 30, rounds(150, 20_000))

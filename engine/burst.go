@@ -123,6 +123,9 @@ func (b *burst) load(s *slot) (*entry, error) {
 		defer stripe.mu.Unlock()
 	}
 	latest := stripe.ticket.Load()
+	if b.reading && latest > b.snapshot && !e.live(b.now) {
+		return nil, errUnlocked // that writer may have prolonged it in time
+	}
 	e.ticket = max(latest, b.store.flushTicket.Load())
 	b.ticket = max(b.ticket, e.ticket)
 	if latest <= b.snapshot {

@@ -17,6 +17,8 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	}
 	s := b.slot(c.Key)
 	switch {
+	case s.err == errUnlocked:
+		return s.err
 	case s.err != nil:
 		fail(r, s.err)
 		return nil

@@ -304,7 +304,7 @@ func TestActivity(t *testing.T) {
 		Memcached: map[string]string{"get_hits": "40", "get_misses": "10"},
 	}
 	a := newActivity(before, now)
-	if a.Requests != 100 || a.HitRatio != 0.75 || len(a.Verbs) != 1 {
+	if a.Requests != 100 || *a.HitRatio != 0.75 || a.CacheRatio != nil || len(a.Verbs) != 1 {
 		t.Errorf("%+v", a)
 	}
 	if v := a.Verbs[0]; v.P50 != 0.001 || v.P99 != 0.01 || v.P999 != 0.1 {

@@ -68,21 +68,21 @@ func (a *app) top(ctx context.Context, c *client, interval time.Duration, rounds
 
 // activity is what happened between two statistics.
 type activity struct {
-	Seconds     float64 `json:"seconds"`
-	Requests    float64 `json:"requests_per_second"`
-	Commits     float64 `json:"commits_per_second"`
-	Fsyncs      float64 `json:"fsyncs_per_second"`
-	FsyncTime   float64 `json:"fsync_seconds"` // of one, on average
-	Stored      float64 `json:"stored_per_second"`
-	Expired     float64 `json:"expired_per_second"`
-	HitRatio    float64 `json:"hit_ratio"`     // of gets; NaN is written as 0
-	CacheRatio  float64 `json:"cache_ratio"`   // of reads, found in memory
-	BytesIn     float64 `json:"in_per_second"` // bytes from clients
-	BytesOut    float64 `json:"out_per_second"`
-	Written     float64 `json:"written_per_second"` // bytes to disk
-	Sessions    int64   `json:"sessions"`
-	Disk        int64   `json:"disk_bytes"`
-	Connections int64   `json:"connections"`
+	Seconds     float64  `json:"seconds"`
+	Requests    float64  `json:"requests_per_second"`
+	Commits     float64  `json:"commits_per_second"`
+	Fsyncs      float64  `json:"fsyncs_per_second"`
+	FsyncTime   float64  `json:"fsync_seconds"` // of one, on average
+	Stored      float64  `json:"stored_per_second"`
+	Expired     float64  `json:"expired_per_second"`
+	HitRatio    *float64 `json:"hit_ratio,omitempty"`   // of gets; nil if there were none
+	CacheRatio  *float64 `json:"cache_ratio,omitempty"` // of reads, found in memory
+	BytesIn     float64  `json:"in_per_second"`         // bytes from clients
+	BytesOut    float64  `json:"out_per_second"`
+	Written     float64  `json:"written_per_second"` // bytes to disk
+	Sessions    int64    `json:"sessions"`
+	Disk        int64    `json:"disk_bytes"`
+	Connections int64    `json:"connections"`
 
 	Verbs []verbActivity `json:"verbs"`
 }
@@ -115,9 +115,8 @@ func newActivity(before, now *httpapi.Stats) *activity {
 		Verbs:       []verbActivity{},
 	}
 	hits, misses := difference("get_hits"), difference("get_misses")
-	a.HitRatio = ratio(float64(hits), float64(hits+misses))
-	hot, cold := now.Cache.Hits-before.Cache.Hits, now.Cache.Misses-before.Cache.Misses
-	a.CacheRatio = ratio(float64(hot), float64(hot+cold))
+	a.HitRatio = shareOf(hits, misses)
+	a.CacheRatio = shareOf(now.Cache.Hits-before.Cache.Hits, now.Cache.Misses-before.Cache.Misses)
 	a.addVerbs(before, now)
 	return a
 }
@@ -127,6 +126,15 @@ func ratio(part, whole float64) float64 {
 		return 0
 	}
 	return part / whole
+}
+
+// shareOf gives the share of hits, nil if there was neither hit nor miss.
+func shareOf(hits, misses int64) *float64 {
+	if hits+misses <= 0 {
+		return nil
+	}
+	share := float64(hits) / float64(hits+misses)
+	return &share
 }
 
 // number gives a line of memcached's statistics.
@@ -203,7 +211,12 @@ func drawLine(w io.Writer, now *activity, first bool) error {
 	return err
 }
 
-func share(ratio float64) string { return strconv.FormatFloat(100*ratio, 'f', 1, 64) + "%" }
+func share(ratio *float64) string {
+	if ratio == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(100**ratio, 'f', 1, 64) + "%"
+}
 
 // drawPicture redraws the whole terminal from its upper left corner.
 func (a *app) drawPicture(c *client, now *activity, s *httpapi.Stats) error {

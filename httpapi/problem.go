@@ -3,6 +3,7 @@ package httpapi
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -46,4 +47,35 @@ func failure(err error) error {
 func invalid(location string, err error) error {
 	return huma.Error422UnprocessableEntity("validation failed",
 		&huma.ErrorDetail{Location: location, Message: err.Error()})
+}
+
+// maxEcho is how many bytes of a faulty request a problem repeats.
+const maxEcho = 300
+
+// clipProblem shortens what validation errors repeat of the request, which may
+// be a session's value.
+func clipProblem(_ huma.Context, _ string, body any) (any, error) {
+	model, ok := body.(*huma.ErrorModel)
+	if !ok {
+		return body, nil
+	}
+	model.Detail = clip(model.Detail)
+	for _, detail := range model.Errors {
+		detail.Location, detail.Message = clip(detail.Location), clip(detail.Message)
+		switch value := detail.Value.(type) {
+		case nil, bool, float64, int, int64:
+		case string:
+			detail.Value = clip(value)
+		default:
+			detail.Value = nil
+		}
+	}
+	return body, nil
+}
+
+func clip(s string) string {
+	if len(s) <= maxEcho {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxEcho], "\uFFFD") + "..."
 }

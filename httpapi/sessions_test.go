@@ -141,3 +141,17 @@ func TestLargestValue(t *testing.T) {
 	body["value_base64"] = strings.Repeat("A", 2<<20)
 	h.do("PUT", "/v1/sessions/k", body).want(t, 413)
 }
+
+func TestProblemsRepeatLittle(t *testing.T) {
+	h := start(t, Options{})
+	for _, body := range []string{
+		"{" + strings.Repeat("x", 1<<20),
+		`{"value":` + strings.Repeat(`[`, 1000) + strings.Repeat(`]`, 1000) + `,"ttl_seconds":1}`,
+		`{"value":"x","ttl_seconds":1,"` + strings.Repeat("y", 1<<20) + `":1}`,
+	} {
+		r := h.do("PUT", "/v1/sessions/k", body)
+		if r.StatusCode/100 != 4 || len(r.body) > 4096 {
+			t.Errorf("a body of %d bytes gives status %d with %d bytes", len(body), r.StatusCode, len(r.body))
+		}
+	}
+}

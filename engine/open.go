@@ -150,7 +150,6 @@ func (s *Store) startClock(stored *record.Ledger) {
 	clock, jump := ttl.NewClock(s.options.timeSource(), stored.Now)
 	s.clock = clock
 	s.seen.Store(int64(clock.Now()))
-	s.marked.Store(int64(stored.Now))
 	if stored.Now > 0 {
 		s.drops.judge(s, jump)
 	}
@@ -182,8 +181,10 @@ func (s *Store) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	s.space.start(s)
-	s.advance(s.clock.Now())
+	// Before anything else, and even if the clock stands still: otherwise the
+	// next start could hand out the versions of this one again.
 	s.mark(s.Now())
+	s.advance(s.clock.Now())
 	if err := s.DropExpired(ctx); err != nil {
 		cancel()
 		return err

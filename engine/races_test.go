@@ -114,3 +114,22 @@ func TestSlowBurstDoesNotReviveTheExpired(t *testing.T) {
 		})
 	}
 }
+
+// A start skips versions; so does the next, even if nothing that the first
+// wrote has survived and no time has passed.
+func TestVersionsDoNotRepeatAfterTwoCrashes(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := testOptions(t, fs, sessiontest.NewClock())
+	o.Durability.Interval = MaxInterval
+	var last uint64
+	for range 4 {
+		o.FS = fs
+		s := openStore(t, o)
+		r := want(t, s, session.OK, set(s, "k", "v", time.Hour))
+		if r.Item.Version <= last {
+			t.Errorf("version %d after %d", r.Item.Version, last)
+		}
+		last = r.Item.Version
+		fs = fs.CrashClone(vfs.CrashCloneCfg{})
+	}
+}

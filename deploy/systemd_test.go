@@ -1,0 +1,48 @@
+package deploy_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestUnits lets systemd read the units as they will be installed, in a root
+// directory that has what they refer to.
+func TestUnits(t *testing.T) {
+	need(t, "systemd-analyze")
+	root := t.TempDir()
+	units := filepath.Join(root, "lib/systemd/system")
+	for _, dir := range []string{units, filepath.Join(root, "usr/bin")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(root, "usr/bin/cairn"), "#!/bin/sh\n", 0o755)
+	for _, target := range []string{"sysinit", "basic", "multi-user", "network", "shutdown", "sockets"} {
+		write(t, filepath.Join(units, target+".target"), "[Unit]\nDescription="+target+"\n", 0o644)
+	}
+	var paths []string
+	for _, name := range []string{"cairn.service", "cairn.socket"} {
+		content, err := os.ReadFile(filepath.Join("systemd", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(units, name), string(content), 0o644)
+		paths = append(paths, filepath.Join("/lib/systemd/system", name))
+	}
+	verify := exec.Command("systemd-analyze", append([]string{"verify", "--man=no", "--root=" + root}, paths...)...)
+	for line := range strings.Lines(output(t, verify)) {
+		if strings.Contains(line, "cairn") {
+			t.Error(line)
+		}
+	}
+}
+
+func write(t *testing.T, path, content string, mode os.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -112,11 +112,12 @@ func (s *Store) adopt(d *record.Dictionary) error {
 	if err := s.learn(d); err != nil {
 		return err
 	}
-	// Until no burst is under way that has encoded a value with the predecessor
-	// into a bucket not in the list yet.
-	s.gate.Lock()
+	// From here on the list names all buckets that refer to predecessors: a
+	// burst names a bucket before it encodes a value for it. The gate is for
+	// flushes, which empty the list before they empty the store.
+	s.gate.RLock()
 	list := s.buckets.all()
-	s.gate.Unlock()
+	s.gate.RUnlock()
 	s.options.Logger.Info("trained a dictionary", "dictionary", d.ID, "bytes", len(d.Raw))
 	for _, old := range s.dictionaries {
 		if old.Kind == d.Kind && old != d && old.Last == 0 {

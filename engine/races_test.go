@@ -41,6 +41,21 @@ func readsTable(o errorfs.Op) bool {
 	return o.Kind == errorfs.OpFileReadAt && strings.HasSuffix(o.Path, ".sst")
 }
 
+// finishes fails the test if f hangs.
+func finishes(t *testing.T, what string, f func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("%s hangs", what)
+	}
+}
+
 // Pebble takes the bytes of a batch that is too large for a memtable away, and
 // its sequence number with them.
 func TestReadersWaitForLargeBatches(t *testing.T) {
@@ -132,4 +147,31 @@ func TestVersionsDoNotRepeatAfterTwoCrashes(t *testing.T) {
 		last = r.Item.Version
 		fs = fs.CrashClone(vfs.CrashCloneCfg{})
 	}
+}
+
+// A checkpoint that takes long must not stop requests, not even while a flush
+// comes.
+func TestFlushDuringCheckpoint(t *testing.T) {
+	fs := newBlocker(vfs.NewMem(), func(o errorfs.Op) bool {
+		return o.Kind == errorfs.OpLink || o.Kind == errorfs.OpCreate && strings.HasPrefix(o.Path, "backup")
+	})
+	o := testOptions(t, fs, sessiontest.NewClock())
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, s, session.OK, set(s, "k", "v", time.Hour))
+	var backup sync.WaitGroup
+	fs.armed.Store(true)
+	backup.Go(func() {
+		if err := s.Checkpoint("backup"); err != nil {
+			t.Error(err)
+		}
+	})
+	<-fs.entered
+	finishes(t, "a flush during a checkpoint", func() { want(t, s, session.OK, op(session.OpFlush, "")) })
+	finishes(t, "a read after it", func() { wantValue(t, s, "k", "") })
+	close(fs.release)
+	backup.Wait()
+	checkAndClose(t, s)
 }

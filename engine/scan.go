@@ -118,14 +118,12 @@ type cursor struct {
 // must be closed even if there is an error.
 func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
 	m = &merged{store: s}
-	// All cursors show what this one shows. The list is read after it is made:
-	// writers name a bucket before they write into it.
-	snapshot, err := s.db.NewIter(nil)
+	snapshot, buckets, err := s.view()
 	if err != nil {
 		return m, err
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
-	for _, bucket := range s.buckets.live(session.Time(s.seen.Load())) {
+	for _, bucket := range buckets {
 		lower := record.AppendKey(nil, bucket, prefix)
 		iter, err := snapshot.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
 			LowerBound: lower, UpperBound: behindPrefix(lower),
@@ -138,6 +136,16 @@ func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
 		c.settle(iter.SeekGE(record.AppendKey(nil, bucket, from)))
 	}
 	return m, nil
+}
+
+// view gives the present state of Pebble and the live buckets in it.
+func (s *Store) view() (*pebble.Iterator, []ttl.Bucket, error) {
+	s.gate.RLock() // a flush empties the list before it empties the store
+	defer s.gate.RUnlock()
+	snapshot, err := s.db.NewIter(nil)
+	// The list is read after the iterator was made: writers name a bucket
+	// before they write into it.
+	return snapshot, s.buckets.live(session.Time(s.seen.Load())), err
 }
 
 // behindPrefix is the first key behind all that begin with prefix. There is one

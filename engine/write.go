@@ -78,7 +78,7 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	if target == 0 {
 		return
 	}
-	b.store.buckets.add(target)
+	b.store.buckets.add(target) // before the value is encoded; see adopt
 	if target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before) {
 		b.mergePatch(batch, s, target)
 	} else {

@@ -26,6 +26,9 @@ type events struct {
 	stallSum atomic.Int64 // nanoseconds
 	slow     atomic.Int64
 
+	// failures gets a word of background work that failed, unless one is in it.
+	failures chan struct{}
+
 	mu    sync.Mutex
 	muted map[string]*muted
 }
@@ -38,7 +41,10 @@ type muted struct {
 const quietFor = 10 * time.Second
 
 func newEvents(s *Store) *events {
-	return &events{store: s, logger: s.options.Logger, muted: make(map[string]*muted)}
+	return &events{
+		store: s, logger: s.options.Logger,
+		failures: make(chan struct{}, 1), muted: make(map[string]*muted),
+	}
 }
 
 // log writes a line unless one with the same message was written lately.
@@ -66,6 +72,10 @@ func (e *events) log(level slog.Level, message string, args ...any) {
 func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
+			select {
+			case e.failures <- struct{}{}:
+			default:
+			}
 			if errors.Is(err, pebble.ErrCancelledCompaction) {
 				return // a drop of buckets came in between; no failure
 			}

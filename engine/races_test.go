@@ -1,11 +1,13 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -174,4 +176,31 @@ func TestFlushDuringCheckpoint(t *testing.T) {
 	close(fs.release)
 	backup.Wait()
 	checkAndClose(t, s)
+}
+
+// A store on a full disk stops all the same: what it cannot flush is in its
+// log.
+func TestCloseOnFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	var full atomic.Bool
+	o := testOptions(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(o errorfs.Op) error {
+		if full.Load() && strings.HasSuffix(o.Path, ".sst") && (o.Kind == errorfs.OpCreate || o.Kind == errorfs.OpFileWrite) {
+			return syscall.ENOSPC
+		}
+		return nil
+	})), sessiontest.NewClock())
+	s, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want(t, s, session.OK, set(s, "k", "v", time.Hour))
+	full.Store(true)
+	finishes(t, "Close", func() {
+		if err := s.Close(); err != nil && !errors.Is(err, syscall.ENOSPC) {
+			t.Error(err)
+		}
+	})
+	full.Store(false)
+	s = openStore(t, o)
+	wantValue(t, s, "k", "v")
 }

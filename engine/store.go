@@ -96,7 +96,7 @@ func (s *Store) Close() error {
 	}
 	s.mark(s.Now())
 	// A flushed store opens at once: there is no log to replay.
-	return errors.Join(err, s.db.Flush(), s.release())
+	return errors.Join(err, s.flush(), s.release())
 }
 
 // Settle moves what is only in memory and in the log into tables. A Close soon
@@ -106,7 +106,27 @@ func (s *Store) Settle() error {
 		return nil
 	}
 	defer s.leave()
-	return s.db.Flush()
+	return s.flush()
+}
+
+// flush moves the memtables to disk, unless that fails, as on a full disk. It
+// is no loss then: what they hold is in the log. Pebble itself would try for
+// ever.
+func (s *Store) flush() error {
+	select {
+	case <-s.events.failures: // an old one
+	default:
+	}
+	done, err := s.db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("engine: flush: %w", err)
+	}
+	select {
+	case <-done:
+	case <-s.events.failures:
+		s.options.Logger.Warn("memory could not be moved into tables; the next start reads it from the log")
+	}
+	return nil
 }
 
 // enter keeps the store open until leave, or reports that it is closed.

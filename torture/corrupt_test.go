@@ -28,7 +28,7 @@ func TestCorruption(t *testing.T) {
 	disk, want := corruptible(t)
 	files := listFiles(t, disk, corruptDir)
 	tally := make(map[string]int)
-	for range rounds(8, 400) {
+	for range rounds(4, 400) {
 		for _, path := range files {
 			damaged := cloneDisk(disk)
 			how, at, changed := damage(t, damaged, path, rng)

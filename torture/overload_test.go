@@ -173,7 +173,7 @@ func TestNeverReading(t *testing.T) {
 // TestMillionPipelined sends a pipeline of commands on one connection without
 // waiting for any reply, and reads all replies.
 func TestMillionPipelined(t *testing.T) {
-	n := rounds(100_000, 1_000_000)
+	n := rounds(40_000, 1_000_000)
 	s := newServer(t)
 	s.start()
 	neighbour := newNeighbour(t, s)

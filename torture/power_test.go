@@ -30,8 +30,8 @@ func TestPowerLoss(t *testing.T) {
 		owners int // of separate keys, at work at the same time; one alone also flushes
 		points int
 	}{
-		{"OneWriter", 1, rounds(150, 6000)},
-		{"FourWriters", 4, rounds(100, 4000)},
+		{"OneWriter", 1, rounds(60, 6000)},
+		{"FourWriters", 4, rounds(40, 4000)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			newPowerRun(t, c.owners).run(c.points)

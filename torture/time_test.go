@@ -73,7 +73,7 @@ func TestWallClockJumps(t *testing.T) {
 	}
 	store := open()
 	jumps, restarts := 0, 0
-	for range rounds(400, 30_000) {
+	for range rounds(150, 30_000) {
 		before, passed := store.Now(), time.Duration(rng.Int64N(int64(pick(rng, time.Second, time.Minute, time.Hour))))
 		if rng.IntN(5) == 0 {
 			jumps++

@@ -35,7 +35,7 @@ func TestDiskErrors(t *testing.T) {
 	died, lived, acknowledged := 0, 0, 0
 	for _, kind := range diskOperations {
 		for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
-			if !long && rng.IntN(4) > 0 {
+			if !long && rng.IntN(8) > 0 {
 				continue
 			}
 			for range rounds(1, 6) {

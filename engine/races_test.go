@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -203,4 +204,41 @@ func TestCloseOnFullDisk(t *testing.T) {
 	full.Store(false)
 	s = openStore(t, o)
 	wantValue(t, s, "k", "v")
+}
+
+// A flush that has fallen due is carried out before anyone lists sessions.
+func TestScanAfterDueFlush(t *testing.T) {
+	clock := sessiontest.NewClock()
+	s := openStore(t, testOptions(t, vfs.NewMem(), clock))
+	want(t, s, session.OK, set(s, "k", "v", time.Hour))
+	want(t, s, session.OK, session.Command{Op: session.OpFlush, FlushAt: s.Now().Add(time.Second)})
+	clock.Advance(2 * time.Second)
+	err := s.Scan(context.Background(), nil, nil, func(it *session.Item) bool {
+		t.Errorf("scan shows %q", it.Key)
+		return true
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// A page of a scan is bounded by what it reads, not by what it shows.
+func TestScanPageOfExpired(t *testing.T) {
+	clock := sessiontest.NewClock()
+	s := openStore(t, testOptions(t, vfs.NewMem(), clock))
+	b := &session.Burst{Now: s.Now()}
+	for i := range 2 * pageItems {
+		*b.Add() = set(s, fmt.Sprintf("k%06d", i), "v", time.Minute)
+	}
+	session.Do(s, b)
+	want(t, s, session.OK, set(s, "last", "v", time.Hour))
+	clock.Advance(2 * time.Minute)
+	p, err := s.readPage(context.Background(), nil, []byte{})
+	if err != nil || p.next == nil || len(p.items) != 0 {
+		t.Errorf("%d items, next %q, error %v", len(p.items), p.next, err)
+	}
+	n := 0
+	if err := s.Scan(context.Background(), nil, nil, func(*session.Item) bool { n++; return true }); err != nil || n != 1 {
+		t.Errorf("%d items, error %v", n, err)
+	}
 }

@@ -12,7 +12,8 @@ import (
 	"cairn/ttl"
 )
 
-// A page of a scan ends with the first item that fills either of these.
+// A page of a scan ends with the first record that fills either of these, live
+// or not.
 const (
 	pageItems = 512
 	pageBytes = 1 << 20
@@ -64,6 +65,7 @@ type page struct {
 }
 
 func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err error) {
+	now := s.advance(s.clock.Now())
 	if !s.enter() {
 		return p, session.ErrClosed
 	}
@@ -77,10 +79,9 @@ func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err 
 	if err != nil {
 		return p, s.readError(err)
 	}
-	now := s.see(s.clock.Now())
-	size := 0
+	n, size := 0, 0
 	for c := m.least(); c != nil; c = m.least() {
-		if len(p.items) == pageItems || size >= pageBytes {
+		if n == pageItems || size >= pageBytes {
 			p.next = bytes.Clone(c.key)
 			break
 		}
@@ -91,9 +92,9 @@ func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err 
 		if err != nil {
 			return p, err
 		}
+		n, size = n+1, size+len(e.key)+len(e.value)
 		if e.expiry > now {
 			p.items = append(p.items, e)
-			size += len(e.key) + len(e.value)
 		}
 		m.skip(c.key)
 	}

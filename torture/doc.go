@@ -9,9 +9,9 @@
 // The short form runs with go test and takes less than a minute. The long form
 // is the same tests with more rounds:
 //
-//	CAIRN_TORTURE=long go test -timeout 0 ./torture
+//	go test -timeout 0 -v ./torture -long
 //
-// CAIRN_TORTURE_SCALE makes it longer or shorter (0.1: a tenth).
+// CAIRN_TORTURE=long in the environment says -long too. CAIRN_TORTURE_SCALE makes it longer or shorter (0.1: a tenth).
 // CAIRN_TORTURE_SEED repeats the random choices of an earlier run, which names
 // its seed when it fails. What a run did is logged (-v) as one line that begins
 // with "figures:" for each test; docs/reliability.md quotes those of the last

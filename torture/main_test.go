@@ -14,8 +14,10 @@ import (
 	"time"
 )
 
-// long says that the long form runs.
+// long says that the long form runs. TestMain sets it.
 var long = os.Getenv("CAIRN_TORTURE") == "long"
+
+var longFlag = flag.Bool("long", long, "run the long form, as CAIRN_TORTURE=long does")
 
 // scale is how long the long form is, as a share of what is usual.
 var scale = func() float64 {
@@ -47,6 +49,7 @@ func TestMain(m *testing.M) {
 		os.Exit(victimMain(scenario))
 	}
 	flag.Parse()
+	long = *longFlag
 	code := m.Run()
 	if built.dir != "" {
 		os.RemoveAll(built.dir)

@@ -101,7 +101,7 @@ func (s *soak) advance(d time.Duration) {
 const soakTTL = 30 * time.Minute
 
 // soakVisitors is how many visitors there are at a time.
-var soakVisitors = rounds(60, 300)
+func soakVisitors() int { return rounds(60, 300) }
 
 // tenMinutes of traffic: each visitor comes back every minute or so; one in
 // twenty leaves for good and another comes.
@@ -109,7 +109,7 @@ func (s *soak) tenMinutes() {
 	waits := hdr.New(1, int64(time.Minute), 3)
 	for range 60 {
 		b := &session.Burst{Now: s.store.Now()}
-		for range soakVisitors / 6 { // of them within ten seconds
+		for range soakVisitors() / 6 { // of them within ten seconds
 			s.visit(b)
 		}
 		s.commands += len(b.Commands)
@@ -133,7 +133,7 @@ func (s *soak) tenMinutes() {
 // visit reads one session and rewrites or touches it.
 func (s *soak) visit(b *session.Burst) {
 	i := s.rng.IntN(max(1, len(s.visitors)))
-	if len(s.visitors) < soakVisitors {
+	if len(s.visitors) < soakVisitors() {
 		s.born++
 		s.visitors = append(s.visitors, s.born)
 		i = len(s.visitors) - 1

@@ -72,12 +72,12 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.options = testOptions(t, w.fs, w.clock)
 	w.options.Wall = func() time.Time { return w.clock.Wall().Add(time.Duration(w.skew.Load())) }
 	w.options.Elapsed = func() time.Duration { return w.clock.Wall().Sub(sessiontest.Epoch.Time()) }
-	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionDict}[w.rand.IntN(3)]
+	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionOff, CompressionDict}[w.rand.IntN(4)]
 	if w.rand.IntN(5) == 0 {
 		w.options.Durability.Interval = MaxInterval // in effect: when the test says so
 	}
 	w.options.HotBytes = []int64{-1, 4 << 10, 20 << 10, 1 << 20, 1 << 20}[w.rand.IntN(5)]
-	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionDict}[w.rand.IntN(3)]
+	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionOff, CompressionDict}[w.rand.IntN(4)]
 	w.options.MemtableBytes = []int64{32 << 10, 64 << 10, 1 << 20}[w.rand.IntN(3)]
 	workers := 1 + w.rand.IntN(4)
 	for i := range workers {
@@ -168,10 +168,12 @@ func (w *world) meddle(seed uint64, pulse <-chan struct{}) {
 		if err := w.store.TrainDictionaries(context.Background()); err != nil {
 			w.t.Error(err)
 		}
-		if err := w.store.TrainDictionaries(context.Background()); err != nil {
-			w.t.Error(err)
-		}
 		w.store.Stats()
+		if r.IntN(16) == 0 {
+			if err := w.store.TrainDictionaries(context.Background()); err != nil {
+				w.t.Error(err)
+			}
+		}
 	}
 }
 
@@ -272,7 +274,7 @@ func (k *worker) run(w *world, steps int, pulse chan<- struct{}) {
 	for range steps {
 		n := 1 + k.rand.IntN(4)
 		if k.rand.IntN(3) == 0 {
-			n += k.rand.IntN(120)
+			n += k.rand.IntN(250)
 		}
 		k.begun.Add(1)
 		step := k.lockstep.Start(w.store, now, n)

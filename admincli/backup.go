@@ -217,8 +217,7 @@ const maxProblems = 1000
 
 // verify runs the offline check.
 func (a *app) verify(dir string) ([]string, error) {
-	stop := a.newProgress("check", -1, false).tick()
-	defer stop()
+	defer a.newSpinner("check")()
 	problems, more := []string{}, 0
 	err := a.Check(dir, func(problem string) {
 		if len(problems) < maxProblems {

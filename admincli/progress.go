@@ -8,7 +8,10 @@ import (
 )
 
 // progress shows on a terminal how far a command is; elsewhere it is silent.
-type progress struct{ bar *progressbar.ProgressBar }
+type progress struct {
+	bar *progressbar.ProgressBar // nil: silent
+	out io.Writer
+}
 
 // newProgress counts up to total of something, or of an unknown number if
 // total is negative. inBytes says that it is bytes.
@@ -16,18 +19,38 @@ func (a *app) newProgress(what string, total int64, inBytes bool) *progress {
 	if !isTerminal(a.Stderr) {
 		return &progress{}
 	}
-	return &progress{bar: progressbar.NewOptions64(total,
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(a.Stderr),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionShowBytes(inBytes),
 		progressbar.OptionShowCount(),
-		progressbar.OptionShowIts(),
 		progressbar.OptionSetPredictTime(total > 0),
 		progressbar.OptionFullWidth(),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionThrottle(100 * time.Millisecond),
+		progressbar.OptionSpinnerType(14),
+	}
+	if !inBytes {
+		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString("sessions"))
+	}
+	return &progress{bar: progressbar.NewOptions64(total, options...), out: a.Stderr}
+}
+
+// newSpinner shows that a command works, with the time it has taken, until
+// stop is called.
+func (a *app) newSpinner(what string) (stop func()) {
+	if !isTerminal(a.Stderr) {
+		return func() {}
+	}
+	p := &progress{out: a.Stderr, bar: progressbar.NewOptions64(-1,
+		progressbar.OptionSetWriter(a.Stderr),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetElapsedTime(true),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSpinnerType(14),
 	)}
+	return p.tick()
 }
 
 // add counts n more.
@@ -48,6 +71,8 @@ func (p *progress) setTotal(total int64) {
 func (p *progress) end() {
 	if p.bar != nil {
 		_ = p.bar.Exit()
+		_, _ = io.WriteString(p.out, "\n")
+		p.bar = nil
 	}
 }
 

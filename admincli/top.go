@@ -221,7 +221,7 @@ func share(ratio *float64) string {
 // drawPicture redraws the whole terminal from its upper left corner.
 func (a *app) drawPicture(c *client, now *activity, s *httpapi.Stats) error {
 	var picture strings.Builder
-	fmt.Fprintf(&picture, "cairn at %s, up %s, every %.0fs\n\n", c.base, secondsSpan(s.Uptime), now.Seconds)
+	fmt.Fprintf(&picture, "cairn at %s, up %s, every %s\n\n", c.base, secondsSpan(s.Uptime), secondsSpan(now.Seconds))
 	t := newTable(&picture)
 	t.row("requests/s", count(int64(now.Requests)), "sessions", count(now.Sessions), "disk", size(now.Disk))
 	t.row("hit ratio", share(now.HitRatio), "stored/s", count(int64(now.Stored)), "written/s", size(int64(now.Written)))

@@ -19,7 +19,7 @@ import (
 func scale(t *testing.T) int {
 	text := os.Getenv("CAIRN_TEST_SESSIONS")
 	if text == "" {
-		return 30_000
+		return 20_000
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil {

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 // filter chooses sessions. Its zero value, with maxSize -1, chooses all.
 type filter struct {
 	prefix        []byte
+	contains      []byte
 	expiresBefore session.Time // 0: any
 	expiresAfter  session.Time // 0: any
 	minSize       int64
@@ -21,12 +23,13 @@ func (f *filter) matches(it *session.Item) bool {
 	return size >= f.minSize &&
 		(f.maxSize < 0 || size <= f.maxSize) &&
 		(f.expiresBefore == 0 || it.Expiry < f.expiresBefore) &&
-		(f.expiresAfter == 0 || it.Expiry > f.expiresAfter)
+		(f.expiresAfter == 0 || it.Expiry > f.expiresAfter) &&
+		bytes.Contains(it.Key, f.contains)
 }
 
 // choosesAll reports whether nothing narrows the filter.
 func (f *filter) choosesAll() bool {
-	return len(f.prefix) == 0 && f.expiresBefore == 0 && f.expiresAfter == 0 &&
+	return len(f.prefix) == 0 && len(f.contains) == 0 && f.expiresBefore == 0 && f.expiresAfter == 0 &&
 		f.minSize <= 0 && f.maxSize < 0
 }
 
@@ -45,6 +48,7 @@ func (f *filter) scan(ctx context.Context, e Engine, after []byte, examine, fn f
 // FilterParams are the query parameters that choose sessions.
 type FilterParams struct {
 	Prefix        string    `query:"prefix" doc:"Only keys that begin with this (a namespace)."`
+	Contains      string    `query:"contains" maxLength:"250" doc:"Only keys with this somewhere in them. Without a prefix every session is looked at."`
 	KeyEncoding   string    `query:"key_encoding" enum:"percent,base64url" default:"percent" doc:"How prefix is written: as it is (percent-encoded like every URL part), or additionally in base64url."`
 	ExpiresBefore time.Time `query:"expires_before" doc:"Only sessions that expire before this instant (RFC 3339)."`
 	ExpiresAfter  time.Time `query:"expires_after" doc:"Only sessions that expire after this instant, or never."`
@@ -56,6 +60,7 @@ func (p *FilterParams) filter() (filter, error) {
 	prefix, err := decodePrefix(p.Prefix, keyEncoding(p.KeyEncoding))
 	return filter{
 		prefix:        prefix,
+		contains:      []byte(p.Contains),
 		expiresBefore: filterTime(p.ExpiresBefore),
 		expiresAfter:  filterTime(p.ExpiresAfter),
 		minSize:       p.MinSize,
@@ -74,6 +79,7 @@ func filterTime(t time.Time) session.Time {
 type Filter struct {
 	Prefix        string     `json:"prefix,omitempty" doc:"Only keys that begin with this (a namespace)."`
 	PrefixBase64  string     `json:"prefix_base64,omitempty" doc:"The prefix in base64, for bytes that are not UTF-8; wins over prefix."`
+	Contains      string     `json:"contains,omitempty" maxLength:"250" doc:"Only keys with this somewhere in them."`
 	ExpiresBefore *time.Time `json:"expires_before,omitempty" doc:"Only sessions that expire before this instant."`
 	ExpiresAfter  *time.Time `json:"expires_after,omitempty" doc:"Only sessions that expire after this instant, or never."`
 	MinSize       int64      `json:"min_size,omitempty" minimum:"0" doc:"Only values of at least so many bytes."`
@@ -81,7 +87,7 @@ type Filter struct {
 }
 
 func (b *Filter) filter() (filter, error) {
-	f := filter{minSize: b.MinSize, maxSize: -1}
+	f := filter{contains: []byte(b.Contains), minSize: b.MinSize, maxSize: -1}
 	if b.ExpiresBefore != nil {
 		f.expiresBefore = filterTime(*b.ExpiresBefore)
 	}

@@ -162,6 +162,12 @@ func TestListing(t *testing.T) {
 		t.Errorf("the address is %s", hash)
 	}
 
+	p.click("button", "Clear")
+	p.choose(`select[aria-label="How keys are compared"]`, "contains")
+	p.write("input[type=search]", "pha.0024")
+	p.until(`document.querySelectorAll(".list tbody tr").length === 10`)
+	p.see("mark", "pha.0024")
+
 	// An address is a view: opened anew, it shows the same.
 	p.open("#/sessions?prefix=alpha.0024")
 	p.run(chromedp.Reload())

@@ -50,6 +50,7 @@ async function dryRun(filter) {
 export function bodyFilter(query) {
   const filter = {};
   if (query.prefix) filter.prefix = query.prefix;
+  if (query.contains) filter.contains = query.contains;
   if (query.expires_after) filter.expires_after = query.expires_after;
   if (query.expires_before) filter.expires_before = query.expires_before;
   if (query.min_size) filter.min_size = Number(query.min_size);
@@ -60,6 +61,7 @@ export function bodyFilter(query) {
 function describe(filter) {
   const parts = [];
   if (filter.prefix) parts.push(["the key prefix ", h("span", { class: "mono" }, filter.prefix)]);
+  if (filter.contains) parts.push(["“", h("span", { class: "mono" }, filter.contains), "” in the key"]);
   if (filter.expires_after || filter.expires_before) parts.push(["the expiry"]);
   if (filter.min_size || filter.max_size) parts.push(["the size"]);
   return parts.flatMap((part, i) => [i === 0 ? " " : i === parts.length - 1 ? " and " : ", ", ...part]);

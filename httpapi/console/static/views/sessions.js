@@ -42,7 +42,7 @@ export class Sessions {
   /** Shows what the address says: the filter and the session in detail. */
   navigate(parameters) {
     const read = (name) => parameters.get(name) || "";
-    const filter = Object.fromEntries(["prefix", "after", "before", "within", "min", "max"].map((n) => [n, read(n)]));
+    const filter = Object.fromEntries(["prefix", "contains", "after", "before", "within", "min", "max"].map((n) => [n, read(n)]));
     const changed = JSON.stringify(filter) !== JSON.stringify(this.filter);
     this.filter = filter;
     const key = { key: read("key"), key_base64: read("key64") || undefined };
@@ -54,7 +54,8 @@ export class Sessions {
   }
 
   #build() {
-    this.prefix = h("input", { type: "search", placeholder: "Key begins with…", autocomplete: "off", spellcheck: "false", autocapitalize: "off", aria: { label: "Key begins with" }, data: { search: "" } });
+    this.how = h("select", { aria: { label: "How keys are compared" } }, h("option", { value: "prefix" }, "begins with"), h("option", { value: "contains" }, "contains"));
+    this.words = h("input", { type: "search", placeholder: "Part of a key…", autocomplete: "off", spellcheck: "false", autocapitalize: "off", aria: { label: "Part of a key" } });
     this.within = h("select", { aria: { label: "Expires" } }, lifetimes.map(([value, name]) => h("option", { value }, name)));
     this.min = h("input", { type: "number", min: "0", placeholder: "min bytes", aria: { label: "Smallest size in bytes" } });
     this.max = h("input", { type: "number", min: "0", placeholder: "max bytes", aria: { label: "Largest size in bytes" } });
@@ -62,7 +63,7 @@ export class Sessions {
     this.clear = h("button", { type: "button", class: "quiet", hidden: true, on: { click: () => this.#go({}) } }, "Clear");
     this.bulk = h("button", { type: "button", class: "danger", disabled: true, on: { click: () => this.#deleteMatching() } }, "Delete matching…");
     const search = h("form", { class: "search", role: "search", on: { submit: (event) => { event.preventDefault(); this.#applyFilter(); } } },
-      h("div", { class: "key" }, this.prefix, h("kbd", {}, "/")), this.within, this.min, this.max, this.span, this.clear, h("span", { class: "grow" }), this.bulk);
+      h("div", { class: "key" }, this.how, h("span", {}, this.words, h("kbd", {}, "/"))), this.within, this.min, this.max, this.span, this.clear, h("span", { class: "grow" }), this.bulk);
     search.addEventListener("input", () => {
       clearTimeout(this.typing);
       this.typing = setTimeout(() => this.#applyFilter(), typingPause);
@@ -76,9 +77,10 @@ export class Sessions {
       this.body);
     this.message = h("div", { class: "empty", hidden: true });
     this.summary = h("span", { role: "status" });
+    this.stop = h("button", { type: "button", hidden: true, on: { click: () => this.#stop() } }, "Stop");
     this.previous = h("button", { type: "button", on: { click: () => this.page(-1) }, title: "Previous page (p)" }, "← Previous");
     this.next = h("button", { type: "button", on: { click: () => this.page(1) }, title: "Next page (n)" }, "Next →");
-    this.foot = h("div", { class: "foot" }, this.summary, h("span", { class: "end" }, this.previous, this.next));
+    this.foot = h("div", { class: "foot" }, this.summary, this.stop, h("span", { class: "end" }, this.previous, this.next));
     this.chosenCount = h("b");
     this.chosenBar = h("div", { class: "foot chosen-bar", hidden: true }, this.chosenCount,
       h("span", { class: "end" }, h("button", { type: "button", on: { click: () => this.#forgetChosen() } }, "Unselect"),
@@ -96,12 +98,13 @@ export class Sessions {
   #applyFilter() {
     clearTimeout(this.typing);
     const { after, before } = this.filter;
-    this.#go({ prefix: this.prefix.value, within: this.within.value, min: this.min.value, max: this.max.value, ...(this.within.value ? {} : { after, before }) }, true);
+    this.#go({ [this.how.value]: this.words.value, within: this.within.value, min: this.min.value, max: this.max.value, ...(this.within.value ? {} : { after, before }) }, true);
   }
 
   #showFilter() {
     const f = this.filter;
-    if (document.activeElement !== this.prefix) this.prefix.value = f.prefix;
+    if (f.prefix || f.contains) this.how.value = f.contains ? "contains" : "prefix";
+    if (document.activeElement !== this.words) this.words.value = f.contains || f.prefix;
     this.within.value = f.within;
     this.min.value = f.min;
     this.max.value = f.max;
@@ -130,24 +133,42 @@ export class Sessions {
   query() {
     const f = this.filter;
     const within = f.within && new Date(Date.now() + Number(f.within) * 1000).toISOString();
-    return { prefix: f.prefix, expires_after: f.after, expires_before: within || f.before, min_size: f.min, max_size: f.max };
+    return { prefix: f.prefix, contains: f.contains, expires_after: f.after, expires_before: within || f.before, min_size: f.min, max_size: f.max };
   }
 
   // Pages
 
+  /**
+   * Loads a page. One answer of the API looks at a bounded number of sessions,
+   * so a page of a filter that seldom matches takes several.
+   */
   async load() {
     this.loading?.abort();
-    const loading = this.loading = new AbortController();
+    const { signal } = this.loading = new AbortController();
     this.table.setAttribute("aria-busy", "true");
     const began = performance.now();
+    const page = { sessions: [], examined: 0, next_cursor: this.cursors.at(-1) };
     try {
-      const page = await get("/v1/sessions", { query: { ...this.query(), limit: pageSize, cursor: this.cursors.at(-1) }, signal: loading.signal });
-      this.#show(page, performance.now() - began);
+      do {
+        const part = await get("/v1/sessions", { query: { ...this.query(), limit: pageSize - page.sessions.length, cursor: page.next_cursor }, signal });
+        page.sessions.push(...part.sessions);
+        page.examined += part.examined;
+        page.next_cursor = part.next_cursor;
+        page.partial = Boolean(part.next_cursor) && page.sessions.length < pageSize;
+        this.#show(page, performance.now() - began);
+      } while (page.partial);
     } catch (problem) {
       if (problem.name === "AbortError") return;
-      this.#show({ sessions: [], examined: 0 }, 0, problem);
+      this.#show({ ...page, partial: false }, 0, problem);
     }
     this.table.removeAttribute("aria-busy");
+  }
+
+  #stop() {
+    this.loading.abort();
+    this.stop.hidden = true;
+    text(this.summary, this.summary.textContent + ", stopped");
+    if (!this.rows.length) this.#explainEmpty({});
   }
 
   page(direction) {
@@ -169,6 +190,7 @@ export class Sessions {
     else if (!this.rows.length) this.#explainEmpty(page);
     const first = this.cursors.length > 1 || this.after ? "Page " + this.cursors.length + ": " : "";
     text(this.summary, problem ? "" : first + count(this.rows.length) + " of " + count(page.examined) + " looked at, " + Math.round(took) + " ms");
+    this.stop.hidden = !page.partial;
     this.previous.disabled = this.cursors.length < 2;
     this.next.disabled = !this.after;
     this.#showChosen();
@@ -179,21 +201,29 @@ export class Sessions {
   }
 
   #explainEmpty(page) {
-    if (this.after) fill(this.message, h("strong", {}, "Nothing yet"), `None of the ${count(page.examined)} sessions looked at matches. `, h("button", { type: "button", on: { click: () => this.page(1) } }, "Look further"));
-    else if (Object.values(this.filter).some(Boolean)) fill(this.message, h("strong", {}, "No session matches"), "Keys are compared from their beginning, byte for byte.");
+    if (page.partial) fill(this.message, h("strong", {}, "Searching…"), `None of the ${count(page.examined)} sessions looked at so far matches.`);
+    else if (this.after) fill(this.message, h("strong", {}, "Nothing so far"), h("button", { type: "button", on: { click: () => this.page(1) } }, "Look further"));
+    else if (Object.values(this.filter).some(Boolean)) fill(this.message, h("strong", {}, "No session matches"), this.filter.prefix && "Try “contains”: keys often begin with a prefix of their application.");
     else fill(this.message, h("strong", {}, "There are no sessions"), "They appear here as soon as a client stores one.");
   }
 
   #row(session, i) {
-    const prefix = !session.key_base64 && this.filter.prefix && session.key.startsWith(this.filter.prefix) ? this.filter.prefix : "";
     const tags = [session.stale && "stale", session.claimed && "claimed", session.key_base64 && "binary"].filter(Boolean);
     return h("tr", { tabindex: i === 0 ? "0" : "-1", data: { i }, title: session.key },
       h("td", { class: "pick" }, this.access.admin && h("input", { type: "checkbox", tabindex: "-1", aria: { label: "Select " + session.key }, checked: this.chosen.has(identity(session)) })),
-      h("td", { class: "key" }, prefix && h("mark", {}, prefix), session.key.slice(prefix.length), tags.map((t) => h("span", { class: "tag" }, t))),
+      h("td", { class: "key" }, this.#marked(session), tags.map((t) => h("span", { class: "tag" }, t))),
       h("td", { class: "size num" }, bytes(session.size)),
       h("td", { class: "expires" }, this.#expires(session)),
       h("td", { class: "flags num" }, session.flags || ""),
       h("td", { class: "seen soft" }, session.last_access ? span((this.loadedAt - new Date(session.last_access)) / 1000) + " ago" : ""));
+  }
+
+  /** The key, with what the filter asks for set apart. */
+  #marked({ key, key_base64: encoded }) {
+    const { prefix, contains } = this.filter;
+    const words = contains || prefix, at = contains ? key.indexOf(words) : 0;
+    if (encoded || !words || at < 0 || !key.startsWith(words, at)) return key;
+    return [key.slice(0, at), h("mark", { class: contains ? "found" : "" }, words), key.slice(at + words.length)];
   }
 
   #expires(session) {
@@ -338,7 +368,7 @@ export class Sessions {
   key(event) {
     const row = document.activeElement?.closest?.(".list tbody tr");
     switch (event.key) {
-      case "/": this.prefix.focus(); this.prefix.select(); return true;
+      case "/": this.words.focus(); this.words.select(); return true;
       case "j": case "ArrowDown": this.#move(1); return true;
       case "k": case "ArrowUp": this.#move(-1); return true;
       case "n": this.page(1); return true;

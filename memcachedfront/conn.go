@@ -15,13 +15,16 @@ import (
 const (
 	maxBurstBytes    = 1 << 20
 	maxBurstCommands = 1024
-	minBurstCommands = 4
+	minBurstCommands = 1
 
 	// A connection begins with room for firstBurstCommands and gets more while
 	// its answers are short: a client that reads large values must not make
 	// the server hold a thousand of them.
-	firstBurstCommands = 32
-	longAnswers        = 4 << 20 // bytes
+	firstBurstCommands = 8
+	longAnswers        = 1 << 20 // bytes
+
+	// maxKeptPlan is the number of answers that a connection keeps memory for.
+	maxKeptPlan = 64
 
 	// replyChunk is the number of bytes of answers after which they are sent,
 	// though there may be more.
@@ -270,5 +273,8 @@ func (c *conn) forget() {
 	}
 	clear(c.plan)
 	c.plan = c.plan[:0]
+	if cap(c.plan) > maxKeptPlan {
+		c.plan = nil
+	}
 	c.answered, c.replied = 0, 0
 }

@@ -17,6 +17,7 @@ func serverWith(t testing.TB, change func(*memcachedfront.Options)) (s *memcache
 	t.Helper()
 	o := memcachedfront.Options{
 		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		Blocking: blocking,
 	}
 	if change != nil {
 		change(&o)
@@ -47,8 +48,8 @@ func TestConnections(t *testing.T) {
 	for len(s.Connections()) < 2 {
 		time.Sleep(time.Millisecond)
 	}
-	i := slices.IndexFunc(s.Connections(), func(c memcachedfront.Connection) bool { return c.Requests > 0 })
-	got := s.Connections()[i]
+	connections := s.Connections()
+	got := connections[slices.IndexFunc(connections, func(c memcachedfront.Connection) bool { return c.Requests > 0 })]
 	if got.User != "alice" || got.Protocol != "meta" || got.LastVerb != "mg" || got.Client != c.LocalAddr().String() ||
 		got.Listener != address || got.TLS || got.BytesIn != uint64(len(textGood)+10) || got.BytesOut != 12 {
 		t.Errorf("%+v", got)

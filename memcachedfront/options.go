@@ -70,6 +70,11 @@ type Options struct {
 	// processor that Go may use.
 	Threads int
 
+	// Blocking serves each connection by a goroutine of its own that blocks,
+	// instead of event loops. That is what happens anyway to connections with
+	// TLS, and on systems that have no event loops here: all but Linux.
+	Blocking bool
+
 	// MemoryLimit is the budget in bytes of the store's hot cache, as stats
 	// show it. SetMemoryLimit changes it for the command cache_memlimit;
 	// without one the command is refused.

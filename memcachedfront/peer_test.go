@@ -67,6 +67,9 @@ type wallClock struct{}
 
 func (wallClock) Now() session.Time { return session.FromTime(time.Now()) }
 
+// blocking makes servers do without event loops; see TestBlocking.
+var blocking bool
+
 // startServer serves a model until the test ends and gives its address. change
 // may alter the options.
 func startServer(t testing.TB, change func(*memcachedfront.Options)) (address string) {
@@ -80,6 +83,7 @@ func startServerOn(t testing.TB, change func(*memcachedfront.Options)) (addresse
 		Store:     sessiontest.NewModel(0),
 		Clock:     wallClock{},
 		Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		Blocking:  blocking,
 	}
 	if change != nil {
 		change(&o)

@@ -17,10 +17,15 @@ const (
 // secure puts TLS over a connection to l if its clients must speak that. It
 // neither reads nor writes.
 func (s *Server) secure(l *listener, nc net.Conn) net.Conn {
-	if s.options.TLS == nil || l.address.Plain || l.address.Network == "unix" {
+	if !s.isSecure(l) {
 		return nc
 	}
 	return tls.Server(nc, s.options.TLS)
+}
+
+// isSecure reports whether the clients of l must speak TLS.
+func (s *Server) isSecure(l *listener) bool {
+	return s.options.TLS != nil && !l.address.Plain && l.address.Network != "unix"
 }
 
 // handshake begins TLS if the client must speak it.

@@ -12,6 +12,9 @@ import (
 	"cairn/session"
 )
 
+// tooManyConnections is what a client hears for whom there is no room.
+const tooManyConnections = "ERROR Too many open connections\r\n"
+
 // maxVerbosity is the highest level of the command verbosity.
 const maxVerbosity = 2
 
@@ -28,6 +31,8 @@ type Server struct {
 	memoryLimit atomic.Int64
 
 	listeners []*listener
+	loops     []*loop
+	nextLoop  atomic.Uint32
 	clients   clients
 	watchers  watchers
 	prefixes  prefixes
@@ -57,6 +62,10 @@ func Listen(o Options) (*Server, error) {
 			return nil, err
 		}
 		s.listeners = append(s.listeners, l)
+	}
+	if s.loops, err = newLoops(s); err != nil {
+		s.closeListeners()
+		return nil, err
 	}
 	s.serving.Add(1)
 	return s, nil
@@ -96,8 +105,15 @@ func (s *Server) Addrs() []net.Addr {
 // flight are finished first.
 func (s *Server) Serve(ctx context.Context) error {
 	defer s.serving.Done()
+	for _, l := range s.loops {
+		s.work.Go(l.run)
+	}
 	for _, l := range s.listeners {
-		s.work.Go(func() { s.accept(l) })
+		if len(s.loops) > 0 && !s.isSecure(l) {
+			s.work.Go(func() { s.acceptForLoops(l) })
+		} else {
+			s.work.Go(func() { s.accept(l) })
+		}
 	}
 	s.work.Go(func() {
 		select {
@@ -136,6 +152,9 @@ func (s *Server) stop() {
 		s.endLife()
 		s.closeListeners()
 		s.clients.wakeAll()
+		for _, l := range s.loops {
+			l.stop()
+		}
 	})
 }
 
@@ -161,13 +180,19 @@ func (s *Server) accept(l *listener) {
 		case errors.Is(err, net.ErrClosed):
 			return
 		default:
-			// Most likely the process has no descriptor left. Waiting is all
-			// that can help: some client will go.
-			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.options.Logger.Warn("cannot accept a connection", "listener", l.address.String(), "error", err)
-			s.sleep(pause)
+			pause = s.pauseAccepting(l, err, pause)
 		}
 	}
+}
+
+// pauseAccepting waits after a failed attempt to accept a client, and longer
+// than the last time. Most likely the process has no descriptor left: waiting is
+// all that can help, some client will go.
+func (s *Server) pauseAccepting(l *listener, err error, last time.Duration) time.Duration {
+	pause := min(max(2*last, 5*time.Millisecond), time.Second)
+	s.options.Logger.Warn("cannot accept a connection", "listener", l.address.String(), "error", err)
+	s.sleep(pause)
+	return pause
 }
 
 // sleep waits for d or until the server stops.
@@ -181,7 +206,7 @@ func (s *Server) sleep(d time.Duration) {
 // admit serves nc, or tells it that there is no room.
 func (s *Server) admit(l *listener, nc net.Conn) {
 	nc = s.secure(l, nc)
-	if s.clients.full(isLocal(nc)) {
+	if s.clients.full(isLocal(nc.RemoteAddr())) {
 		s.work.Go(func() { s.reject(nc) })
 		return
 	}
@@ -197,13 +222,13 @@ func (s *Server) admit(l *listener, nc net.Conn) {
 func (s *Server) reject(nc net.Conn) {
 	s.clients.rejected.Add(1)
 	nc.SetDeadline(time.Now().Add(rejectionTimeout))
-	nc.Write([]byte("ERROR Too many open connections\r\n"))
+	nc.Write([]byte(tooManyConnections))
 	nc.Close()
 }
 
 // isLocal reports whether the client is on this machine.
-func isLocal(nc net.Conn) bool {
-	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+func isLocal(from net.Addr) bool {
+	tcp, ok := from.(*net.TCPAddr)
 	return !ok || tcp.IP.IsLoopback()
 }
 

@@ -459,6 +459,7 @@ func TestShutdownFinishesBursts(t *testing.T) {
 	store := slowStore{Store: sessiontest.NewModel(0), entered: make(chan struct{}), leave: make(chan struct{})}
 	s, err := memcachedfront.Listen(memcachedfront.Options{
 		Store: store, Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		Blocking: blocking,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -490,6 +491,7 @@ func TestShutdownFinishesBursts(t *testing.T) {
 func TestShutdownIsNotHeldUp(t *testing.T) {
 	s, err := memcachedfront.Listen(memcachedfront.Options{
 		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		Blocking: blocking,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -524,5 +526,36 @@ func TestStoreFailures(t *testing.T) {
 		if want := strings.Repeat(test.line, len(requests)) + "MN\r\n"; got != want {
 			t.Errorf("got  %q\nwant %q", got, want)
 		}
+	}
+}
+
+// TestBlocking runs the tests that depend on how connections are served again,
+// with a goroutine for each connection.
+func TestBlocking(t *testing.T) {
+	blocking = true
+	defer func() { blocking = false }()
+	t.Setenv("CAIRN_DIFFERENTIAL_COMMANDS", "5000")
+	for name, test := range map[string]func(*testing.T){
+		"Administration":            TestAdministration,
+		"ShutdownCommand":           TestShutdownCommand,
+		"Stats":                     TestStats,
+		"Dumps":                     TestDumps,
+		"DumpBlocksNobody":          TestDumpBlocksNobody,
+		"Watch":                     TestWatch,
+		"ConnLimit":                 TestConnLimit,
+		"IdleTimeout":               TestIdleTimeout,
+		"DisconnectInTheMiddle":     TestDisconnectInTheMiddle,
+		"HugeValueIsSwallowed":      TestHugeValueIsSwallowed,
+		"AnnouncedValues":           TestAnnouncedValuesCostNoMemory,
+		"ClientThatNeverReads":      TestClientThatNeverReads,
+		"OneByteAtATime":            TestOneByteAtATime,
+		"UnixSocket":                TestUnixSocket,
+		"ShutdownFinishesBursts":    TestShutdownFinishesBursts,
+		"ShutdownIsNotHeldUp":       TestShutdownIsNotHeldUp,
+		"Connections":               TestConnections,
+		"TextDifferential":          TestTextDifferential,
+		"IdleConnectionsCostLittle": TestIdleConnectionsCostLittle,
+	} {
+		t.Run(name, test)
 	}
 }

@@ -1,0 +1,128 @@
+package memcachedfront
+
+import (
+	"context"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// newLoops makes the loops that serve plain connections.
+func newLoops(s *Server) ([]*loop, error) {
+	if s.options.Blocking {
+		return nil, nil
+	}
+	var loops []*loop
+	for i := range s.options.Threads {
+		l, err := newLoop(s, &s.counters.shards[i])
+		if err != nil {
+			for _, l := range loops {
+				l.close()
+			}
+			return nil, err
+		}
+		loops = append(loops, l)
+	}
+	return loops, nil
+}
+
+// acceptForLoops takes new clients from l until it is closed, and gives them to
+// the loops.
+func (s *Server) acceptForLoops(l *listener) {
+	raw, err := s.rawListener(l)
+	if err != nil {
+		s.options.Logger.Error("cannot accept connections", "listener", l.address.String(), "error", err)
+		return
+	}
+	var pause time.Duration
+	for {
+		fd, from, err := accept(raw)
+		switch {
+		case err == nil:
+			pause = 0
+			s.admitToLoop(l, fd, clientAddr(from))
+		case s.isStopping():
+			return
+		default:
+			pause = s.pauseAccepting(l, err, pause)
+		}
+	}
+}
+
+// rawListener gives the socket of l, until the server stops.
+func (s *Server) rawListener(l *listener) (syscall.RawConn, error) {
+	file, err := l.Listener.(interface{ File() (*os.File, error) }).File()
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(s.life, func() { file.Close() })
+	raw, err := file.SyscallConn()
+	if err == nil {
+		err = raw.Control(prepareListener)
+	}
+	return raw, err
+}
+
+// prepareListener makes accepted connections send small answers at once, and
+// notice when the other side has died. On Linux they inherit that.
+func prepareListener(fd uintptr) {
+	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 60)
+	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15)
+	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 5)
+}
+
+// accept waits for a client and gives its descriptor, which does not block.
+func accept(raw syscall.RawConn) (fd int, from unix.Sockaddr, err error) {
+	readErr := raw.Read(func(listener uintptr) bool {
+		for {
+			fd, from, err = unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+			if err != unix.EINTR && err != unix.ECONNABORTED {
+				return err != unix.EAGAIN
+			}
+		}
+	})
+	if readErr != nil {
+		err = readErr
+	}
+	return fd, from, err
+}
+
+func clientAddr(from unix.Sockaddr) net.Addr {
+	switch from := from.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: net.IP(from.Addr[:]), Port: from.Port}
+	case *unix.SockaddrInet6:
+		addr := &net.TCPAddr{IP: net.IP(from.Addr[:]), Port: from.Port}
+		if from.ZoneId != 0 {
+			addr.Zone = strconv.Itoa(int(from.ZoneId))
+		}
+		return addr
+	}
+	return &net.UnixAddr{Net: "unix"}
+}
+
+// admitToLoop gives the client behind fd to a loop, or tells it that there is no
+// room.
+func (s *Server) admitToLoop(on *listener, fd int, from net.Addr) {
+	if s.clients.full(isLocal(from)) {
+		s.clients.rejected.Add(1)
+		unix.Write(fd, []byte(tooManyConnections))
+		unix.Close(fd)
+		return
+	}
+	l := s.loops[s.nextLoop.Add(1)%uint32(len(s.loops))]
+	cl := &loopClient{loop: l, fd: fd, heard: time.Now()}
+	cl.link.init(s, on, from)
+	cl.conn.counters = l.counters
+	s.clients.add(cl)
+	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
+		s.clients.remove(cl)
+		unix.Close(fd)
+	}
+}

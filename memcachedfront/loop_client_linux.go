@@ -1,0 +1,170 @@
+package memcachedfront
+
+import (
+	"context"
+	"io"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"cairn/session"
+)
+
+// loopClient is a connection that a loop serves. Only the loop's goroutine uses
+// it, except for the link and, while one runs, the errand.
+type loopClient struct {
+	link
+	loop *loop
+	fd   int
+
+	// in is input that waits for the rest of a request, or for its turn.
+	in []byte
+
+	// unsent are answers that the socket had no room for. If there are more of
+	// them, held is the round they come from.
+	unsent    []byte
+	held      *sharedRound
+	heldTurn  turn
+	heldBurst *session.Burst
+
+	heard time.Time // of the last input
+
+	readable bool // the socket may have input
+	ending   bool // ... and its end will be in it
+	more     bool // in may hold another request
+	queued   bool // the connection is in loop.ready
+	busy     bool // a round, an errand or unsent answers are under way
+
+	failed error // why the errand failed
+}
+
+func (cl *loopClient) about() *link { return &cl.link }
+
+// wake does nothing: the loop is woken as a whole.
+func (cl *loopClient) wake() {}
+
+func (cl *loopClient) hangUp() {
+	cl.loop.tell(func(m *mailbox) { m.hungUp = append(m.hungUp, cl) })
+}
+
+// receive reads into buf what has arrived. io.EOF says that the client is done,
+// and 0 without an error that nothing is there. The socket does not block, so
+// the scheduler need not know.
+func (cl *loopClient) receive(buf []byte) (n int, err error) {
+	for {
+		n, _, errno := syscall.RawSyscall(unix.SYS_READ, uintptr(cl.fd), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			cl.readable = cl.ending
+			return 0, nil
+		case errno != 0:
+			return 0, errno
+		case n == 0:
+			return 0, io.EOF
+		}
+		cl.readable = int(n) == len(buf) || cl.ending
+		cl.link.read(int(n))
+		return int(n), nil
+	}
+}
+
+// send sends as much of p as the socket has room for.
+func (cl *loopClient) send(p []byte) (n int, err error) {
+	for n < len(p) {
+		sent, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(cl.fd), uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n))
+		switch {
+		case errno == unix.EINTR:
+			continue
+		case errno == unix.EAGAIN:
+			return n, nil
+		case errno != 0:
+			return n, errno
+		}
+		cl.wrote(int(sent))
+		n += int(sent)
+	}
+	return n, nil
+}
+
+// keep keeps rest, which lies elsewhere, as the input to go on with.
+func (cl *loopClient) keep(rest []byte) {
+	cl.in = append(make([]byte, 0, max(2*len(rest), smallBuffer)), rest...)
+}
+
+// fill reads more input behind that which waits. The buffer grows with what has
+// really arrived, not with what a client announces.
+func (cl *loopClient) fill() error {
+	if len(cl.in) == cap(cl.in) {
+		size := 2 * cap(cl.in)
+		if need := cl.conn.need; need > cap(cl.in) {
+			size = min(size, need)
+		}
+		cl.in = append(make([]byte, 0, size), cl.in...)
+	}
+	n, err := cl.receive(cl.in[len(cl.in):cap(cl.in)])
+	cl.in = cl.in[:len(cl.in)+n]
+	return err
+}
+
+// discard forgets the first n bytes of in.
+func (cl *loopClient) discard(n int) {
+	if n == len(cl.in) {
+		cl.in = nil
+		return
+	}
+	cl.in = cl.in[:copy(cl.in, cl.in[n:])]
+}
+
+// start runs the connection's errand in a goroutine of its own. The loop leaves
+// the connection alone until that comes back.
+func (cl *loopClient) start() {
+	errand := cl.conn.errand
+	cl.conn.errand = nil
+	cl.busy = true
+	cl.state.Store(int32(streaming))
+	cl.server.work.Go(func() {
+		cl.failed = errand(cl.server.life, cl)
+		cl.loop.tell(func(m *mailbox) { m.returned = append(m.returned, cl) })
+	})
+}
+
+// Write sends all of p, and waits as long as the client reads slowly. It is how
+// errands talk to the client.
+func (cl *loopClient) Write(p []byte) (n int, err error) {
+	for n < len(p) {
+		sent, err := cl.send(p[n:])
+		n += sent
+		if err != nil {
+			return n, err
+		}
+		if n < len(p) {
+			if err := cl.awaitRoom(cl.server.life); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, nil
+}
+
+// awaitRoom waits until the socket takes more, or ctx ends.
+func (cl *loopClient) awaitRoom(ctx context.Context) error {
+	fds := []unix.PollFd{{Fd: int32(cl.fd), Events: unix.POLLOUT}}
+	for ctx.Err() == nil {
+		n, err := unix.Poll(fds, 100)
+		if n > 0 || err != nil && err != unix.EINTR {
+			return err
+		}
+	}
+	return net.ErrClosed
+}
+
+func (cl *loopClient) Gone() bool {
+	var one [1]byte
+	n, _, err := unix.Recvfrom(cl.fd, one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
+	return n == 0 && err == nil || err != nil && err != unix.EAGAIN && err != unix.EINTR
+}

@@ -1,0 +1,355 @@
+package memcachedfront
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxTurns is how many connections share one round, so that the first of
+	// them need not wait for a thousand others to be read.
+	maxTurns = 64
+
+	// maxRoundCommands is how many commands a round takes before it is closed
+	// to further connections.
+	maxRoundCommands = 2048
+
+	// interest is what a loop wants to know of a connection, once each time it
+	// becomes so.
+	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+)
+
+// loop serves many connections from one goroutine: it waits for input on all of
+// them, and carries out together what has arrived on several.
+//
+// It never waits for a store to make a burst durable: the rounds that do are
+// handed to a second goroutine, which gives them back when they are done. The
+// connections of such a round rest meanwhile.
+type loop struct {
+	server   *Server
+	counters *counters
+	epoll    int
+	file     *os.File // of epoll, to wait for it
+	wait     syscall.RawConn
+	poll     func(fd uintptr) (done bool)
+	events   [128]unix.EpollEvent
+	arrived  int // events in the last poll
+
+	clients   map[int32]*loopClient // by descriptor
+	ready     []*loopClient         // may have something to do
+	out       []byte                // answers being sent
+	nextSweep time.Time
+
+	alarm   int // eventfd
+	asleep  atomic.Bool
+	mail    mailbox
+	taken   mailbox // the mail being worked on, for its memory
+	pending chan *sharedRound
+}
+
+// mailbox is what others tell a loop.
+type mailbox struct {
+	mu        sync.Mutex
+	newcomers []*loopClient
+	finished  []*sharedRound // their results are final
+	returned  []*loopClient  // their errands have ended
+	hungUp    []*loopClient  // to be closed
+	stopping  bool           // the server stops
+	closed    bool           // the loop has ended
+}
+
+// empty reports whether nobody has told anything. It is called with mu locked.
+func (m *mailbox) empty() bool {
+	return len(m.newcomers)+len(m.finished)+len(m.returned)+len(m.hungUp) == 0 && !m.stopping
+}
+
+// newLoop makes a loop; run starts it.
+func newLoop(s *Server, shard *counters) (l *loop, err error) {
+	l = &loop{
+		server:   s,
+		counters: shard,
+		clients:  make(map[int32]*loopClient),
+		out:      make([]byte, 0, 2*replyChunk),
+		pending:  make(chan *sharedRound, 64),
+		alarm:    -1,
+	}
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return nil, err
+	}
+	// The runtime waits for the epoll descriptor as for any other, so that a
+	// sleeping loop costs no thread and holds up no other goroutine.
+	unix.SetNonblock(l.epoll, true)
+	l.file = os.NewFile(uintptr(l.epoll), "epoll")
+	if l.wait, err = l.file.SyscallConn(); err == nil {
+		l.alarm, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	}
+	if err == nil {
+		err = l.watch(l.alarm)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	l.poll = func(uintptr) bool { return l.pollNow() != 0 }
+	return l, nil
+}
+
+func (l *loop) close() {
+	if l.alarm >= 0 {
+		unix.Close(l.alarm)
+	}
+	l.file.Close()
+}
+
+// watch makes the loop notice what happens on a descriptor.
+func (l *loop) watch(fd int) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: interest, Fd: int32(fd)})
+}
+
+// tell puts something into the mailbox and wakes the loop if it sleeps. It
+// reports false if the loop has ended.
+func (l *loop) tell(put func(m *mailbox)) bool {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if l.mail.closed {
+		return false
+	}
+	put(&l.mail)
+	if l.asleep.CompareAndSwap(true, false) {
+		unix.Write(l.alarm, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+	return true
+}
+
+// stop makes the loop notice that the server stops.
+func (l *loop) stop() { l.tell(func(m *mailbox) { m.stopping = true }) }
+
+// run serves the loop's connections until the server stops and they are closed.
+func (l *loop) run() {
+	defer l.close()
+	var committing sync.WaitGroup
+	committing.Go(l.commit)
+	defer committing.Wait()
+	defer close(l.pending)
+	for {
+		l.collect()
+		l.readMail()
+		if l.server.isStopping() {
+			l.closeIdle()
+			if len(l.clients) == 0 && l.end() {
+				return
+			}
+		}
+		l.sweep()
+		if len(l.ready) > 0 {
+			l.serve()
+		}
+	}
+}
+
+// end closes the mailbox unless there is something in it.
+func (l *loop) end() bool {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	l.mail.closed = l.mail.empty()
+	return l.mail.closed
+}
+
+// commit waits for rounds to be durable and gives them back.
+func (l *loop) commit() {
+	for r := range l.pending {
+		if r.commit != nil {
+			r.commit.Wait()
+		}
+		l.tell(func(m *mailbox) { m.finished = append(m.finished, r) })
+	}
+}
+
+// collect learns which connections have become ready. If none has and there is
+// nothing else to do, it waits.
+func (l *loop) collect() {
+	if l.pollNow() == 0 && len(l.ready) == 0 && !l.hasMail() {
+		l.sleep()
+	}
+	for i := range l.arrived {
+		l.notice(&l.events[i])
+	}
+}
+
+// pollNow asks for events without waiting.
+func (l *loop) pollNow() int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT,
+		uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), 0, 0, 0)
+	if errno != 0 {
+		n = 0
+	}
+	l.arrived = int(n)
+	return l.arrived
+}
+
+func (l *loop) hasMail() bool {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	return !l.mail.empty()
+}
+
+// sleep waits for an event, mail, or the time of the next sweep.
+func (l *loop) sleep() {
+	l.asleep.Store(true)
+	defer l.asleep.Store(false)
+	if l.hasMail() {
+		return
+	}
+	if l.server.options.IdleTimeout > 0 {
+		l.file.SetReadDeadline(l.nextSweep)
+	}
+	err := l.wait.Read(l.poll)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		l.server.options.Logger.Error("cannot wait for connections", "error", err)
+		l.server.sleep(100 * time.Millisecond)
+	}
+}
+
+// notice takes note of one event.
+func (l *loop) notice(event *unix.EpollEvent) {
+	if int(event.Fd) == l.alarm {
+		var count [8]byte
+		unix.Read(l.alarm, count[:])
+		return
+	}
+	cl := l.clients[event.Fd]
+	if cl == nil {
+		return
+	}
+	if event.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		cl.readable = true
+		cl.ending = cl.ending || event.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	}
+	if len(cl.unsent) > 0 {
+		l.flush(cl)
+		return
+	}
+	l.queue(cl)
+}
+
+// queue makes the loop serve cl if there is something to do for it.
+func (l *loop) queue(cl *loopClient) {
+	if !cl.busy && !cl.queued && (cl.readable || cl.more) {
+		cl.queued = true
+		l.ready = append(l.ready, cl)
+	}
+}
+
+// readMail does what others have asked for.
+func (l *loop) readMail() {
+	m := &l.taken
+	l.mail.mu.Lock()
+	m.newcomers, l.mail.newcomers = l.mail.newcomers, m.newcomers[:0]
+	m.finished, l.mail.finished = l.mail.finished, m.finished[:0]
+	m.returned, l.mail.returned = l.mail.returned, m.returned[:0]
+	m.hungUp, l.mail.hungUp = l.mail.hungUp, m.hungUp[:0]
+	l.mail.stopping = false
+	l.mail.mu.Unlock()
+	for _, cl := range m.newcomers {
+		l.welcome(cl)
+	}
+	for _, r := range m.finished {
+		l.finish(r)
+	}
+	for _, cl := range m.returned {
+		l.comeBack(cl)
+	}
+	for _, cl := range m.hungUp {
+		l.hangUp(cl)
+	}
+	clear(m.newcomers)
+	clear(m.finished)
+	clear(m.returned)
+	clear(m.hungUp)
+}
+
+func (l *loop) welcome(cl *loopClient) {
+	l.clients[int32(cl.fd)] = cl
+	if err := l.watch(cl.fd); err != nil {
+		l.drop(cl, err)
+		return
+	}
+	l.server.watchers.connected(&cl.link)
+}
+
+// comeBack goes on with a connection whose errand has ended.
+func (l *loop) comeBack(cl *loopClient) {
+	cl.busy = false
+	if cl.failed != nil || cl.conn.closing {
+		l.drop(cl, cl.failed)
+		return
+	}
+	cl.state.Store(int32(waiting))
+	cl.more = len(cl.in) > 0
+	l.queue(cl)
+}
+
+// hangUp closes a connection on an operator's behalf. One that an errand or a
+// round still needs is closed when that ends.
+func (l *loop) hangUp(cl *loopClient) {
+	switch {
+	case l.clients[int32(cl.fd)] != cl:
+	case cl.busy && len(cl.unsent) == 0:
+		unix.Shutdown(cl.fd, unix.SHUT_RDWR)
+	default:
+		l.drop(cl, net.ErrClosed)
+	}
+}
+
+// drop closes a connection that nothing is under way for.
+func (l *loop) drop(cl *loopClient, err error) {
+	delete(l.clients, int32(cl.fd))
+	unix.Close(cl.fd)
+	cl.fd = -1
+	cl.in, cl.unsent = nil, nil
+	if r := cl.held; r != nil {
+		cl.held = nil
+		l.letGo(r)
+	}
+	cl.readable, cl.more = false, false
+	l.server.clients.remove(cl)
+	l.server.watchers.disconnected(&cl.link, err)
+}
+
+// closeIdle closes the connections for which nothing is under way, because the
+// server stops.
+func (l *loop) closeIdle() {
+	for _, cl := range l.clients {
+		if !cl.busy {
+			l.drop(cl, net.ErrClosed)
+		}
+	}
+	l.ready = l.ready[:0]
+}
+
+// sweep closes the connections that were silent for too long.
+func (l *loop) sweep() {
+	timeout := l.server.options.IdleTimeout
+	if timeout <= 0 {
+		return
+	}
+	now := time.Now()
+	if now.Before(l.nextSweep) {
+		return
+	}
+	l.nextSweep = now.Add(max(timeout/8, time.Millisecond))
+	for _, cl := range l.clients {
+		if !cl.busy && !cl.queued && now.Sub(cl.heard) > timeout {
+			l.server.clients.kicked.Add(1)
+			l.drop(cl, errIdle)
+		}
+	}
+}

@@ -23,6 +23,7 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	flag.Set("test.parallel", "4") // they wait more than they compute
 	os.Exit(buildAndRun(m))
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -158,6 +159,9 @@ func TestLs(t *testing.T) {
 	}
 	if got := decodeJSON[[]httpapi.Session](t, r.must("ls", "--max-size", "1", "-o", "json")); len(got) != 2 {
 		t.Errorf("of at most a byte: %+v", got)
+	}
+	if got := decodeJSON[[]httpapi.Session](t, r.must("ls", "--contains", "123", "-o", "json")); len(got) != 13 {
+		t.Errorf("with 123 in the key: %d", len(got))
 	}
 	r.refuse("table or json", "ls", "-o", "xml")
 }
@@ -465,5 +469,24 @@ func TestAFailedExportLeavesNoFile(t *testing.T) {
 	})
 	if left, _ := os.ReadDir(dir); err == nil || len(left) != 0 {
 		t.Errorf("%v, left are %v", err, left)
+	}
+}
+
+func TestCallsWaitForABusyServer(t *testing.T) {
+	tries := 0
+	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if tries++; tries < 2 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.Write(body)
+	}))
+	defer h.Close()
+	c := &client{base: h.URL, http: h.Client()}
+	var out string
+	if err := c.call(t.Context(), "POST", "/", nil, "sent", &out); err != nil || out != "sent" || tries != 2 {
+		t.Errorf("%v after %d tries, %q", err, tries, out)
 	}
 }

@@ -6,12 +6,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -119,6 +122,8 @@ type problem struct {
 		Message  string `json:"message"`
 		Location string `json:"location"`
 	} `json:"errors"`
+
+	wait time.Duration // before it makes sense to try again; 0: never
 }
 
 func (p *problem) Error() string {
@@ -157,6 +162,9 @@ func (c *client) open(ctx context.Context, method, path string, query url.Values
 	}
 	defer resp.Body.Close()
 	p := &problem{Status: resp.StatusCode, Title: resp.Status}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		p.wait = time.Duration(seconds) * time.Second
+	}
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if json.Unmarshal(data, p) != nil {
 		p.Detail = fmt.Sprintf("%s answered %s; is that Cairn's HTTP API?", c.base, resp.Status)
@@ -164,22 +172,40 @@ func (c *client) open(ctx context.Context, method, path string, query url.Values
 	return nil, p
 }
 
+// maxTries is how often a call is made that the server has no time for.
+const maxTries = 5
+
 // call sends in as JSON, unless it is nil, and decodes the answer into out,
-// unless that is nil.
+// unless that is nil. It waits if the server gets too many requests.
 func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	var body io.Reader
+	var data []byte
 	contentType := ""
 	if in != nil {
-		data, err := json.Marshal(in)
+		var err error
+		if data, err = json.Marshal(in); err != nil {
+			return err
+		}
+		contentType = "application/json"
+	}
+	for try := 1; ; try++ {
+		resp, err := c.open(ctx, method, path, query, contentType, bytes.NewReader(data))
+		var p *problem
+		if errors.As(err, &p) && p.wait > 0 && try < maxTries {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(p.wait):
+				continue
+			}
+		}
 		if err != nil {
 			return err
 		}
-		body, contentType = bytes.NewReader(data), "application/json"
+		return decodeBody(resp, method, path, out)
 	}
-	resp, err := c.open(ctx, method, path, query, contentType, body)
-	if err != nil {
-		return err
-	}
+}
+
+func decodeBody(resp *http.Response, method, path string, out any) error {
 	defer resp.Body.Close()
 	if out == nil {
 		return nil

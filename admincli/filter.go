@@ -14,7 +14,7 @@ import (
 // filterFlags choose sessions.
 type filterFlags struct {
 	keys                   keyFlag
-	prefix                 string
+	prefix, contains       string
 	expiresIn, livesLonger time.Duration
 	minSize, maxSize       int64
 }
@@ -23,6 +23,7 @@ func (f *filterFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.keys.add(cmd)
 	flags.StringVar(&f.prefix, "prefix", "", "only keys that begin with `text`")
+	flags.StringVar(&f.contains, "contains", "", "only keys with `text` somewhere in them; without a prefix all are looked at")
 	flags.DurationVar(&f.expiresIn, "expires-within", 0, "only sessions that expire within `duration`, such as 90m")
 	flags.DurationVar(&f.livesLonger, "expires-after", 0, "only sessions that live longer than `duration`")
 	flags.Int64Var(&f.minSize, "min-size", 0, "only values of at least so many `bytes`")
@@ -39,6 +40,9 @@ func (f *filterFlags) query(now time.Time) (url.Values, error) {
 	if len(prefix) > 0 {
 		q.Set("prefix", encodeKey(prefix))
 		q.Set("key_encoding", "base64url")
+	}
+	if f.contains != "" {
+		q.Set("contains", f.contains)
 	}
 	if f.expiresIn > 0 {
 		q.Set("expires_before", now.Add(f.expiresIn).UTC().Format(time.RFC3339Nano))
@@ -61,7 +65,7 @@ func (f *filterFlags) body(now time.Time) (httpapi.Filter, error) {
 	if err != nil {
 		return httpapi.Filter{}, err
 	}
-	body := httpapi.Filter{MinSize: f.minSize}
+	body := httpapi.Filter{Contains: f.contains, MinSize: f.minSize}
 	if len(prefix) > 0 {
 		body.PrefixBase64 = encodeKey(prefix)
 	}
@@ -81,7 +85,7 @@ func (f *filterFlags) body(now time.Time) (httpapi.Filter, error) {
 
 // given reports whether any flag narrows the choice.
 func (f *filterFlags) given() bool {
-	return f.prefix != "" || f.expiresIn > 0 || f.livesLonger > 0 || f.minSize > 0 || f.maxSize >= 0
+	return f.prefix+f.contains != "" || f.expiresIn > 0 || f.livesLonger > 0 || f.minSize > 0 || f.maxSize >= 0
 }
 
 // expiryFlags say when a session is to end.

@@ -19,22 +19,22 @@ import (
 func (s *Server) guard(next http.Handler) http.Handler {
 	requests := newLimiters(s.options.Limits.Requests, int(2*max(s.options.Limits.Requests, 1)))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		response := &watchedResponse{ResponseWriter: w, control: http.NewResponseController(w)}
 		setHeaders(w.Header(), r.URL.Path)
 		if !requests.allow(r.RemoteAddr) {
-			tooMany(w, "too many requests from this address")
+			tooMany(response, "too many requests from this address")
 			return
 		}
 		if reason := s.foreign(r); reason != "" {
 			s.logger.Warn("request refused", "reason", reason, "address", r.RemoteAddr, "path", r.URL.Path)
-			writeProblem(w, http.StatusForbidden, reason)
+			writeProblem(response, http.StatusForbidden, reason)
 			return
 		}
-		who, ok := s.identify(w, r)
+		who, ok := s.identify(response, r)
 		if !ok {
 			return
 		}
 		rec := &record{caller: who}
-		response := &watchedResponse{ResponseWriter: w, control: http.NewResponseController(w)}
 		r = r.WithContext(withRecord(r.Context(), rec))
 		r.Body = &timedBody{ReadCloser: r.Body, control: response.control}
 		begin := time.Now()
@@ -121,14 +121,21 @@ func (w *watchedResponse) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
+	w.allowTime()
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// allowTime begins the time for a write. The one of the request before on the
+// same connection is over, perhaps long ago.
+func (w *watchedResponse) allowTime() {
+	_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in a test has none
 }
 
 func (w *watchedResponse) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	_ = w.control.SetWriteDeadline(time.Now().Add(writeTimeout)) // a recorder in a test has none
+	w.allowTime()
 	return w.ResponseWriter.Write(p)
 }
 

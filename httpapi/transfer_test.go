@@ -271,11 +271,41 @@ func TestDeadlinesOfBodiesAreLifted(t *testing.T) {
 	}
 }
 
-// deadlineRecorder is a response that notes the deadlines for reading.
+// TestEveryResponseHasTimeToBeWritten: on a connection that is kept alive, the
+// deadline of the response before must not cut one without a body.
+func TestEveryResponseHasTimeToBeWritten(t *testing.T) {
+	e := newModelEngine()
+	e.put("k", "v", testStart+minute)
+	server, err := New(Options{Engine: e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{{"DELETE", "/v1/sessions/k", 204}, {"DELETE", "/v1/sessions/k", 404}, {"GET", "/livez", 200}, {"GET", "/none", 404}} {
+		req, _ := http.NewRequest(c.method, c.path, nil)
+		req.RemoteAddr, req.Host, req.Body = "127.0.0.1:1", "localhost", http.NoBody
+		w := &deadlineRecorder{header: http.Header{}}
+		server.Handler().ServeHTTP(w, req)
+		if w.status != c.status || !w.writeDeadline.After(time.Now()) {
+			t.Errorf("%s %s: status %d, deadline %v", c.method, c.path, w.status, w.writeDeadline)
+		}
+	}
+}
+
+// deadlineRecorder is a response that notes the deadlines for reading, and the
+// last one for writing.
 type deadlineRecorder struct {
-	header    http.Header
-	status    int
-	deadlines []time.Time
+	header        http.Header
+	status        int
+	deadlines     []time.Time
+	writeDeadline time.Time
+}
+
+func (w *deadlineRecorder) SetWriteDeadline(t time.Time) error {
+	w.writeDeadline = t
+	return nil
 }
 
 func (w *deadlineRecorder) Header() http.Header         { return w.header }

@@ -20,8 +20,12 @@ func need(t *testing.T, program string) string {
 	return path
 }
 
+// needRoot is for the long tests, too: they are not for a quick check.
 func needRoot(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
+	}
 	if os.Geteuid() != 0 {
 		giveUp(t, "this needs root")
 	}

@@ -14,17 +14,19 @@ func TestUnits(t *testing.T) {
 	need(t, "systemd-analyze")
 	root := t.TempDir()
 	units := filepath.Join(root, "lib/systemd/system")
-	for _, dir := range []string{units, filepath.Join(root, "usr/bin")} {
+	for _, dir := range []string{units, filepath.Join(root, "usr/bin"), filepath.Join(root, "bin")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write(t, filepath.Join(root, "usr/bin/cairn"), "#!/bin/sh\n", 0o755)
+	for _, program := range []string{"usr/bin/cairn", "bin/kill"} {
+		write(t, filepath.Join(root, program), "#!/bin/sh\n", 0o755)
+	}
 	for _, target := range []string{"sysinit", "basic", "multi-user", "network", "shutdown", "sockets"} {
 		write(t, filepath.Join(units, target+".target"), "[Unit]\nDescription="+target+"\n", 0o644)
 	}
 	var paths []string
-	for _, name := range []string{"cairn.service", "cairn.socket"} {
+	for _, name := range []string{"cairn.service"} {
 		content, err := os.ReadFile(filepath.Join("systemd", name))
 		if err != nil {
 			t.Fatal(err)

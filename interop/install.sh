@@ -16,8 +16,10 @@ packages=(
 	libmemcached-tools netcat-openbsd curl
 	# peers
 	memcached redis-server yrmcds
-	# the console's browser, the metrics' rules, the unit's check
-	chromium prometheus systemd
+	# the console's browser, the metrics' rules, archives
+	chromium prometheus zstd
+	# units, packages and images
+	systemd systemd-container buildah
 	# the race detector
 	gcc libc6-dev
 )
@@ -46,9 +48,14 @@ if [ ${#missing[@]} -gt 0 ]; then
 	as_root apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
-lock=$(sha256sum package.json package-lock.json | sha256sum | cut -d' ' -f1)
-if [ "$(cat node_modules/.installed 2>/dev/null)" != "$lock" ]; then
-	echo "installing npm packages"
-	npm ci --no-fund --no-audit --loglevel=error
-	echo "$lock" >node_modules/.installed
-fi
+cd ..
+for folder in interop httpapi/typescript deploy/kubernetes/check; do
+	(
+		cd "$folder"
+		lock=$(sha256sum package.json package-lock.json | sha256sum | cut -d' ' -f1)
+		[ "$(cat node_modules/.installed 2>/dev/null)" = "$lock" ] && exit
+		echo "installing npm packages in $folder"
+		npm ci --no-fund --no-audit --loglevel=error
+		echo "$lock" >node_modules/.installed
+	)
+done

@@ -45,7 +45,7 @@ func TestRandom(t *testing.T) {
 	t.Logf("-random.seed=%d", seed)
 	for done, run := 0, 0; done < *randomCommands && !t.Failed(); run++ {
 		w := newWorld(t, seed+uint64(run))
-		for phase := 0; phase < 12 && !t.Failed(); phase++ {
+		for phase := 0; phase < 8 && !t.Failed(); phase++ {
 			done += w.phase()
 		}
 		w.end()
@@ -107,7 +107,7 @@ func (w *world) phase() (commands int) {
 	var side, workers sync.WaitGroup
 	seed := w.rand.Uint64()
 	side.Go(func() { w.meddle(seed, pulse) })
-	steps := 20 + w.rand.IntN(200)
+	steps := 5 + w.rand.IntN(40)
 	if w.rand.IntN(8) == 0 {
 		steps = 0
 	}

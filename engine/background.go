@@ -36,7 +36,7 @@ func (s *Store) run(ctx context.Context, d time.Duration, f func(context.Context
 // void from the cache. The store calls it itself unless
 // Options.DropEvery is negative.
 func (s *Store) Tick(context.Context) {
-	s.clock.Adjust()
+	s.watchClock(s.clock.Adjust())
 	s.space.look(s)
 	if now := s.clock.Now(); s.flushAt.Load() <= int64(now) {
 		s.advance(now)
@@ -47,6 +47,20 @@ func (s *Store) Tick(context.Context) {
 	if s.enter() {
 		defer s.leave()
 		s.mark(session.Time(s.seen.Load()))
+	}
+}
+
+// watchClock logs when the wall clock and the store's begin or cease to differ
+// by more than a minute.
+func (s *Store) watchClock(ahead time.Duration) {
+	off := ahead.Abs() > time.Minute
+	if s.clockOff.Swap(off) == off {
+		return
+	}
+	if off {
+		s.options.Logger.Warn("the wall clock differs from the store's, by which sessions expire", "ahead", ahead)
+	} else {
+		s.options.Logger.Info("the wall clock and the store's agree again")
 	}
 }
 

@@ -63,7 +63,7 @@ func (c *check) run() (err error) {
 	}
 	c.logs()
 	s.events = newEvents(s)
-	s.cache = pebble.NewCache(o.BlockCacheBytes)
+	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()
 	options.ReadOnly = true
 	options.Logger = quiet{}

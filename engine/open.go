@@ -60,7 +60,7 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	s.events = newEvents(s)
-	s.cache = pebble.NewCache(o.BlockCacheBytes)
+	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()
 	if s.db, err = openPebble(o.Dir, options); err != nil {
 		return blame(o.FS, o.Dir, options, err)

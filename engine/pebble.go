@@ -50,6 +50,12 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	return o
 }
 
+// newBlockCache makes the cache of table blocks. Pebble books memtables on the
+// same account: one that is filled and one that is flushed.
+func newBlockCache(o *Options) *pebble.Cache {
+	return pebble.NewCache(o.BlockCacheBytes + 2*o.MemtableBytes)
+}
+
 // endAtBuckets is a pebble.SpanPolicyFunc. It makes tables end where buckets
 // begin and end, so that a bucket leaves the disk as whole tables. Only buckets
 // in the list count: a range deletion spans all possible ones.

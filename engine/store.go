@@ -53,6 +53,7 @@ type Store struct {
 	flushTicket atomic.Uint64 // the last flush
 	epoch       atomic.Uint32 // counts flushes
 	cleared     atomic.Uint32 // the epoch that the cache was last cleared for
+	clockOff    atomic.Bool   // the wall clock differs
 
 	applied  atomic.Uint64 // batches up to this ticket are visible
 	durable  atomic.Uint64 // batches up to this ticket are on the disk

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"errors"
+
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
 
@@ -13,10 +15,11 @@ import (
 // the stripe since before it looked. The methods of a nil hot are those of an
 // empty cache.
 type hot struct {
-	cache    *otter.Cache[string, *entry]
-	counter  *stats.Counter
-	capacity int64
+	cache   *otter.Cache[string, *entry]
+	counter *stats.Counter
 }
+
+var errNoHotCache = errors.New("engine: the store was opened without a cache of hot sessions")
 
 // entryOverhead is what an entry costs in memory besides its key and value, in
 // bytes: 183 were measured for the entry, the cache's node and its place in the
@@ -38,7 +41,7 @@ func newHot(capacity int64) (*hot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hot{cache: cache, counter: counter, capacity: capacity}, nil
+	return &hot{cache: cache, counter: counter}, nil
 }
 
 // get gives the entry of a key, or nil.
@@ -72,6 +75,15 @@ func (h *hot) put(e *entry) {
 	}
 }
 
+// resize changes the memory for the cache of hot sessions to capacity bytes.
+func (h *hot) resize(capacity int64) error {
+	if h == nil || capacity < 0 {
+		return errNoHotCache
+	}
+	h.cache.SetMaximum(uint64(capacity))
+	return nil
+}
+
 func (h *hot) clear() {
 	if h != nil {
 		h.cache.InvalidateAll()
@@ -92,7 +104,7 @@ func (h *hot) stats() session.HotStats {
 	return session.HotStats{
 		Items:    int64(h.cache.EstimatedSize()),
 		Bytes:    int64(h.cache.WeightedSize()),
-		Capacity: h.capacity,
+		Capacity: int64(h.cache.GetMaximum()),
 		Hits:     int64(c.Hits),
 		Misses:   int64(c.Misses),
 		Evicted:  int64(c.Evictions),

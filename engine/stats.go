@@ -24,6 +24,11 @@ type counts struct {
 // what never expires is in one slot with From == session.Never.
 func (s *Store) Forecast() []session.ForecastSlot { return s.ledger.forecast(s.Now()) }
 
+// SetHotBytes changes Options.HotBytes while the store runs. Sessions that no
+// longer fit leave memory, not the disk. It is an error if the store was opened
+// without a cache.
+func (s *Store) SetHotBytes(n int64) error { return s.hot.resize(n) }
+
 // Stats gives the store's figures. After Close those that come from Pebble are
 // zero.
 func (s *Store) Stats() session.Stats {

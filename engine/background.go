@@ -125,6 +125,21 @@ func (s *Store) sweep(ctx context.Context) {
 	}
 }
 
+// flush moves what is in memtables into tables, as far as it gets before ctx is
+// done: on a full disk it gets nowhere.
+func (s *Store) flush(ctx context.Context) error {
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // DropExpired removes the buckets whose deadline has passed from the disk. The
 // store calls it itself unless Options.DropEvery is negative.
 //
@@ -146,6 +161,10 @@ func (s *Store) DropExpired(ctx context.Context) error {
 		return nil
 	}
 	s.mark(now)
+	// Excise holds up all commits if it meets its keys in a memtable.
+	if err := s.flush(ctx); err != nil {
+		return fmt.Errorf("engine: drop buckets: %w", err)
+	}
 	span := pebble.KeyRange{Start: record.DataStart, End: record.AppendBucketEnd(nil, last)}
 	if err := s.db.Excise(ctx, span); err != nil {
 		return fmt.Errorf("engine: drop buckets: %w", err)

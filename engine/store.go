@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -96,37 +97,31 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.mark(s.Now())
-	// A flushed store opens at once: there is no log to replay.
-	return errors.Join(err, s.flush(), s.release())
+	return errors.Join(err, s.settle(), s.release())
 }
 
 // Settle moves what is only in memory and in the log into tables. A Close soon
-// after it is quick.
+// after it is quick, and so is an Open soon after that: there is no log to
+// replay.
 func (s *Store) Settle() error {
 	if !s.enter() {
 		return nil
 	}
 	defer s.leave()
-	return s.flush()
+	return s.settle()
 }
 
-// flush moves the memtables to disk, unless that fails, as on a full disk. It
-// is no loss then: what they hold is in the log. Pebble itself would try for
-// ever.
-func (s *Store) flush() error {
-	select {
-	case <-s.events.failures: // an old one
-	default:
+// patience is how long Settle and Close wait for tables to be written. What is
+// not in tables by then is in the log.
+const patience = 10 * time.Second
+
+func (s *Store) settle() error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
-	done, err := s.db.AsyncFlush()
-	if err != nil {
-		return fmt.Errorf("engine: flush: %w", err)
-	}
-	select {
-	case <-done:
-	case <-s.events.failures:
-		s.options.Logger.Warn("memory could not be moved into tables; the next start reads it from the log")
-	}
+	s.options.Logger.Warn("what is in memory could not be written into tables; the log has it")
 	return nil
 }
 

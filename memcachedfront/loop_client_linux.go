@@ -9,8 +9,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"cairn/session"
 )
 
 // loopClient is a connection that a loop serves. Only the loop's goroutine uses
@@ -24,11 +22,10 @@ type loopClient struct {
 	in []byte
 
 	// unsent are answers that the socket had no room for. If there are more of
-	// them, held is the round they come from.
-	unsent    []byte
-	held      *sharedRound
-	heldTurn  turn
-	heldBurst *session.Burst
+	// them, held is the group they come from.
+	unsent   []byte
+	held     *group
+	heldTurn turn
 
 	heard time.Time // of the last input
 
@@ -36,7 +33,7 @@ type loopClient struct {
 	ending   bool // ... and its end will be in it
 	more     bool // in may hold another request
 	queued   bool // the connection is in loop.ready
-	busy     bool // a round, an errand or unsent answers are under way
+	busy     bool // a turn, an errand or unsent answers are under way
 
 	failed error // why the errand failed
 }

@@ -13,26 +13,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// maxTurns is how many connections share one round, so that the first of
-	// them need not wait for a thousand others to be read.
-	maxTurns = 64
-
-	// maxRoundCommands is how many commands a round takes before it is closed
-	// to further connections.
-	maxRoundCommands = 2048
-
-	// interest is what a loop wants to know of a connection, once each time it
-	// becomes so.
-	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
-)
+// interest is what a loop wants to know of a connection, once each time it
+// becomes so.
+const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
 // loop serves many connections from one goroutine: it waits for input on all of
 // them, and carries out together what has arrived on several.
 //
-// It never waits for a store to make a burst durable: the rounds that do are
-// handed to a second goroutine, which gives them back when they are done. The
-// connections of such a round rest meanwhile.
+// It never waits for the store to make a group of writes durable: that does a
+// second goroutine, which gives the group back when it is done. The connections
+// of such a group rest meanwhile; those who only read are answered.
 type loop struct {
 	server   *Server
 	counters *counters
@@ -45,6 +35,9 @@ type loop struct {
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
+	arena     *arena                // for the input to come
+	reads     *group                // of the connections that only read
+	writes    *group                // of the others
 	out       []byte                // answers being sent
 	nextSweep time.Time
 
@@ -52,18 +45,18 @@ type loop struct {
 	asleep  atomic.Bool
 	mail    mailbox
 	taken   mailbox // the mail being worked on, for its memory
-	pending chan *sharedRound
+	pending chan *group
 }
 
 // mailbox is what others tell a loop.
 type mailbox struct {
 	mu        sync.Mutex
 	newcomers []*loopClient
-	finished  []*sharedRound // their results are final
-	returned  []*loopClient  // their errands have ended
-	hungUp    []*loopClient  // to be closed
-	stopping  bool           // the server stops
-	closed    bool           // the loop has ended
+	finished  []*group      // their results are final
+	returned  []*loopClient // their errands have ended
+	hungUp    []*loopClient // to be closed
+	stopping  bool          // the server stops
+	closed    bool          // the loop has ended
 }
 
 // empty reports whether nobody has told anything. It is called with mu locked.
@@ -77,8 +70,9 @@ func newLoop(s *Server, shard *counters) (l *loop, err error) {
 		server:   s,
 		counters: shard,
 		clients:  make(map[int32]*loopClient),
+		arena:    newArena(),
 		out:      make([]byte, 0, 2*replyChunk),
-		pending:  make(chan *sharedRound, 64),
+		pending:  make(chan *group, 64),
 		alarm:    -1,
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
@@ -163,13 +157,11 @@ func (l *loop) end() bool {
 	return l.mail.closed
 }
 
-// commit waits for rounds to be durable and gives them back.
+// commit waits for groups to be durable and gives them back.
 func (l *loop) commit() {
-	for r := range l.pending {
-		if r.commit != nil {
-			r.commit.Wait()
-		}
-		l.tell(func(m *mailbox) { m.finished = append(m.finished, r) })
+	for g := range l.pending {
+		g.commit.Wait()
+		l.tell(func(m *mailbox) { m.finished = append(m.finished, g) })
 	}
 }
 
@@ -261,8 +253,8 @@ func (l *loop) readMail() {
 	for _, cl := range m.newcomers {
 		l.welcome(cl)
 	}
-	for _, r := range m.finished {
-		l.finish(r)
+	for _, g := range m.finished {
+		l.finish(g)
 	}
 	for _, cl := range m.returned {
 		l.comeBack(cl)
@@ -298,7 +290,7 @@ func (l *loop) comeBack(cl *loopClient) {
 }
 
 // hangUp closes a connection on an operator's behalf. One that an errand or a
-// round still needs is closed when that ends.
+// group still needs is closed when that ends.
 func (l *loop) hangUp(cl *loopClient) {
 	switch {
 	case l.clients[int32(cl.fd)] != cl:
@@ -315,9 +307,9 @@ func (l *loop) drop(cl *loopClient, err error) {
 	unix.Close(cl.fd)
 	cl.fd = -1
 	cl.in, cl.unsent = nil, nil
-	if r := cl.held; r != nil {
+	if g := cl.held; g != nil {
 		cl.held = nil
-		l.letGo(r)
+		g.letGo()
 	}
 	cl.readable, cl.more = false, false
 	l.server.clients.remove(cl)

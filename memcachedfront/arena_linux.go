@@ -1,0 +1,40 @@
+package memcachedfront
+
+import "sync"
+
+const (
+	// arenaSize is the size of an arena in bytes, and minSlot what a connection
+	// finds there at least.
+	arenaSize = 256 << 10
+	minSlot   = 16 << 10
+)
+
+// arena is memory that input is read into, one connection's behind the other's.
+// It is used again when no group needs the input any more.
+type arena struct {
+	buf   []byte
+	used  int
+	users int // groups, and the loop that reads into it
+}
+
+var arenas = sync.Pool{New: func() any { return &arena{buf: make([]byte, arenaSize)} }}
+
+func newArena() *arena {
+	a := arenas.Get().(*arena)
+	a.users = 1
+	return a
+}
+
+// letGo says that one user needs the arena no more.
+func (a *arena) letGo() {
+	if a.users--; a.users == 0 {
+		a.used = 0
+		arenas.Put(a)
+	}
+}
+
+// slot gives the memory that the next input can be read into.
+func (a *arena) slot() []byte { return a.buf[a.used:] }
+
+// full reports whether there is too little room for another connection.
+func (a *arena) full() bool { return len(a.buf)-a.used < minSlot }

@@ -1,0 +1,300 @@
+package memcachedfront
+
+import (
+	"sync"
+	"time"
+
+	"cairn/session"
+)
+
+const (
+	// maxTurns is how many connections are read before the first of them is
+	// answered.
+	maxTurns = 64
+
+	// maxGroupCommands is how many commands a group has when no further
+	// connection may join.
+	maxGroupCommands = 2048
+)
+
+// turn is one connection's part of a group: the commands from first to last of
+// its burst, and the bytes of the connection's own input that they were read
+// from.
+type turn struct {
+	client      *loopClient
+	first, last int
+	used        int
+}
+
+// group is what a loop carries out together for several connections.
+type group struct {
+	burst   session.Burst
+	turns   []turn
+	arenas  []*arena       // hold its input
+	commit  session.Commit // nil if its results are final
+	arrived time.Time      // when its first turn began
+	tally   tally
+	holders int // turns with answers to send, and the loop itself
+}
+
+var groups = sync.Pool{New: func() any { return new(group) }}
+
+func newGroup(now session.Time, arrived time.Time) *group {
+	g := groups.Get().(*group)
+	g.burst.Reset(now)
+	g.arrived = arrived
+	g.holders = 1
+	return g
+}
+
+// letGo says that one holder needs the group no more.
+func (g *group) letGo() {
+	if g.holders--; g.holders > 0 {
+		return
+	}
+	g.burst.Reset(0)
+	clear(g.turns)
+	g.turns = g.turns[:0]
+	for _, a := range g.arenas {
+		a.letGo()
+	}
+	clear(g.arenas)
+	g.arenas = g.arenas[:0]
+	g.commit = nil
+	if cap(g.burst.Commands) <= 2*maxGroupCommands {
+		groups.Put(g)
+	}
+}
+
+// keep makes the group hold on to the arena that the input of a turn is in.
+func (g *group) keep(a *arena) {
+	if n := len(g.arenas); n == 0 || g.arenas[n-1] != a {
+		a.users++
+		g.arenas = append(g.arenas, a)
+	}
+}
+
+// full reports whether the group should not grow any more.
+func (g *group) full() bool { return len(g.burst.Commands) >= maxGroupCommands }
+
+// serve carries out what some of the ready connections ask for. The connections
+// that only read are in a group of their own, so that they need not wait for
+// what others write to become durable.
+func (l *loop) serve() {
+	now := l.server.options.Clock.Now()
+	arrived := time.Now()
+	l.reads, l.writes = newGroup(now, arrived), newGroup(now, arrived)
+	taken := 0
+	for taken < min(len(l.ready), maxTurns) && !l.reads.full() && !l.writes.full() {
+		cl := l.ready[taken]
+		taken++
+		cl.queued = false
+		if cl.fd < 0 {
+			continue // closed meanwhile
+		}
+		if err := l.take(cl); err != nil {
+			l.drop(cl, err)
+		}
+	}
+	l.ready = l.ready[:copy(l.ready, l.ready[taken:])]
+	// The reads come first: then what is written beside them does not matter
+	// to them. But they are answered while the writes become durable.
+	l.apply(l.reads)
+	l.apply(l.writes)
+	l.carryOn(l.reads)
+	l.carryOn(l.writes)
+}
+
+// take lets cl add what it asks for to a group. On an error the connection is
+// to be closed.
+func (l *loop) take(cl *loopClient) error {
+	cl.heard = l.reads.arrived
+	if len(cl.in) > 0 {
+		return l.takeOwn(cl)
+	}
+	if l.arena.full() {
+		l.arena.letGo()
+		l.arena = newArena()
+	}
+	slot := l.arena.slot()
+	n, err := cl.receive(slot)
+	if err != nil {
+		return err
+	}
+	used := l.consume(cl, slot[:n])
+	l.arena.used += used
+	if used < n && cl.fd >= 0 {
+		cl.keep(slot[used:n])
+	}
+	return nil
+}
+
+// takeOwn is take for a connection with input that has waited.
+func (l *loop) takeOwn(cl *loopClient) error {
+	if cl.readable && !cl.more {
+		if err := cl.fill(); err != nil {
+			return err
+		}
+	}
+	l.consume(cl, cl.in)
+	return nil
+}
+
+// consume turns input of cl into a turn of a group and gives the number of bytes
+// it took.
+func (l *loop) consume(cl *loopClient, in []byte) (used int) {
+	c := cl.conn
+	cl.more = false
+	if len(in) < max(c.need, 1) {
+		l.queue(cl) // perhaps the socket has more
+		return 0
+	}
+	b := &l.reads.burst
+	t := turn{client: cl, first: len(b.Commands)}
+	if used = c.consume(in, b); used == 0 {
+		if c.closing {
+			l.drop(cl, nil)
+		}
+		l.queue(cl)
+		return 0
+	}
+	t.last = len(b.Commands)
+	cl.busy = true
+	cl.more = used < len(in)
+	cl.began(b.Now)
+	g := l.reads
+	if writes(b.Commands[t.first:t.last]) {
+		g = l.move(&t)
+	}
+	if len(cl.in) > 0 {
+		t.used = used
+	} else {
+		g.keep(l.arena)
+	}
+	g.turns = append(g.turns, t)
+	return used
+}
+
+func writes(commands []session.Command) bool {
+	for i := range commands {
+		if commands[i].Writes() {
+			return true
+		}
+	}
+	return false
+}
+
+// move moves the commands of t, the last ones read, to the group of writes.
+func (l *loop) move(t *turn) *group {
+	reads, writes := &l.reads.burst, &l.writes.burst
+	by := len(writes.Commands) - t.first
+	writes.Commands = append(writes.Commands, reads.Commands[t.first:t.last]...)
+	reads.Commands = reads.Commands[:t.first]
+	for i := range t.client.conn.plan {
+		t.client.conn.plan[i].first += int32(by)
+	}
+	t.first += by
+	t.last += by
+	return l.writes
+}
+
+func (l *loop) apply(g *group) {
+	if len(g.burst.Commands) > 0 {
+		g.commit = l.server.options.Store.Apply(&g.burst)
+	}
+}
+
+// carryOn answers an applied group, unless its results must become durable
+// first.
+func (l *loop) carryOn(g *group) {
+	if g.commit != nil {
+		l.pending <- g
+		return
+	}
+	l.finish(g)
+}
+
+// finish answers a group whose results are final.
+func (l *loop) finish(g *group) {
+	b := &g.burst
+	for i := range g.turns {
+		t := &g.turns[i]
+		if t.first < t.last {
+			l.server.observe(&t.client.link, b.Commands[t.first:t.last], b.Results[t.first:t.last], b.Now)
+		}
+		g.tally.add(t.client.conn.plan)
+		l.reply(g, *t)
+	}
+	if len(g.turns) > 0 {
+		l.counters.latencies.record(&g.tally, time.Since(g.arrived))
+	}
+	g.letGo()
+}
+
+// reply sends the answers of a turn. If the socket has no room for all of them
+// the turn holds on to the group, and goes on when there is room.
+func (l *loop) reply(g *group, t turn) {
+	cl := t.client
+	for done := false; !done; {
+		l.out, done = cl.conn.reply(l.out[:0], &g.burst)
+		n, err := cl.send(l.out)
+		if err != nil {
+			cl.busy = false
+			l.drop(cl, err)
+			return
+		}
+		if n < len(l.out) {
+			cl.unsent = append(cl.unsent, l.out[n:]...)
+			cl.state.Store(int32(writing))
+			if !done {
+				g.holders++
+				cl.held, cl.heldTurn = g, t
+				return
+			}
+		}
+	}
+	if cap(l.out) > maxKeptOut {
+		l.out = make([]byte, 0, 2*replyChunk)
+	}
+	cl.discard(t.used)
+	if len(cl.unsent) == 0 {
+		cl.busy = false
+		l.proceed(cl)
+	}
+}
+
+// proceed goes on with a connection whose answers are out.
+func (l *loop) proceed(cl *loopClient) {
+	switch {
+	case cl.conn.errand != nil:
+		cl.start()
+	case cl.conn.closing:
+		l.drop(cl, nil)
+	default:
+		cl.state.Store(int32(waiting))
+		l.queue(cl)
+	}
+}
+
+// flush sends what the socket had no room for earlier.
+func (l *loop) flush(cl *loopClient) {
+	n, err := cl.send(cl.unsent)
+	if err != nil {
+		l.drop(cl, err)
+		return
+	}
+	if n < len(cl.unsent) {
+		cl.unsent = cl.unsent[:copy(cl.unsent, cl.unsent[n:])]
+		return
+	}
+	cl.unsent = nil
+	g := cl.held
+	if g == nil {
+		cl.busy = false
+		l.proceed(cl)
+		return
+	}
+	cl.held = nil
+	l.reply(g, cl.heldTurn)
+	g.letGo()
+}

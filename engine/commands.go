@@ -22,18 +22,19 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	case s.err != nil:
 		fail(r, s.err)
 		return nil
-	case growing(c) && b.store.space.low():
+	case growing(s.after.live(b.now), c) && b.store.space.low():
 		fail(r, session.ErrNoSpace)
 		return nil
 	}
 	return b.runOn(s, c, r)
 }
 
-// growing reports whether the command may store a value.
-func growing(c *session.Command) bool {
+// growing reports whether the command may store a value under a key that holds
+// an item, or holds none.
+func growing(present bool, c *session.Command) bool {
 	switch c.Op {
 	case session.OpGet:
-		return c.Has(session.Vivify)
+		return !present && c.Has(session.Vivify)
 	case session.OpTouch, session.OpDelete:
 		return false
 	}

@@ -218,6 +218,7 @@ func TestReserveOfDiskSpace(t *testing.T) {
 		t.Error("stats do not tell")
 	}
 	wantValue(t, s, "a", "v")
+	want(t, s, session.OK, session.Command{Op: session.OpGet, Mods: session.Vivify, Key: []byte("a"), VivifyExpiry: session.Never})
 	want(t, s, session.OK, op(session.OpDelete, "b"))
 	want(t, s, session.OK, session.Command{Op: session.OpTouch, Key: []byte("c"), Expiry: session.Never})
 	want(t, s, session.OK, session.Command{Op: session.OpFlush, FlushAt: s.Now() + 1})

@@ -71,6 +71,37 @@ func TestReadsDoNotWaitForWrites(t *testing.T) {
 	expect(t, second, "STORED\r\n")
 }
 
+// stallingStore takes no writes for a while.
+type stallingStore struct {
+	session.Store
+	taken <-chan struct{}
+}
+
+func (s stallingStore) Apply(b *session.Burst) session.Commit {
+	for i := range b.Commands {
+		if b.Commands[i].Writes() {
+			<-s.taken
+		}
+	}
+	return s.Store.Apply(b)
+}
+
+// Those who read do not wait when the store cannot take writes.
+func TestReadsDoNotWaitForStalls(t *testing.T) {
+	taken := make(chan struct{})
+	address := startServer(t, func(o *memcachedfront.Options) {
+		o.Store, o.Threads = stallingStore{sessiontest.NewModel(0), taken}, 1
+	})
+	writer, reader := dial(t, "tcp", address), dial(t, "tcp", address)
+	send(t, writer, "set a 0 0 1\r\nx\r\n")
+	for range 10 {
+		send(t, reader, "get nothing\r\n")
+		expect(t, reader, "END\r\n")
+	}
+	close(taken)
+	expect(t, writer, "STORED\r\n")
+}
+
 // A shutdown waits for writes under way and lets their answers out.
 func TestShutdownWaitsForCommits(t *testing.T) {
 	durable := make(chan struct{})

@@ -97,12 +97,55 @@ func (l *loop) serve() {
 		}
 	}
 	l.ready = l.ready[:copy(l.ready, l.ready[taken:])]
-	// The reads come first: then what is written beside them does not matter
-	// to them. But they are answered while the writes become durable.
-	l.apply(l.reads)
-	l.apply(l.writes)
-	l.carryOn(l.reads)
-	l.carryOn(l.writes)
+	l.launch(l.writes)
+	l.carryOut(l.reads)
+}
+
+// launch gives a group of writes away to be applied: that can take long when the
+// disk cannot keep up.
+func (l *loop) launch(g *group) {
+	if len(g.turns) == 0 {
+		g.letGo()
+		return
+	}
+	l.applying <- g
+}
+
+// applyWrites applies groups of writes and passes them on to be waited for.
+func (l *loop) applyWrites() {
+	defer close(l.committing)
+	for g := range l.applying {
+		if g.commit = l.server.options.Store.Apply(&g.burst); g.commit != nil {
+			l.committing <- g
+		} else {
+			l.giveBack(g)
+		}
+	}
+}
+
+// awaitCommits waits for groups to be durable.
+func (l *loop) awaitCommits() {
+	for g := range l.committing {
+		g.commit.Wait()
+		l.giveBack(g)
+	}
+}
+
+// giveBack returns a group whose results are final to the loop.
+func (l *loop) giveBack(g *group) {
+	l.tell(func(m *mailbox) { m.finished = append(m.finished, g) })
+}
+
+// carryOut carries out a group of reads. What they found may not be durable yet.
+func (l *loop) carryOut(g *group) {
+	if len(g.burst.Commands) > 0 {
+		g.commit = l.server.options.Store.Apply(&g.burst)
+	}
+	if g.commit != nil {
+		l.committing <- g
+		return
+	}
+	l.finish(g)
 }
 
 // take lets cl add what it asks for to a group. On an error the connection is
@@ -196,22 +239,6 @@ func (l *loop) move(t *turn) *group {
 	t.first += by
 	t.last += by
 	return l.writes
-}
-
-func (l *loop) apply(g *group) {
-	if len(g.burst.Commands) > 0 {
-		g.commit = l.server.options.Store.Apply(&g.burst)
-	}
-}
-
-// carryOn answers an applied group, unless its results must become durable
-// first.
-func (l *loop) carryOn(g *group) {
-	if g.commit != nil {
-		l.pending <- g
-		return
-	}
-	l.finish(g)
 }
 
 // finish answers a group whose results are final.

@@ -17,12 +17,17 @@ import (
 // becomes so.
 const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
+// maxQueued is how many groups wait to be applied, or committed, before the loop
+// takes no more input.
+const maxQueued = 8192
+
 // loop serves many connections from one goroutine: it waits for input on all of
 // them, and carries out together what has arrived on several.
 //
-// It never waits for the store to make a group of writes durable: that does a
-// second goroutine, which gives the group back when it is done. The connections
-// of such a group rest meanwhile; those who only read are answered.
+// It never waits for the disk to take what clients write. A second goroutine
+// applies groups of writes, a third waits until they are durable and gives them
+// back. The connections of such a group rest meanwhile; those who only read are
+// answered.
 type loop struct {
 	server   *Server
 	counters *counters
@@ -41,11 +46,13 @@ type loop struct {
 	out       []byte                // answers being sent
 	nextSweep time.Time
 
-	alarm   int // eventfd
-	asleep  atomic.Bool
-	mail    mailbox
-	taken   mailbox // the mail being worked on, for its memory
-	pending chan *group
+	alarm  int // eventfd
+	asleep atomic.Bool
+	mail   mailbox
+	taken  mailbox // the mail being worked on, for its memory
+
+	applying   chan *group // writes
+	committing chan *group // final when their commits are
 }
 
 // mailbox is what others tell a loop.
@@ -67,13 +74,14 @@ func (m *mailbox) empty() bool {
 // newLoop makes a loop; run starts it.
 func newLoop(s *Server, shard *counters) (l *loop, err error) {
 	l = &loop{
-		server:   s,
-		counters: shard,
-		clients:  make(map[int32]*loopClient),
-		arena:    newArena(),
-		out:      make([]byte, 0, 2*replyChunk),
-		pending:  make(chan *group, 64),
-		alarm:    -1,
+		server:     s,
+		counters:   shard,
+		clients:    make(map[int32]*loopClient),
+		arena:      newArena(),
+		out:        make([]byte, 0, 2*replyChunk),
+		applying:   make(chan *group, maxQueued),
+		committing: make(chan *group, maxQueued),
+		alarm:      -1,
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
@@ -129,10 +137,11 @@ func (l *loop) stop() { l.tell(func(m *mailbox) { m.stopping = true }) }
 // run serves the loop's connections until the server stops and they are closed.
 func (l *loop) run() {
 	defer l.close()
-	var committing sync.WaitGroup
-	committing.Go(l.commit)
-	defer committing.Wait()
-	defer close(l.pending)
+	var others sync.WaitGroup
+	others.Go(l.applyWrites)
+	others.Go(l.awaitCommits)
+	defer others.Wait()
+	defer close(l.applying)
 	for {
 		l.collect()
 		l.readMail()
@@ -155,14 +164,6 @@ func (l *loop) end() bool {
 	defer l.mail.mu.Unlock()
 	l.mail.closed = l.mail.empty()
 	return l.mail.closed
-}
-
-// commit waits for groups to be durable and gives them back.
-func (l *loop) commit() {
-	for g := range l.pending {
-		g.commit.Wait()
-		l.tell(func(m *mailbox) { m.finished = append(m.finished, g) })
-	}
 }
 
 // collect learns which connections have become ready. If none has and there is

@@ -5,26 +5,40 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
+	"time"
 )
 
 // listener is one place where clients connect.
 type listener struct {
 	net.Listener
 	address Address
+
+	// raw is where event loops get their clients from; nil if they do not.
+	raw syscall.RawConn
+
+	// setDeadline makes an attempt to accept a client fail at that time.
+	setDeadline func(time.Time)
 }
 
 func listen(a Address, o *Options) (*listener, error) {
-	var nl net.Listener
+	nl := o.Inherited[a.String()]
 	var err error
-	if a.Network == "unix" {
+	switch {
+	case nl != nil:
+	case a.Network == "unix":
 		nl, err = listenUnix(a)
-	} else {
+	default:
 		nl, err = net.Listen("tcp", a.Addr)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("memcachedfront: %w", err)
 	}
-	return &listener{Listener: nl, address: a}, nil
+	l := &listener{Listener: nl, address: a, setDeadline: func(time.Time) {}}
+	if d, ok := nl.(interface{ SetDeadline(time.Time) error }); ok {
+		l.setDeadline = func(t time.Time) { d.SetDeadline(t) }
+	}
+	return l, nil
 }
 
 // listenUnix listens on a Unix socket. One that a dead process left behind is

@@ -80,9 +80,13 @@ func (c *conn) login(a *answer, user, password []byte) {
 	c.plan = c.plan[:len(c.plan)-1]
 	user, password = bytes.Clone(user), bytes.Clone(password)
 	c.errand = func(ctx context.Context, w peer) error {
-		if c.authenticated = guard.Check(ctx, c.address(), user, password); c.authenticated {
+		c.authenticated = guard.Check(ctx, c.address(), user, password)
+		switch {
+		case c.authenticated:
 			c.loggedIn(string(user))
-		} else {
+		case ctx.Err() != nil:
+			return ctx.Err() // nothing was found out
+		default:
 			c.counters.add(authErrors, 1)
 			planned.refuse(protocol.AuthFailed)
 		}

@@ -60,6 +60,7 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	s.events = newEvents(s)
+	s.compactor = newCompactor()
 	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()
 	if s.db, err = openPebble(o.Dir, options); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"syscall"
 	"time"
 )
 
@@ -19,29 +18,13 @@ type FrozenConn struct {
 	State []byte
 }
 
-// ListenerSocket is a listening socket, which stays the server's.
-type ListenerSocket struct {
-	Name string // Address.String(), the key of Options.Inherited
-	FD   int
-}
+// StateFormat names the form of FrozenConn.State. It changes when a server of
+// the form before could not go on with it.
+const StateFormat = "cairn-connection/1"
 
 // ErrNoHandover says that connections cannot be handed over: only those that
 // event loops serve can.
 var ErrNoHandover = errors.New("memcachedfront: connections cannot be handed over")
-
-// Sockets gives the listening sockets.
-func (s *Server) Sockets() []ListenerSocket {
-	var sockets []ListenerSocket
-	for _, l := range s.listeners {
-		raw, err := l.Listener.(syscall.Conn).SyscallConn()
-		if err == nil {
-			raw.Control(func(fd uintptr) {
-				sockets = append(sockets, ListenerSocket{Name: l.address.String(), FD: int(fd)})
-			})
-		}
-	}
-	return sockets
-}
 
 // blockingGrace is how long Freeze waits for connections that cannot be handed
 // over to finish what is under way. The others are served meanwhile.

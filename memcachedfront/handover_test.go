@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -23,17 +22,28 @@ import (
 type process struct {
 	*memcachedfront.Server
 	serving sync.WaitGroup
+	bound   map[string]net.Listener
 }
 
 func newProcess(t *testing.T, change func(*memcachedfront.Options)) *process {
 	t.Helper()
 	o := memcachedfront.Options{Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}}}
 	change(&o)
+	if o.Bound == nil {
+		o.Bound = map[string]net.Listener{}
+		for _, a := range o.Addresses {
+			l, err := memcachedfront.Bind(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Bound[a.String()] = l
+		}
+	}
 	s, err := memcachedfront.Listen(o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &process{Server: s}
+	return &process{Server: s, bound: o.Bound}
 }
 
 func (p *process) start() { p.serving.Go(func() { p.Serve(context.Background()) }) }
@@ -54,14 +64,13 @@ func handOver(t *testing.T, from *process, change func(*memcachedfront.Options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	inherited := map[string]net.Listener{}
-	for _, socket := range from.Sockets() {
-		fd, err := unix.Dup(socket.FD)
+	bound := map[string]net.Listener{}
+	for name, l := range from.bound {
+		file, err := l.(*net.TCPListener).File()
 		if err != nil {
 			t.Fatal(err)
 		}
-		file := os.NewFile(uintptr(fd), socket.Name)
-		if inherited[socket.Name], err = net.FileListener(file); err != nil {
+		if bound[name], err = net.FileListener(file); err != nil {
 			t.Fatal(err)
 		}
 		file.Close()
@@ -75,7 +84,7 @@ func handOver(t *testing.T, from *process, change func(*memcachedfront.Options))
 	from.stop(t)
 	to := newProcess(t, func(o *memcachedfront.Options) {
 		change(o)
-		o.Inherited = inherited
+		o.Bound = bound
 	})
 	if err := to.Resume(conns); err != nil {
 		t.Fatal(err)

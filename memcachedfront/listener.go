@@ -21,18 +21,25 @@ type listener struct {
 	setDeadline func(time.Time)
 }
 
-func listen(a Address, o *Options) (*listener, error) {
-	nl := o.Inherited[a.String()]
-	var err error
-	switch {
-	case nl != nil:
-	case a.Network == "unix":
+// Bind listens on an address, for Options.Bound.
+func Bind(a Address) (nl net.Listener, err error) {
+	if a.Network == "unix" {
 		nl, err = listenUnix(a)
-	default:
+	} else {
 		nl, err = net.Listen("tcp", a.Addr)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("memcachedfront: %w", err)
+	}
+	return nl, nil
+}
+
+func listen(a Address, o *Options) (_ *listener, err error) {
+	nl := o.Bound[a.String()]
+	if nl == nil {
+		if nl, err = Bind(a); err != nil {
+			return nil, err
+		}
 	}
 	l := &listener{Listener: nl, address: a, setDeadline: func(time.Time) {}}
 	if d, ok := nl.(interface{ SetDeadline(time.Time) error }); ok {

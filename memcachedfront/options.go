@@ -45,9 +45,9 @@ type Options struct {
 	// 127.0.0.1, port 11211.
 	Addresses []Address
 
-	// Inherited are listeners that exist already, by the String of the Address
-	// that each is for. They become the server's.
-	Inherited map[string]net.Listener
+	// Bound are listeners that exist already, by the String of the Address
+	// that each is for; see Bind. They become the server's.
+	Bound map[string]net.Listener
 
 	// Version is what the command version answers. Clients choose features by
 	// it, so it is the version of memcached that the server is compatible

@@ -99,8 +99,8 @@ func detach(environ []string, cfg *config.Config) error {
 	}
 	ready := os.NewFile(uintptr(fd), "ready")
 	defer ready.Close()
-	_, err := ready.Write([]byte{1})
-	return err
+	ready.Write([]byte{1}) // who waited may have gone: it is the process before
+	return nil
 }
 
 // divert makes standard output and error lead to a file.

@@ -19,7 +19,10 @@ func (p *program) serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: "Run the server. Every flag can also stand in the environment, as CAIRN_<NAME>, and in\n" +
 			"the file given by --config; a flag wins over the environment, that over the file.\n" +
-			"Called by the name memcached, cairn takes the same flags without the word serve.",
+			"Called by the name memcached, cairn takes the same flags without the word serve.\n\n" +
+			"SIGHUP reads certificates, users and tokens again and reopens the log file. SIGUSR2 starts\n" +
+			"this program anew with the same arguments and --takeover: an upgrade that closes no\n" +
+			"connection. SIGTERM and SIGINT stop the server when what clients have begun is finished.",
 		Args: noArguments,
 	}
 	cfg, load := p.configure(cmd)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sys/unix"
 
 	"cairn/memcachedfront"
@@ -397,4 +398,29 @@ func TestFreezeCutsBlockedTLS(t *testing.T) {
 	p.Thaw()
 	send(t, plain, "mn\r\n")
 	expect(t, plain, "MN\r\n")
+}
+
+// A login whose password is being checked, which takes long, is finished.
+func TestHandoverFinishesLogins(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.DefaultCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	guard, _ := guardOf(t, "alice:"+string(hash)+"\n")
+	store := sessiontest.NewModel(0)
+	options := func(o *memcachedfront.Options) { o.Store, o.Guard = store, guard }
+	p := newProcess(t, options)
+	p.start()
+	alice := dial(t, "tcp", p.Addrs()[0].String())
+	send(t, alice, textGood)
+	awaitInput(t, p, len(textGood))
+	conns, err := p.Freeze(t.Context())
+	if err != nil || len(conns) != 1 {
+		t.Fatalf("%d connections, %v", len(conns), err)
+	}
+	p.Thaw()
+	expect(t, alice, "STORED\r\n")
+	send(t, alice, "get a\r\n")
+	expect(t, alice, "END\r\n")
+	p.stop(t)
 }

@@ -4,17 +4,23 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"cairn/memcachedfront"
+	"cairn/takeover"
 )
 
 // client is a memcached client's connection.
@@ -286,5 +292,140 @@ func TestTakeoverOfADaemon(t *testing.T) {
 	}
 	c.ask("mn\r\n", "MN\r\n")
 	g.succeed()
+	c.ask("mn\r\n", "MN\r\n")
+}
+
+// A taker that fails after it got the store, which is the worst moment, leaves
+// everything as it was: data, connections, the HTTP API, limits.
+func TestTakerThatCannotOpen(t *testing.T) {
+	dir, admin := t.TempDir(), freeAddress(t)
+	g := startGeneration(t, dir, "--http-listen", admin)
+	c := connect(t, "tcp", g.addr)
+	c.ask("set a 0 0 1\r\nx\r\n", "STORED\r\n")
+	c.ask("cache_memlimit 128\r\n", "OK\r\n")
+	taker := command()
+	taker.Env = append(taker.Env, asBadTaker+"="+dir)
+	if out, err := taker.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	c.ask("get a\r\n", "VALUE a 0 1\r\nx\r\nEND\r\n")
+	c.ask("set a 0 0 1\r\ny\r\n", "STORED\r\n")
+	connect(t, "tcp", g.addr).ask("get a\r\n", "VALUE a 0 1\r\ny\r\nEND\r\n")
+	if status, body := httpGet(t, "http://"+admin+"/v1/sessions"); status != http.StatusOK || !strings.Contains(body, `"key":"a"`) {
+		t.Errorf("the HTTP API: %d %s", status, body)
+	}
+	if !g.logs("the disk of the test is broken") {
+		t.Error("the log does not say why the hand-over failed")
+	}
+	c.ask("cache_memlimit 64\r\n", "OK\r\n")
+	g.succeed()
+	c.ask("get a\r\n", "VALUE a 0 1\r\ny\r\nEND\r\n")
+}
+
+// badTaker is a taker that fails once the store in dir is its own.
+func badTaker(dir string) error {
+	taker, err := takeover.Dial(context.Background(), takeover.TakerOptions{
+		Path: filepath.Join(dir, takeover.SocketName), Dialects: []string{memcachedfront.StateFormat},
+	})
+	if err != nil {
+		return err
+	}
+	if conns, err := taker.Receive(); err != nil || len(conns) != 1 {
+		return fmt.Errorf("%d connections, %w", len(conns), err)
+	}
+	if code, out, stderr := cairn("check --data-dir " + dir); code != exitOK {
+		return fmt.Errorf("the store is not free: exit code %d, %s%s", code, out, stderr)
+	}
+	taker.Fail(errors.New("the disk of the test is broken"))
+	return nil
+}
+
+// The service manager's sockets stand in for the configured addresses, and go
+// along when another process takes over.
+func TestSocketsOfTheServiceManager(t *testing.T) {
+	dir := t.TempDir()
+	memcached, http := listenFile(t), listenFile(t)
+	pidFile, log := filepath.Join(dir, "pid"), filepath.Join(dir, "log")
+	// The manager sets LISTEN_PID between fork and exec.
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "serve", "-l", "127.0.0.1:1", // nobody may listen there
+		"--data-dir", filepath.Join(dir, "data"), "-P", pidFile, "--log-file", log)
+	cmd.Env = append(os.Environ(), asProgram+"=1", "LISTEN_FDS=2", "LISTEN_FDNAMES=cairn.socket:http")
+	cmd.ExtraFiles = []*os.File{memcached.file, http.file}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	g := &generation{t: t, pidFile: pidFile, log: log, addr: memcached.addr}
+	awaitTrue(t, "the server answers", func() bool { return g.pid() != 0 && dial(g.addr) == nil })
+	c := connect(t, "tcp", memcached.addr)
+	for range 2 {
+		c.ask("mn\r\n", "MN\r\n")
+		if status, _ := httpGet(t, "http://"+http.addr+"/readyz"); status != 200 {
+			t.Errorf("not ready: %d", status)
+		}
+		connect(t, "tcp", memcached.addr).ask("mn\r\n", "MN\r\n")
+		g.succeed()
+	}
+	g.signal(syscall.SIGTERM)
+	g.awaitEnd(g.pid())
+}
+
+func TestUnknownSocketOfTheServiceManager(t *testing.T) {
+	l := listenFile(t)
+	cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "serve", "--data-dir", t.TempDir())
+	cmd.Env = append(os.Environ(), asProgram+"=1", "LISTEN_FDS=1", "LISTEN_FDNAMES=redis")
+	cmd.ExtraFiles = []*os.File{l.file}
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), `"redis"`) {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// listening is a socket as the service manager opens it.
+type listening struct {
+	addr string
+	file *os.File
+}
+
+func listenFile(t *testing.T) listening {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { file.Close() })
+	return listening{l.Addr().String(), file}
+}
+
+// Started by root for another user, each process is that user's before it takes
+// over; the pid file that root wrote names the next one if root starts it.
+func TestTakeoverAsAnotherUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	dir, err := os.MkdirTemp("/tmp", "cairn-user-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o755)
+	g := startGeneration(t, filepath.Join(dir, "data"), "-u", "nobody")
+	c := connect(t, "tcp", g.addr)
+	c.ask("mn\r\n", "MN\r\n")
+	before := g.pid()
+	cmd := command(append(g.args, "--takeover")...)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	awaitTrue(t, "the pid file names the new process", func() bool { return g.pid() == cmd.Process.Pid })
+	g.awaitEnd(before)
+	c.ask("mn\r\n", "MN\r\n")
+	out, err := command("serve", "-l", g.addr, "--data-dir", filepath.Join(dir, "data"), "--http-listen", "off", "--takeover").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "user 0 cannot take over") {
+		t.Errorf("another user: %v\n%s", err, out)
+	}
 	c.ask("mn\r\n", "MN\r\n")
 }

@@ -133,7 +133,7 @@ func TestTakeoverIsMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := r.Sections[0].Tables[0].Rows
-	if rows[0][4] != "none" || rows[1][2] != "cannot" {
+	if rows[0][5] != "none" || rows[1][3] != "cannot" {
 		t.Errorf("%v", rows)
 	}
 }

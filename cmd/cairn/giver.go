@@ -70,7 +70,7 @@ func (e estate) goOn() {
 }
 
 func (e estate) CloseStore() error  { return e.store.lend() }
-func (e estate) ReopenStore() error { return e.store.open() }
+func (e estate) ReopenStore() error { return e.store.open(false) }
 
 func (e estate) Release(pid int) {
 	e.front.Release()

@@ -93,15 +93,20 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	if err := s.begin(ctx, takeOver); err != nil {
 		return errors.Join(err, s.close())
 	}
+	return s.live(ctx, pid, p.environ)
+}
+
+// live serves until ctx ends or another process takes over, and ends the server.
+func (s *server) live(ctx context.Context, pid *pidFile, environ []string) error {
 	if err := pid.write(); err != nil {
-		logger.Warn("the pid file cannot be written", "error", err)
+		s.logger.Warn("the pid file cannot be written", "error", err)
 	}
 	s.serve()
 	s.notify(systemd.Ready)
 	watch := s.keepAlive(ctx)
 	defer watch.Wait()
-	defer stop()
-	if err := detach(p.environ, cfg); err != nil {
+	defer s.stop()
+	if err := detach(environ, s.cfg); err != nil {
 		return errors.Join(err, s.shutdown())
 	}
 	given, err := s.await(ctx)

@@ -40,7 +40,7 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
-	return s.openStore(options)
+	return s.openStore(options, false)
 }
 
 // prepare does all that can be done without the store.
@@ -56,9 +56,9 @@ func (s *server) prepare() (memcachedfront.Options, error) {
 	return options, err
 }
 
-func (s *server) openStore(options memcachedfront.Options) (err error) {
+func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err error) {
 	began := time.Now()
-	if err := s.store.open(); err != nil {
+	if err := s.store.open(justClosed); err != nil {
 		return err
 	}
 	s.logger.Info("store is open", "data-dir", s.cfg.DataDir, "durability", s.cfg.Durability.String(),

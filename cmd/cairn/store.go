@@ -19,10 +19,13 @@ type store struct {
 	away    atomic.Bool // closed, but not for good
 }
 
-func (s *store) open() error {
+// open opens the store; see engine.Options for justClosed.
+func (s *store) open(justClosed bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	opened, err := engine.Open(s.options)
+	o := s.options
+	o.JustClosed = justClosed
+	opened, err := engine.Open(o)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *server) receive(taker *takeover.Taker) ([]takeover.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return conns, s.openStore(options)
+	return conns, s.openStore(options, !taker.Died())
 }
 
 // resume goes on with connections. Those whose clients have gone meanwhile are

@@ -123,6 +123,21 @@ func TestRestartCountsLosses(t *testing.T) {
 	}
 }
 
+// One process of Cairn after the other serves, and nothing is lost; memcached
+// has no such thing.
+func TestTakeoverIsMeasured(t *testing.T) {
+	c := tiny(t, "cairn", "memcached")
+	c.Workloads = []string{"takeover"}
+	r, err := bench.Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := r.Sections[0].Tables[0].Rows
+	if rows[0][5] != "none" || rows[1][3] != "cannot" {
+		t.Errorf("%v", rows)
+	}
+}
+
 func TestWrongSettings(t *testing.T) {
 	for name, change := range map[string]func(c *bench.Config){
 		"unknown workload":    func(c *bench.Config) { c.Workloads = []string{"gett"} },

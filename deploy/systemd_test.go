@@ -19,14 +19,14 @@ func TestUnits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, program := range []string{"usr/bin/cairn", "bin/kill"} {
+	for _, program := range []string{"usr/bin/cairn"} {
 		write(t, filepath.Join(root, program), "#!/bin/sh\n", 0o755)
 	}
 	for _, target := range []string{"sysinit", "basic", "multi-user", "network", "shutdown", "sockets"} {
 		write(t, filepath.Join(units, target+".target"), "[Unit]\nDescription="+target+"\n", 0o644)
 	}
 	var paths []string
-	for _, name := range []string{"cairn.service"} {
+	for _, name := range []string{"cairn.service", "cairn.socket", "cairn-http.socket"} {
 		content, err := os.ReadFile(filepath.Join("systemd", name))
 		if err != nil {
 			t.Fatal(err)

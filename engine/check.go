@@ -64,6 +64,7 @@ func (c *check) run() (err error) {
 	c.logs()
 	s.events = newEvents(s)
 	s.cache = newBlockCache(o)
+	s.compactor = newCompactor()
 	options := s.pebbleOptions()
 	options.ReadOnly = true
 	options.Logger = quiet{}

@@ -53,13 +53,16 @@ func (s *Store) open() (err error) {
 	if s.hot, err = newHot(o.HotBytes); err != nil {
 		return err
 	}
-	if err := inspect(o.FS, o.Dir); err != nil {
-		return err
+	if !o.JustClosed {
+		if err := inspect(o.FS, o.Dir); err != nil {
+			return err
+		}
 	}
 	if err := s.values.init(o.Compression); err != nil {
 		return err
 	}
 	s.events = newEvents(s)
+	s.compactor = newCompactor()
 	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()
 	if s.db, err = openPebble(o.Dir, options); err != nil {

@@ -70,6 +70,11 @@ type Options struct {
 	// more than a day ahead of where the store had stopped. Default: 10 min.
 	DropGrace time.Duration
 
+	// JustClosed says that another process has closed the store a moment ago,
+	// without an error: the damage that a crash leaves is not looked for, which
+	// would mean to read all logs. Default: it is.
+	JustClosed bool
+
 	// Fatal is called when the store cannot go on without breaking a promise,
 	// such as after a failed sync of the log. It must not return. Default: log
 	// the error and exit with status 1.

@@ -38,6 +38,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MaxOpenFiles:                4096,
 	}
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) }
+	o.Experimental.CompactionScheduler = s.compactor
 	o.Experimental.SpanPolicyFunc = s.endAtBuckets
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockBytes

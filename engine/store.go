@@ -60,6 +60,8 @@ type Store struct {
 	durable  atomic.Uint64 // batches up to this ticket are on the disk
 	unsynced atomic.Bool   // batches were applied that nobody waits for
 
+	compactor *compactor
+
 	counts counts
 	events *events
 	drops  dropper

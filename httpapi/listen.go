@@ -34,9 +34,9 @@ func (s *Server) Serve(ln net.Listener) error {
 	ln = &limitedListener{Listener: ln, open: make(semaphore, s.options.Limits.Connections), closed: make(chan struct{})}
 	var err error
 	if s.options.TLS != nil && ln.Addr().Network() != "unix" {
-		err = s.http.ServeTLS(ln, "", "")
+		err = s.http.Load().ServeTLS(ln, "", "")
 	} else {
-		err = s.http.Serve(ln)
+		err = s.http.Load().Serve(ln)
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

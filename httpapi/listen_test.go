@@ -210,7 +210,7 @@ func TestSlowHeadersAreCut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.http.ReadHeaderTimeout = 20 * time.Millisecond
+	s.http.Load().ReadHeaderTimeout = 20 * time.Millisecond
 	conn, err := net.Dial("tcp", serveOn(t, s))
 	if err != nil {
 		t.Fatal(err)

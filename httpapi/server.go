@@ -69,7 +69,7 @@ type Server struct {
 	auth     *authenticator
 	api      huma.API
 	handler  http.Handler
-	http     *http.Server
+	http     atomic.Pointer[http.Server]
 	requests *requestMetrics
 	tickets  ticketBook
 	backups  semaphore
@@ -100,7 +100,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.removeOldCheckpoints()
 	s.handler = s.routes()
-	s.http = s.newHTTPServer()
+	s.http.Store(s.newHTTPServer())
 	return s, nil
 }
 
@@ -137,9 +137,22 @@ func (s *Server) BeginDrain() { s.draining.Store(true) }
 // ctx ends, then cuts the rest.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.BeginDrain()
-	err := s.http.Shutdown(ctx)
+	return s.stop(ctx)
+}
+
+// Suspend ends every Serve, and what it serves, as Shutdown does, but they may
+// begin again.
+func (s *Server) Suspend(ctx context.Context) error {
+	err := s.stop(ctx)
+	s.http.Store(s.newHTTPServer())
+	return err
+}
+
+func (s *Server) stop(ctx context.Context) error {
+	server := s.http.Load()
+	err := server.Shutdown(ctx)
 	if err != nil {
-		return errors.Join(err, s.http.Close())
+		return errors.Join(err, server.Close())
 	}
 	return nil
 }

@@ -33,38 +33,36 @@ func newLoops(s *Server) ([]*loop, error) {
 // acceptForLoops takes new clients from l until it is closed, and gives them to
 // the loops.
 func (s *Server) acceptForLoops(l *listener) {
-	raw, err := s.rawListener(l)
-	if err != nil {
-		s.options.Logger.Error("cannot accept connections", "listener", l.address.String(), "error", err)
-		return
-	}
 	var pause time.Duration
 	for {
-		fd, from, err := accept(raw)
+		s.gate.pass(s.life)
+		fd, from, err := accept(l.raw)
 		switch {
 		case err == nil:
 			pause = 0
 			s.admitToLoop(l, fd, clientAddr(from))
 		case s.isStopping():
 			return
+		case s.isFrozen():
 		default:
 			pause = s.pauseAccepting(l, err, pause)
 		}
 	}
 }
 
-// rawListener gives the socket of l, until the server stops.
-func (s *Server) rawListener(l *listener) (syscall.RawConn, error) {
+// acceptRaw makes l give descriptors instead of connections, until the server
+// stops.
+func (s *Server) acceptRaw(l *listener) error {
 	file, err := l.Listener.(interface{ File() (*os.File, error) }).File()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	context.AfterFunc(s.life, func() { file.Close() })
-	raw, err := file.SyscallConn()
-	if err == nil {
-		err = raw.Control(prepareListener)
+	l.setDeadline = func(t time.Time) { file.SetReadDeadline(t) }
+	if l.raw, err = file.SyscallConn(); err != nil {
+		return err
 	}
-	return raw, err
+	return l.raw.Control(prepareListener)
 }
 
 // prepareListener makes accepted connections send small answers at once, and
@@ -117,9 +115,7 @@ func (s *Server) admitToLoop(on *listener, fd int, from net.Addr) {
 		return
 	}
 	l := s.loops[s.nextLoop.Add(1)%uint32(len(s.loops))]
-	cl := &loopClient{loop: l, fd: fd, heard: time.Now()}
-	cl.link.init(s, on, from)
-	cl.conn.counters = l.counters
+	cl := newLoopClient(s, l, on, fd, from)
 	s.clients.add(cl)
 	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
 		s.clients.remove(cl)

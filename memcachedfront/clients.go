@@ -1,6 +1,8 @@
 package memcachedfront
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -14,8 +16,9 @@ type clients struct {
 	rejected atomic.Uint64 // for want of room
 	kicked   atomic.Uint64 // for being idle
 
-	mu  sync.Mutex
-	all map[client]struct{}
+	mu      sync.Mutex
+	all     map[client]struct{}
+	removed chan struct{} // closed when one goes, if not nil
 }
 
 // full reports whether there is no room for another client. Clients on this
@@ -40,10 +43,50 @@ func (cs *clients) add(cl client) {
 	cs.all[cl] = struct{}{}
 }
 
+// know makes sure that no other client gets the number of one that was resumed.
+func (cs *clients) know(id uint64) {
+	for {
+		last := cs.lastID.Load()
+		if last >= id || cs.lastID.CompareAndSwap(last, id) {
+			return
+		}
+	}
+}
+
 func (cs *clients) remove(cl client) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	delete(cs.all, cl)
+	if cs.removed != nil {
+		close(cs.removed)
+		cs.removed = nil
+	}
+}
+
+// awaitGone waits until none of the clients is there that which tells, or ctx
+// ends.
+func (cs *clients) awaitGone(ctx context.Context, which func(client) bool) error {
+	for {
+		removed := cs.nextRemoval()
+		if !slices.ContainsFunc(cs.list(), which) {
+			return nil
+		}
+		select {
+		case <-removed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// nextRemoval gives a channel that is closed when a client goes.
+func (cs *clients) nextRemoval() <-chan struct{} {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.removed == nil {
+		cs.removed = make(chan struct{})
+	}
+	return cs.removed
 }
 
 func (cs *clients) count() int {

@@ -5,17 +5,24 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
+	"time"
 )
 
 // listener is one place where clients connect.
 type listener struct {
 	net.Listener
 	address Address
+
+	// raw is where event loops get their clients from; nil if they do not.
+	raw syscall.RawConn
+
+	// setDeadline makes an attempt to accept a client fail at that time.
+	setDeadline func(time.Time)
 }
 
-func listen(a Address, o *Options) (*listener, error) {
-	var nl net.Listener
-	var err error
+// Bind listens on an address, for Options.Bound.
+func Bind(a Address) (nl net.Listener, err error) {
 	if a.Network == "unix" {
 		nl, err = listenUnix(a)
 	} else {
@@ -24,7 +31,21 @@ func listen(a Address, o *Options) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("memcachedfront: %w", err)
 	}
-	return &listener{Listener: nl, address: a}, nil
+	return nl, nil
+}
+
+func listen(a Address, o *Options) (_ *listener, err error) {
+	nl := o.Bound[a.String()]
+	if nl == nil {
+		if nl, err = Bind(a); err != nil {
+			return nil, err
+		}
+	}
+	l := &listener{Listener: nl, address: a, setDeadline: func(time.Time) {}}
+	if d, ok := nl.(interface{ SetDeadline(time.Time) error }); ok {
+		l.setDeadline = func(t time.Time) { d.SetDeadline(t) }
+	}
+	return l, nil
 }
 
 // listenUnix listens on a Unix socket. One that a dead process left behind is

@@ -5,11 +5,16 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"cairn/auth"
 	"cairn/memcachedfront/protocol"
 	"cairn/session"
 )
+
+// loginGrace is how long a login may still take when everything else ends: it
+// suffices for a password that is right.
+const loginGrace = 150 * time.Millisecond
 
 // maxLoginInput is how long an incomplete request in bytes may be whose client
 // has not logged in.
@@ -80,15 +85,31 @@ func (c *conn) login(a *answer, user, password []byte) {
 	c.plan = c.plan[:len(c.plan)-1]
 	user, password = bytes.Clone(user), bytes.Clone(password)
 	c.errand = func(ctx context.Context, w peer) error {
-		if c.authenticated = guard.Check(ctx, c.address(), user, password); c.authenticated {
+		ctx, done := outlive(ctx, loginGrace)
+		defer done()
+		c.authenticated = guard.Check(ctx, c.address(), user, password)
+		switch {
+		case c.authenticated:
 			c.loggedIn(string(user))
-		} else {
+		case ctx.Err() != nil:
+			return ctx.Err() // nothing was found out
+		default:
 			c.counters.add(authErrors, 1)
 			planned.refuse(protocol.AuthFailed)
 		}
 		reply, _ := c.answer(nil, &planned, nil)
 		_, err := w.Write(reply)
 		return err
+	}
+}
+
+// outlive gives a context that ends d after ctx does, or when done is called.
+func outlive(ctx context.Context, d time.Duration) (longer context.Context, done context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
 	}
 }
 

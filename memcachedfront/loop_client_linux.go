@@ -125,7 +125,7 @@ func (cl *loopClient) start() {
 	cl.busy = true
 	cl.state.Store(int32(streaming))
 	cl.server.work.Go(func() {
-		cl.failed = errand(cl.server.life, cl)
+		cl.failed = errand(cl.server.endErrands.Load().ctx, cl)
 		cl.loop.tell(func(m *mailbox) { m.returned = append(m.returned, cl) })
 	})
 }
@@ -140,7 +140,7 @@ func (cl *loopClient) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		if n < len(p) {
-			if err := cl.awaitRoom(cl.server.life); err != nil {
+			if err := cl.awaitRoom(cl.server.endErrands.Load().ctx); err != nil {
 				return n, err
 			}
 		}

@@ -81,6 +81,9 @@ func (g *group) full() bool { return len(g.burst.Commands) >= maxGroupCommands }
 // that only read are in a group of their own, so that they need not wait for
 // what others write to become durable.
 func (l *loop) serve() {
+	if len(l.ready) == 0 {
+		return
+	}
 	now := l.server.options.Clock.Now()
 	arrived := time.Now()
 	l.reads, l.writes = newGroup(now, arrived), newGroup(now, arrived)

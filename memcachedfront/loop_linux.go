@@ -46,6 +46,9 @@ type loop struct {
 	out       []byte                // answers being sent
 	nextSweep time.Time
 
+	freezing chan<- frozen // gets the connections when the loop stands still
+	isFrozen bool          // it does
+
 	alarm  int // eventfd
 	asleep atomic.Bool
 	mail   mailbox
@@ -62,13 +65,13 @@ type mailbox struct {
 	finished  []*group      // their results are final
 	returned  []*loopClient // their errands have ended
 	hungUp    []*loopClient // to be closed
-	stopping  bool          // the server stops
+	tasks     []func()      // to be called by the loop
 	closed    bool          // the loop has ended
 }
 
 // empty reports whether nobody has told anything. It is called with mu locked.
 func (m *mailbox) empty() bool {
-	return len(m.newcomers)+len(m.finished)+len(m.returned)+len(m.hungUp) == 0 && !m.stopping
+	return len(m.newcomers)+len(m.finished)+len(m.returned)+len(m.hungUp)+len(m.tasks) == 0
 }
 
 // newLoop makes a loop; run starts it.
@@ -132,7 +135,7 @@ func (l *loop) tell(put func(m *mailbox)) bool {
 }
 
 // stop makes the loop notice that the server stops.
-func (l *loop) stop() { l.tell(func(m *mailbox) { m.stopping = true }) }
+func (l *loop) stop() { l.do(func() {}) }
 
 // run serves the loop's connections until the server stops and they are closed.
 func (l *loop) run() {
@@ -151,8 +154,9 @@ func (l *loop) run() {
 				return
 			}
 		}
-		l.sweep()
-		if len(l.ready) > 0 {
+		l.stand()
+		if l.freezing == nil {
+			l.sweep()
 			l.serve()
 		}
 	}
@@ -169,7 +173,7 @@ func (l *loop) end() bool {
 // collect learns which connections have become ready. If none has and there is
 // nothing else to do, it waits.
 func (l *loop) collect() {
-	if l.pollNow() == 0 && len(l.ready) == 0 && !l.hasMail() {
+	if l.pollNow() == 0 && (len(l.ready) == 0 || l.freezing != nil) && !l.hasMail() {
 		l.sleep()
 	}
 	for i := range l.arrived {
@@ -202,7 +206,11 @@ func (l *loop) sleep() {
 		return
 	}
 	if l.server.options.IdleTimeout > 0 {
-		l.file.SetReadDeadline(l.nextSweep)
+		deadline := l.nextSweep
+		if l.freezing != nil { // nothing is swept
+			deadline = time.Time{}
+		}
+		l.file.SetReadDeadline(deadline)
 	}
 	err := l.wait.Read(l.poll)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -226,11 +234,13 @@ func (l *loop) notice(event *unix.EpollEvent) {
 		cl.readable = true
 		cl.ending = cl.ending || event.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	}
-	if len(cl.unsent) > 0 {
+	switch {
+	case l.isFrozen:
+	case len(cl.unsent) > 0:
 		l.flush(cl)
-		return
+	default:
+		l.queue(cl)
 	}
-	l.queue(cl)
 }
 
 // queue makes the loop serve cl if there is something to do for it.
@@ -249,7 +259,7 @@ func (l *loop) readMail() {
 	m.finished, l.mail.finished = l.mail.finished, m.finished[:0]
 	m.returned, l.mail.returned = l.mail.returned, m.returned[:0]
 	m.hungUp, l.mail.hungUp = l.mail.hungUp, m.hungUp[:0]
-	l.mail.stopping = false
+	m.tasks, l.mail.tasks = l.mail.tasks, m.tasks[:0]
 	l.mail.mu.Unlock()
 	for _, cl := range m.newcomers {
 		l.welcome(cl)
@@ -263,6 +273,10 @@ func (l *loop) readMail() {
 	for _, cl := range m.hungUp {
 		l.hangUp(cl)
 	}
+	for _, task := range m.tasks {
+		task()
+	}
+	clear(m.tasks)
 	clear(m.newcomers)
 	clear(m.finished)
 	clear(m.returned)
@@ -276,6 +290,11 @@ func (l *loop) welcome(cl *loopClient) {
 		return
 	}
 	l.server.watchers.connected(&cl.link)
+	if cl.busy { // it was resumed with answers that are not out
+		l.flush(cl)
+		return
+	}
+	l.queue(cl)
 }
 
 // comeBack goes on with a connection whose errand has ended.
@@ -290,12 +309,12 @@ func (l *loop) comeBack(cl *loopClient) {
 	l.queue(cl)
 }
 
-// hangUp closes a connection on an operator's behalf. One that an errand or a
-// group still needs is closed when that ends.
+// hangUp closes a connection on an operator's behalf. One that an errand, a
+// group or another process still needs is closed when that ends.
 func (l *loop) hangUp(cl *loopClient) {
 	switch {
 	case l.clients[int32(cl.fd)] != cl:
-	case cl.busy && len(cl.unsent) == 0:
+	case l.isFrozen, cl.busy && len(cl.unsent) == 0:
 		unix.Shutdown(cl.fd, unix.SHUT_RDWR)
 	default:
 		l.drop(cl, net.ErrClosed)
@@ -321,7 +340,7 @@ func (l *loop) drop(cl *loopClient, err error) {
 // server stops.
 func (l *loop) closeIdle() {
 	for _, cl := range l.clients {
-		if !cl.busy {
+		if !cl.busy || l.isFrozen {
 			l.drop(cl, net.ErrClosed)
 		}
 	}

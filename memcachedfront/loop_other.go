@@ -11,4 +11,5 @@ func newLoops(*Server) ([]*loop, error) { return nil, nil }
 func (*loop) run()  {}
 func (*loop) stop() {}
 
-func (*Server) acceptForLoops(*listener) {}
+func (*Server) acceptForLoops(*listener)  {}
+func (*Server) acceptRaw(*listener) error { return nil }

@@ -70,12 +70,12 @@ func (cl *netClient) fill() error {
 	if idle := cl.server.options.IdleTimeout; idle > 0 {
 		cl.nc.SetReadDeadline(time.Now().Add(idle))
 	}
-	if cl.server.isStopping() {
+	if cl.server.isStopping() || cl.server.isFrozen() {
 		return net.ErrClosed
 	}
 	n, err := cl.reader.read(cl.conn.need)
 	cl.link.read(n)
-	if errors.Is(err, os.ErrDeadlineExceeded) && !cl.server.isStopping() {
+	if errors.Is(err, os.ErrDeadlineExceeded) && !cl.server.isStopping() && !cl.server.isFrozen() {
 		cl.server.clients.kicked.Add(1)
 		return errIdle
 	}
@@ -132,7 +132,7 @@ func (cl *netClient) run() error {
 	cl.state.Store(int32(streaming))
 	errand := cl.conn.errand
 	cl.conn.errand = nil
-	return errand(cl.server.life, cl)
+	return errand(cl.server.endErrands.Load().ctx, cl)
 }
 
 // Write sends p. It is how errands talk to the client.

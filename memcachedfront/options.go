@@ -14,6 +14,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"runtime"
 	"time"
 
@@ -43,6 +44,10 @@ type Options struct {
 	// Addresses are where to listen; see ParseListen. Default: TCP on
 	// 127.0.0.1, port 11211.
 	Addresses []Address
+
+	// Bound are listeners that exist already, by the String of the Address
+	// that each is for; see Bind. They become the server's.
+	Bound map[string]net.Listener
 
 	// Version is what the command version answers. Clients choose features by
 	// it, so it is the version of memcached that the server is compatible

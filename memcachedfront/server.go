@@ -3,6 +3,7 @@ package memcachedfront
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -42,6 +43,12 @@ type Server struct {
 	endLife  context.CancelFunc
 	stopOnce sync.Once
 
+	// endErrands ends those under way.
+	endErrands atomic.Pointer[errands]
+
+	// gate stops accepting while the server is frozen.
+	gate *gate
+
 	// serving waits for Serve; work for the goroutines of listeners and
 	// clients.
 	serving sync.WaitGroup
@@ -63,12 +70,26 @@ func Listen(o Options) (*Server, error) {
 		}
 		s.listeners = append(s.listeners, l)
 	}
-	if s.loops, err = newLoops(s); err != nil {
+	if err := s.prepareLoops(); err != nil {
 		s.closeListeners()
-		return nil, err
+		return nil, fmt.Errorf("memcachedfront: %w", err)
 	}
 	s.serving.Add(1)
 	return s, nil
+}
+
+// prepareLoops makes the event loops, if there are to be any, and the listeners
+// that feed them.
+func (s *Server) prepareLoops() (err error) {
+	if s.loops, err = newLoops(s); err != nil || len(s.loops) == 0 {
+		return err
+	}
+	for _, l := range s.listeners {
+		if !s.isSecure(l) {
+			err = errors.Join(err, s.acceptRaw(l))
+		}
+	}
+	return err
 }
 
 // newServer makes a Server without listeners.
@@ -85,6 +106,8 @@ func newServer(o Options) (*Server, error) {
 		counters:      counterShards{shards: make([]counters, o.Threads)},
 	}
 	s.life, s.endLife = context.WithCancel(context.Background())
+	s.renewErrands()
+	s.gate = newGate()
 	s.memoryLimit.Store(o.MemoryLimit)
 	s.clients.limit = o.ConnLimit
 	s.clients.reserved = max(o.ReservedConns, 0)
@@ -109,7 +132,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		s.work.Go(l.run)
 	}
 	for _, l := range s.listeners {
-		if len(s.loops) > 0 && !s.isSecure(l) {
+		if l.raw != nil {
 			s.work.Go(func() { s.acceptForLoops(l) })
 		} else {
 			s.work.Go(func() { s.accept(l) })
@@ -172,6 +195,7 @@ func (s *Server) closeListeners() {
 func (s *Server) accept(l *listener) {
 	var pause time.Duration
 	for {
+		s.gate.pass(s.life)
 		nc, err := l.Accept()
 		switch {
 		case err == nil:
@@ -179,6 +203,7 @@ func (s *Server) accept(l *listener) {
 			s.admit(l, nc)
 		case errors.Is(err, net.ErrClosed):
 			return
+		case s.isFrozen():
 		default:
 			pause = s.pauseAccepting(l, err, pause)
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/coreos/go-systemd/v22/journal"
 )
 
 // Environment variables of the protocol.
@@ -103,4 +104,11 @@ func keepAlive(ctx context.Context, ticker *time.Ticker, check func(context.Cont
 		case <-ticker.C:
 		}
 	}
+}
+
+// StderrIsJournal reports whether this process's standard error leads to the
+// journal: then it needs no log file in the background either.
+func StderrIsJournal() bool {
+	is, err := journal.StderrIsJournalStream()
+	return is && err == nil
 }

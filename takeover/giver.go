@@ -137,8 +137,9 @@ func (h *handover) end() {
 	h.taker.forget()
 }
 
-// greet decides whether the peer may have the server, gives it the listeners
-// and waits until it is prepared.
+// greet decides whether the peer may have the server, gives it the listeners,
+// waits until it is prepared, and prepares the server last, so that as little as
+// possible happens between that and the freeze.
 func (h *handover) greet(ctx context.Context, o GiverOptions) error {
 	h.deadline(h.times.Prepare)
 	defer context.AfterFunc(ctx, func() { h.conn.SetDeadline(time.Unix(1, 0)) })()
@@ -164,13 +165,15 @@ func (h *handover) greet(ctx context.Context, o GiverOptions) error {
 	if err := h.welcome(o.Manager); err != nil {
 		return err
 	}
+	if _, err := h.expect(kindPrepared); err != nil {
+		return err
+	}
 	prepareCtx, cancel := context.WithTimeout(ctx, h.times.Prepare)
 	defer cancel()
 	if err := h.server.Prepare(prepareCtx); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
-	_, err = h.expect(kindPrepared)
-	return err
+	return nil
 }
 
 func (h *handover) welcome(manager Manager) error {

@@ -9,8 +9,10 @@
 //	hello: version, what it can resume
 //	                                     vets the taker; welcome: its listening
 //	                                     sockets and its service manager
-//	prepares all it can do without       Prepare: flushes the store while it
-//	the store; "prepared"                still serves
+//	prepares all it can do without
+//	the store; "prepared"
+//	                                     Prepare: flushes the store while it
+//	                                     still serves
 //	                                     Freeze: stops accepting, finishes the
 //	                                     bursts in flight
 //	receives every connection            sends every connection with its state
@@ -84,7 +86,7 @@ type Server interface {
 	Listeners() []Listener
 
 	// Prepare does, while the server still serves, what makes CloseStore and
-	// the next opening quick.
+	// the next opening quick. Freeze comes next; after an error nothing does.
 	Prepare(ctx context.Context) error
 
 	// Freeze stops accepting, finishes the bursts in flight and stops reading.

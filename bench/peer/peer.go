@@ -180,10 +180,13 @@ func cairnArgs(o *Options, port, durability string) ([]string, error) {
 	args := []string{
 		"serve", "--listen", "127.0.0.1", "--port", port, httpFlag, "127.0.0.1:" + http,
 		"--memory", strconv.Itoa(o.MemoryMB), "--data-dir", filepath.Join(o.Dir, "data"),
-		"--durability", durability, "--conn-limit", "16384",
+		"--durability", durability, "--conn-limit", "16384", "--pidfile", filepath.Join(o.Dir, pidFile),
 	}
 	return append(args, threadArgs("--threads", o)...), nil
 }
+
+// pidFile is the name of the file in which a Cairn says which process serves.
+const pidFile = "pid"
 
 // httpFlag stands before the address of a Cairn's metrics.
 const httpFlag = "--http-listen"

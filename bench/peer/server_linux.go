@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,8 +43,9 @@ type Server struct {
 	Command []string
 
 	options Options
-	cmd     *exec.Cmd
-	exited  chan struct{} // closed once cmd.Wait returned
+	process *os.Process
+	exited  chan struct{}    // closed once the process has ended
+	state   *os.ProcessState // valid then
 }
 
 // Start runs s and waits until it answers. The caller stops it.
@@ -106,19 +108,58 @@ func (s *Server) launch() error {
 		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(path, append(args, s.Spec.Args...)...)
-	s.cmd.Stdout, s.cmd.Stderr = log, log
-	s.cmd.Dir = s.options.Dir
-	s.cmd.Env = ownEnvironment()
-	s.Address, s.Command = net.JoinHostPort("127.0.0.1", port), s.cmd.Args
-	if err := startOn(s.cmd, s.options.CPUs); err != nil {
+	cmd := exec.Command(path, append(args, s.Spec.Args...)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Dir = s.options.Dir
+	cmd.Env = ownEnvironment()
+	s.Address, s.Command = net.JoinHostPort("127.0.0.1", port), cmd.Args
+	if err := startOn(cmd, s.options.CPUs); err != nil {
 		return fmt.Errorf("peer: %s: %w", s.Spec.Name, err)
 	}
-	s.exited = make(chan struct{})
-	go func(cmd *exec.Cmd, exited chan struct{}) {
-		_ = cmd.Wait() // the state is in cmd.ProcessState
+	s.watch(cmd.Process)
+	return nil
+}
+
+// watch makes a child of this process the server's.
+func (s *Server) watch(process *os.Process) {
+	exited := make(chan struct{})
+	s.process, s.exited = process, exited
+	go func() {
+		state, _ := process.Wait() // only fails for what is no child
+		s.state = state
 		close(exited)
-	}(s.cmd, s.exited)
+	}()
+}
+
+// Succeed makes a Cairn hand itself over to a new process of its own program,
+// and waits until that serves and the old one has ended.
+func (s *Server) Succeed(ctx context.Context) error {
+	old := s.process.Pid
+	if err := s.process.Signal(syscall.SIGUSR2); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(stopLimit); ; {
+		text, _ := os.ReadFile(filepath.Join(s.options.Dir, pidFile))
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err == nil && pid != old {
+			return s.follow(pid)
+		}
+		if ctx.Err() != nil || time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("peer: %s has no successor\n%s", s.Spec.Name, s.logTail()), ctx.Err())
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// follow goes on with the process that has taken over. It is a child of this
+// one, too.
+func (s *Server) follow(pid int) error {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	<-s.exited
+	s.watch(process)
 	return nil
 }
 
@@ -170,7 +211,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.exited:
-			return fmt.Errorf("it ended: %v", s.cmd.ProcessState)
+			return fmt.Errorf("it ended: %v", s.state)
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(time.Millisecond):
@@ -244,7 +285,7 @@ func ask(address string, d load.Dialect, request []byte, each func(protocol.Clie
 // Its Final usage can be read then.
 func (s *Server) Stop() (time.Duration, error) {
 	start := time.Now()
-	_ = s.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended
+	_ = s.process.Signal(syscall.SIGTERM) // an error means that it has ended
 	select {
 	case <-s.exited:
 		return time.Since(start), nil
@@ -256,7 +297,7 @@ func (s *Server) Stop() (time.Duration, error) {
 
 // Kill ends the server as a crash would.
 func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill() // an error means that it has ended
+	_ = s.process.Kill() // an error means that it has ended
 	<-s.exited
 }
 

@@ -30,7 +30,7 @@ const ticksPerSecond = 100
 
 // Usage reads what the running server has cost.
 func (s *Server) Usage() (Usage, error) {
-	dir := filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid))
+	dir := filepath.Join("/proc", strconv.Itoa(s.process.Pid))
 	var u Usage
 	stat, err := os.ReadFile(filepath.Join(dir, "stat"))
 	if err != nil {
@@ -93,7 +93,7 @@ func procField(content []byte, name string) (int64, error) {
 
 // Final gives the usage of a server that has ended.
 func (s *Server) Final() Usage {
-	state := s.cmd.ProcessState
+	state := s.state
 	u := Usage{User: state.UserTime(), System: state.SystemTime()}
 	if rusage, ok := state.SysUsage().(*syscall.Rusage); ok {
 		u.PeakRSS = rusage.Maxrss << 10

@@ -2,11 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"path/filepath"
-	"syscall"
 
 	"cairn/cmd/cairn/config"
 	"cairn/httpapi"
@@ -18,14 +15,14 @@ import (
 // admin is the HTTP API on its listener.
 type admin struct {
 	api      *httpapi.Server
-	listener net.Listener
+	listener *lentListener
 	logger   *slog.Logger
 	done     chan struct{} // closed when serving is over
 }
 
-// listenHTTP gives the HTTP API, or nil where there is to be none.
-func (s *server) listenHTTP() (*admin, error) {
-	if !s.cfg.HTTP() {
+// newAdmin gives the HTTP API, or nil where there is to be none.
+func (s *server) newAdmin() (*admin, error) {
+	if s.sockets.http == nil {
 		return nil, nil
 	}
 	o, err := s.httpOptions()
@@ -36,19 +33,11 @@ func (s *server) listenHTTP() (*admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", s.cfg.HTTPListen)
-	if errors.Is(err, syscall.EADDRINUSE) && s.cfg.HTTPIsDefault() {
-		s.logger.Warn("no HTTP API: its default address is taken, give another with http-listen", "address", s.cfg.HTTPListen)
-		return nil, nil
-	}
-	if err != nil {
+	if err := api.CheckExposure(s.sockets.http.Addr()); err != nil {
 		return nil, err
 	}
-	if err := api.CheckExposure(listener.Addr()); err != nil {
-		return nil, errors.Join(err, listener.Close())
-	}
 	s.reloads.add("HTTP tokens", api.Reload)
-	return &admin{api: api, listener: listener, logger: s.logger, done: make(chan struct{})}, nil
+	return &admin{api: api, listener: s.sockets.http, logger: s.logger}, nil
 }
 
 func (s *server) httpOptions() (httpapi.Options, error) {
@@ -127,18 +116,25 @@ func (s *server) certificates(name string, o tlsconfig.Options) (*tlsconfig.Sour
 }
 
 func (a *admin) serve() {
+	done, listener := make(chan struct{}), a.listener.lend()
+	a.done = done
 	go func() {
-		defer close(a.done)
-		if err := a.api.Serve(a.listener); err != nil {
+		defer close(done)
+		if err := a.api.Serve(listener); err != nil {
 			a.logger.Error("the HTTP API has ended", "error", err)
 		}
 	}()
 }
 
-// shutdown ends an API that serves: requests in flight finish unless ctx ends
-// first.
-func (a *admin) shutdown(ctx context.Context) {
-	if err := a.api.Shutdown(ctx); err != nil {
+// suspend ends serving until serve is called again: requests in flight finish
+// unless ctx ends first.
+func (a *admin) suspend(ctx context.Context) { a.end(a.api.Suspend(ctx)) }
+
+// shutdown is suspend for good.
+func (a *admin) shutdown(ctx context.Context) { a.end(a.api.Shutdown(ctx)) }
+
+func (a *admin) end(err error) {
+	if err != nil {
 		a.logger.Warn("HTTP requests were cut off", "error", err)
 	}
 	<-a.done

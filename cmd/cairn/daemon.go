@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/cmd/cairn/config"
 )
 
 // readyVariable tells a process in the background the descriptor on which its
@@ -19,8 +21,16 @@ const readyVariable = "_CAIRN_READY_FD"
 // startDaemon runs this program again with the same arguments in a session of
 // its own, and returns 0 once it serves. If it ends instead, its messages have
 // been copied to stderr and its exit code is returned.
-func startDaemon(args, environ []string, stderr io.Writer) int {
-	code, err := spawn(args, environ, stderr)
+//
+// One that takes over is not this process's child but its sibling, so that
+// service managers see it as one of theirs; its exit code is not known.
+func startDaemon(args, environ []string, stderr io.Writer, takeOver bool) int {
+	program, err := os.Executable()
+	if err != nil {
+		fmt.Fprintln(stderr, "cairn: cannot start in the background:", err)
+		return exitFailure
+	}
+	code, err := spawn(program, args, environ, stderr, takeOver)
 	if err != nil {
 		fmt.Fprintln(stderr, "cairn: cannot start in the background:", err)
 		return exitFailure
@@ -28,11 +38,8 @@ func startDaemon(args, environ []string, stderr io.Writer) int {
 	return code
 }
 
-func spawn(args, environ []string, stderr io.Writer) (int, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return 0, err
-	}
+// spawn runs a program as startDaemon says.
+func spawn(program string, args, environ []string, stderr io.Writer, sibling bool) (int, error) {
 	ready, child, err := os.Pipe()
 	if err != nil {
 		return 0, err
@@ -43,6 +50,9 @@ func spawn(args, environ []string, stderr io.Writer) (int, error) {
 	cmd.ExtraFiles = []*os.File{child}
 	cmd.Stderr = stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if sibling {
+		makeSibling(cmd.SysProcAttr)
+	}
 	err = cmd.Start()
 	child.Close()
 	if err != nil {
@@ -50,6 +60,9 @@ func spawn(args, environ []string, stderr io.Writer) (int, error) {
 	}
 	if n, _ := ready.Read(make([]byte, 1)); n == 1 {
 		return exitOK, cmd.Process.Release()
+	}
+	if sibling {
+		return exitFailure, cmd.Process.Release()
 	}
 	cmd.Wait()
 	return cmd.ProcessState.ExitCode(), nil
@@ -71,15 +84,28 @@ func readyFD(environ []string) (fd int, ok bool) {
 	return 0, false
 }
 
-// detach lets the parent of a process in the background go: standard output
-// and error lead to the log file from here on, so that even a crash leaves its
-// trace there.
-func detach(environ []string, logFile string) error {
+// detach lets the process that waits for one in the background go. A daemon's
+// standard output and error lead to the log file from here on, so that even a
+// crash leaves its trace there.
+func detach(environ []string, cfg *config.Config) error {
 	fd, ok := readyFD(environ)
 	if !ok {
 		return nil
 	}
-	out, err := os.OpenFile(logFile, os.O_APPEND|os.O_WRONLY, 0)
+	if cfg.Daemon && cfg.LogFile != "" {
+		if err := divert(cfg.LogFile); err != nil {
+			return err
+		}
+	}
+	ready := os.NewFile(uintptr(fd), "ready")
+	defer ready.Close()
+	ready.Write([]byte{1}) // who waited may have gone: it is the process before
+	return nil
+}
+
+// divert makes standard output and error lead to a file.
+func divert(path string) error {
+	out, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
@@ -89,8 +115,5 @@ func detach(environ []string, logFile string) error {
 			return err
 		}
 	}
-	ready := os.NewFile(uintptr(fd), "ready")
-	defer ready.Close()
-	_, err = ready.Write([]byte{1})
-	return err
+	return nil
 }

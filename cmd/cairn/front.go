@@ -12,15 +12,12 @@ import (
 // frontOptions are the settings of the memcached front end, with its users and
 // certificates loaded.
 func (s *server) frontOptions() (memcachedfront.Options, error) {
-	addresses, err := s.cfg.Addresses()
-	if err != nil {
-		return memcachedfront.Options{}, err
-	}
 	o := memcachedfront.Options{
 		Store:          s.store,
 		Clock:          s.store,
 		Inspector:      s.store,
-		Addresses:      addresses,
+		Addresses:      s.sockets.memcached,
+		Bound:          s.sockets.bound,
 		Version:        compatibleVersion,
 		MaxItemSize:    int(s.cfg.MaxItemSize),
 		ConnLimit:      s.cfg.ConnLimit,

@@ -22,10 +22,21 @@ import (
 // asProgram makes the test binary behave as cairn itself.
 const asProgram = "TEST_RUN_AS_CAIRN"
 
+// asBadTaker makes the test binary a taker that fails, of the server in that
+// directory.
+const asBadTaker = "TEST_RUN_AS_BAD_TAKER"
+
 // patience bounds waits for what is certain to come.
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
+	if dir := os.Getenv(asBadTaker); dir != "" {
+		if err := badTaker(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(exitFailure)
+		}
+		os.Exit(exitOK)
+	}
 	if os.Getenv(asProgram) != "" {
 		main()
 	}

@@ -126,12 +126,3 @@ func giveTree(root string, uid, gid int) error {
 		return os.Lchown(path, uid, gid)
 	})
 }
-
-// writePIDFile writes the process id to path and gives back what removes it.
-func writePIDFile(path string) (remove func(), err error) {
-	if path == "" {
-		return func() {}, nil
-	}
-	err = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
-	return func() { os.Remove(path) }, err
-}

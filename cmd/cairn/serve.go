@@ -13,18 +13,23 @@ import (
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var showVersion, showLicense bool
+	var showVersion, showLicense, takeOver bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
 		Long: "Run the server. Every flag can also stand in the environment, as CAIRN_<NAME>, and in\n" +
 			"the file given by --config; a flag wins over the environment, that over the file.\n" +
-			"Called by the name memcached, cairn takes the same flags without the word serve.",
+			"Called by the name memcached, cairn takes the same flags without the word serve.\n\n" +
+			"SIGHUP reads certificates, users and tokens again and reopens the log file. SIGUSR2 starts\n" +
+			"this program anew with the same arguments and --takeover: an upgrade that closes no\n" +
+			"connection. SIGTERM and SIGINT stop the server when what clients have begun is finished.",
 		Args: noArguments,
 	}
 	cfg, load := p.configure(cmd)
 	cmd.Flags().BoolVarP(&showVersion, "version", "V", false, "print the version")
 	cmd.Flags().BoolVarP(&showLicense, "license", "i", false, "print the version and the libraries built in")
+	cmd.Flags().BoolVar(&takeOver, "takeover", false,
+		"take the place of the server that runs on the same data directory without closing its connections; start as usual if none runs")
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		others := pflag.NewFlagSet("others", pflag.ContinueOnError)
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
@@ -44,16 +49,17 @@ func (p *program) serveCommand() *cobra.Command {
 			return err
 		}
 		if cfg.Daemon && !inBackground(p.environ) {
-			return exitCode(startDaemon(p.args, p.environ, p.stderr))
+			return exitCode(startDaemon(p.args, p.environ, p.stderr, takeOver))
 		}
-		return p.serve(cmd.Context(), cfg)
+		return p.serve(cmd.Context(), cfg, takeOver)
 	}
 	return cmd
 }
 
-// serve runs a server as cfg says until ctx ends or a signal or a client stops
-// it. Whatever it started has ended when it returns.
-func (p *program) serve(ctx context.Context, cfg *config.Config) error {
+// serve runs a server as cfg says until ctx ends, a signal or a client stops it,
+// or another process takes it over. Whatever it started has ended when it
+// returns.
+func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) error {
 	logger, level, file, err := newLogger(cfg, p.stderr)
 	if err != nil {
 		return err
@@ -66,30 +72,65 @@ func (p *program) serve(ctx context.Context, cfg *config.Config) error {
 	for _, warning := range cfg.Warnings {
 		logger.Warn(warning)
 	}
-	removePID, err := writePIDFile(cfg.PIDFile)
+	pid, err := openPIDFile(cfg.PIDFile, takeOver, logger)
 	if err != nil {
 		return err
 	}
-	defer removePID()
+	defer pid.close()
 	if err := prepareProcess(cfg, logger); err != nil {
 		return err
 	}
-	ctx, stop := handleSignals(ctx, reloads)
+	sockets, err := givenSockets()
+	if err != nil {
+		return err
+	}
+	successor := &successor{program: p, logger: logger}
+	ctx, stop := handleSignals(ctx, logger, reloads.reload, successor.start)
 	defer stop()
 
-	s := &server{cfg: cfg, logger: logger, level: level, reloads: reloads, stop: stop}
-	if err := s.open(); err != nil {
+	s := &server{cfg: cfg, logger: logger, level: level, reloads: reloads, stop: stop,
+		sockets: sockets, store: &store{options: storeOptions(cfg, logger)}}
+	if err := s.begin(ctx, takeOver); err != nil {
 		return errors.Join(err, s.close())
+	}
+	return s.live(ctx, pid, p.environ)
+}
+
+// live serves until ctx ends or another process takes over, and ends the server.
+func (s *server) live(ctx context.Context, pid *pidFile, environ []string) error {
+	if err := pid.write(); err != nil {
+		s.logger.Warn("the pid file cannot be written", "error", err)
 	}
 	s.serve()
 	s.notify(systemd.Ready)
 	watch := s.keepAlive(ctx)
 	defer watch.Wait()
-	if err := detach(p.environ, cfg.LogFile); err != nil {
-		stop()
+	defer s.stop()
+	if err := detach(environ, s.cfg); err != nil {
 		return errors.Join(err, s.shutdown())
 	}
-	<-ctx.Done()
+	given, err := s.await(ctx)
+	if given {
+		pid.leave()
+		return s.leave()
+	}
 	s.notify(systemd.Stopping)
-	return s.shutdown()
+	return errors.Join(err, s.shutdown())
+}
+
+// begin makes the server ready to serve, alone or in the place of another.
+func (s *server) begin(ctx context.Context, takeOver bool) error {
+	if takeOver {
+		return s.takeOver(ctx)
+	}
+	return s.open()
+}
+
+// givenSockets gives what the service manager opened for this process.
+func givenSockets() (*sockets, error) {
+	given, err := systemd.Listeners()
+	if err != nil {
+		return nil, err
+	}
+	return newSockets(given)
 }

@@ -25,29 +25,44 @@ type server struct {
 	reloads *reloader
 	stop    func() // begins a clean stop
 
-	store *engine.Store
-	front *memcachedfront.Server
-	admin *admin // nil without an HTTP API
+	sockets *sockets
+	store   *store
+	front   *memcachedfront.Server
+	admin   *admin // nil without an HTTP API
 
 	served chan error // has the outcome of front.Serve when that is over
 }
 
-// open opens the store and the listeners. After an error, close closes what
-// was opened.
-func (s *server) open() (err error) {
+// open opens the listeners and the store. After an error, close closes what was
+// opened.
+func (s *server) open() error {
+	options, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	return s.openStore(options, false)
+}
+
+// prepare does all that can be done without the store.
+func (s *server) prepare() (memcachedfront.Options, error) {
+	if err := s.sockets.bind(s.cfg, s.logger); err != nil {
+		return memcachedfront.Options{}, err
+	}
+	options, err := s.frontOptions()
+	if err != nil {
+		return options, err
+	}
+	s.admin, err = s.newAdmin()
+	return options, err
+}
+
+func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err error) {
 	began := time.Now()
-	if s.store, err = engine.Open(s.storeOptions()); err != nil {
+	if err := s.store.open(justClosed); err != nil {
 		return err
 	}
 	s.logger.Info("store is open", "data-dir", s.cfg.DataDir, "durability", s.cfg.Durability.String(),
 		"sessions", s.store.Stats().Items, "took", time.Since(began).Round(time.Millisecond))
-	options, err := s.frontOptions()
-	if err != nil {
-		return err
-	}
-	if s.admin, err = s.listenHTTP(); err != nil {
-		return err
-	}
 	s.front, err = memcachedfront.Listen(options)
 	return err
 }
@@ -64,7 +79,7 @@ func (s *server) serve() {
 	}
 	if s.admin != nil {
 		s.admin.serve()
-		s.logger.Info("serving the HTTP API", "address", s.admin.listener.Addr().String())
+		s.logger.Info("serving the HTTP API", "address", s.sockets.http.Addr().String())
 	}
 }
 
@@ -87,8 +102,12 @@ func (s *server) keepAlive(ctx context.Context) (running *sync.WaitGroup) {
 	return running
 }
 
-// check reads from the store. A session that is not there will do.
+// check reads from the store. A session that is not there will do. A store that
+// another process may get is watched over by the hand-over's own time limits.
 func (s *server) check(context.Context) error {
+	if s.store.away.Load() {
+		return nil
+	}
 	var b session.Burst
 	b.Reset(s.store.Now())
 	c := b.Add()
@@ -117,35 +136,33 @@ func (s *server) shutdown() error {
 
 // close closes what is open while nothing is being served.
 func (s *server) close() error {
-	if s.admin != nil {
-		s.admin.listener.Close()
-	}
-	if s.store == nil {
+	s.sockets.close()
+	if s.store.current.Load() == nil {
 		return nil
 	}
-	err := s.store.Close()
+	err := s.store.close()
 	if err == nil {
 		s.logger.Info("stopped, everything is on disk")
 	}
 	return err
 }
 
-func (s *server) storeOptions() engine.Options {
+func storeOptions(cfg *config.Config, logger *slog.Logger) engine.Options {
 	o := engine.Options{
-		Dir:          s.cfg.DataDir,
-		Logger:       s.logger,
-		HotBytes:     s.cfg.Memory,
-		MaxValueSize: int(s.cfg.MaxItemSize),
-		Durability:   s.cfg.Durability,
-		DiskReserve:  s.cfg.DiskReserve,
+		Dir:          cfg.DataDir,
+		Logger:       logger,
+		HotBytes:     cfg.Memory,
+		MaxValueSize: int(cfg.MaxItemSize),
+		Durability:   cfg.Durability,
+		DiskReserve:  cfg.DiskReserve,
 	}
-	switch s.cfg.Compression {
+	switch cfg.Compression {
 	case "off":
 		o.Compression = engine.CompressionOff
 	case "dict":
 		o.Compression = engine.CompressionDict
 	}
-	if s.cfg.Memory == 0 {
+	if cfg.Memory == 0 {
 		o.HotBytes = -1
 	}
 	return o

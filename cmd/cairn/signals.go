@@ -46,23 +46,27 @@ func (r *reloader) reload() {
 }
 
 // handleSignals gives a context that ends with ctx or at the first stop
-// signal; a second one ends the process at once. SIGHUP reloads. The caller
-// calls release when it no longer wants signals handled.
-func handleSignals(ctx context.Context, r *reloader) (stopping context.Context, release func()) {
+// signal; a second one ends the process at once. SIGHUP reloads, SIGUSR2 starts
+// a successor. The caller calls release when it no longer wants signals handled.
+func handleSignals(ctx context.Context, logger *slog.Logger, reload, succeed func()) (stopping context.Context, release func()) {
 	stopping, cancel := context.WithCancel(ctx)
 	received := make(chan os.Signal, 4)
-	signal.Notify(received, append([]os.Signal{syscall.SIGHUP}, stopSignals...)...)
+	signal.Notify(received, append([]os.Signal{syscall.SIGHUP, syscall.SIGUSR2}, stopSignals...)...)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			select {
 			case s := <-received:
-				if s == syscall.SIGHUP {
-					r.reload()
+				switch s {
+				case syscall.SIGHUP:
+					reload()
+					continue
+				case syscall.SIGUSR2:
+					succeed()
 					continue
 				}
-				r.logger.Info("stopping", "signal", s.String())
+				logger.Info("stopping", "signal", s.String())
 				signal.Reset(stopSignals...)
 				cancel()
 			case <-stopping.Done():

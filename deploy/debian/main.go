@@ -145,6 +145,8 @@ func (b *build) contents() (files.Contents, error) {
 		b.file("completion.zsh", "/usr/share/zsh/vendor-completions/_cairn", 0o644),
 		b.file("completion.fish", "/usr/share/fish/vendor_completions.d/cairn.fish", 0o644),
 		shared("../systemd/cairn.service", "/lib/systemd/system/cairn.service", files.TypeFile),
+		shared("../systemd/cairn.socket", "/lib/systemd/system/cairn.socket", files.TypeFile),
+		shared("../systemd/cairn-http.socket", "/lib/systemd/system/cairn-http.socket", files.TypeFile),
 		shared("../systemd/cairn.sysusers", "/usr/lib/sysusers.d/cairn.conf", files.TypeFile),
 		shared("../systemd/cairn.yaml", "/etc/cairn/cairn.yaml", files.TypeConfig),
 		shared("../systemd/cairn.default", "/etc/default/cairn", files.TypeConfig),

@@ -63,23 +63,83 @@ systemd-analyze security --no-pager --threshold=20 cairn.service | tail -1
 zcat /usr/share/man/man1/cairn-serve.1.gz | grep -q durability
 man --path cairn 2>/dev/null || true
 
-step 'reload keeps the process and its connections'
+step 'SIGHUP keeps the process and its connections'
 before=$(main_pid)
-systemctl reload cairn.service
-[ "$(main_pid)" = "$before" ]
+systemctl kill --signal=HUP --kill-whom=main cairn.service
 ask 'set second 0 3600 3\r\nyes\r\n' 'STORED'
+[ "$(main_pid)" = "$before" ]
 
-step 'upgrade keeps data and configuration'
+step 'reload keeps the connections, in a process of its own'
+for n in 1 2 3; do
+	before=$(main_pid)
+	systemctl reload cairn.service
+	[ "$(main_pid)" != "$before" ]
+	systemctl is-active cairn.service
+	ask 'get second\r\n' 'VALUE second 0 3 yes END'
+done
+journalctl --no-pager --unit=cairn.service | grep -q 'took the server over'
+await bash -c "! kill -0 $before"
+
+step 'the successor that the process itself starts is the main process, too'
+before=$(main_pid)
+systemctl kill --signal=USR2 --kill-whom=main cairn.service
+await bash -c "[ \$(systemctl show -p MainPID --value cairn.service) != $before ]"
+ask 'get second\r\n' 'VALUE second 0 3 yes END'
+if journalctl --no-pager _PID=1 | grep 'not our child'; then fail 'systemd does not watch over the successor'; fi
+
+step 'a reload that fails says so and changes nothing'
+before=$(main_pid)
+cp /etc/cairn/cairn.yaml /etc/cairn/good.yaml
+echo 'nonsense: 1' >>/etc/cairn/cairn.yaml
+if systemctl reload cairn.service; then fail 'a reload with a wrong configuration succeeded'; fi
+mv /etc/cairn/good.yaml /etc/cairn/cairn.yaml
+systemctl is-active cairn.service
+[ "$(main_pid)" = "$before" ]
+ask 'get second\r\n' 'VALUE second 0 3 yes END'
+journalctl --no-pager --unit=cairn.service | grep -q 'no setting "nonsense"'
+
+step 'upgrade keeps data, configuration and connections'
 echo '# mine' >>/etc/cairn/cairn.yaml
 dpkg -i cairn_1.1.0_*.deb
 systemctl is-active cairn.service
 [ "$(main_pid)" != "$before" ]
 [ "$(running_version)" = 1.1.0 ]
 grep -q '# mine' /etc/cairn/cairn.yaml
-connect
 ask 'get first\r\n' 'VALUE first 0 5 hello END'
 
+step 'a stop after a takeover is clean'
+systemctl stop cairn.service
+journalctl --no-pager --unit=cairn.service | tail -5 | grep -q 'everything is on disk'
+[ "$(systemctl show --property=Result --value cairn.service)" = success ]
+systemctl start cairn.service
+
+step 'sockets of systemd, also across a takeover'
+systemctl stop cairn.service
+systemctl start cairn.socket cairn-http.socket
+connect # it starts the service
+ask 'get first\r\n' 'VALUE first 0 5 hello END'
+[ "$(running_version)" = 1.1.0 ]
+before=$(main_pid)
+systemctl reload cairn.service
+[ "$(main_pid)" != "$before" ]
+ask 'get first\r\n' 'VALUE first 0 5 hello END'
+systemctl stop cairn.service # systemd keeps listening
+connect
+ask 'get first\r\n' 'VALUE first 0 5 hello END'
+systemctl stop cairn.socket cairn-http.socket cairn.service
+systemctl start cairn.service
+connect
+ask 'get second\r\n' 'VALUE second 0 3 yes END'
+
 step 'killed, it comes back with everything'
+before=$(main_pid)
+kill -9 "$before"
+await bash -c "[ \$(systemctl show -p MainPID --value cairn.service) != $before ] && systemctl is-active cairn.service"
+connect
+ask 'get second\r\n' 'VALUE second 0 3 yes END'
+
+step 'killed after a takeover, it comes back as well'
+systemctl reload cairn.service
 before=$(main_pid)
 kill -9 "$before"
 await bash -c "[ \$(systemctl show -p MainPID --value cairn.service) != $before ] && systemctl is-active cairn.service"

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cairn/engine"
+	"cairn/systemd"
 	"cairn/tlsconfig"
 )
 
@@ -139,7 +140,7 @@ func (c *Config) adopt(environ map[string]string) {
 	if pwdb := environ["MEMCACHED_SASL_PWDB"]; pwdb != "" && c.SASL && c.AuthFile == "" {
 		c.AuthFile = pwdb
 	}
-	if c.Daemon && c.LogFile == "" {
+	if c.Daemon && c.LogFile == "" && !systemd.StderrIsJournal() {
 		c.Warnings = append(c.Warnings, "daemon without log-file: nothing is logged, as with memcached")
 		c.LogFile = os.DevNull
 	}

@@ -1,0 +1,134 @@
+//go:build linux
+
+package bench
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"cairn/bench/load"
+	"cairn/bench/report"
+	"cairn/bench/workload"
+)
+
+// takeoverExperiment lets one process of a server take over from another under
+// load, again and again, and looks for the request that waited longest.
+var takeoverExperiment = experiment{
+	name: "takeover",
+	cost: func(s *suite) time.Duration {
+		return startCost + s.fillCost(s.Sessions) + s.Warmup + time.Duration(s.takeovers()+1)*s.Duration
+	},
+	run: runTakeover,
+}
+
+// takeovers is how often.
+func (s *suite) takeovers() int {
+	if s.Quick {
+		return 2
+	}
+	return 10
+}
+
+// takeoverPart is the rate of the traffic meanwhile, as a part of the peak.
+const takeoverPart = 0.5
+
+// takeovers is what was measured on one server.
+type takeovers struct {
+	Rate  float64         `json:"turnsPerSecond"`
+	Quiet time.Duration   `json:"longestWaitWithout"` // in a round without a takeover
+	Waits []time.Duration `json:"longestWaits"`       // one for each takeover
+	Lost  losses          `json:"lost"`
+}
+
+func runTakeover(ctx context.Context, s *suite) (report.Section, error) {
+	measured := map[string]*takeovers{}
+	for _, spec := range s.Peers {
+		if !spec.IsCairn() {
+			continue
+		}
+		c, err := s.enter(ctx, spec, s.Sessions, s.MemoryMB)
+		if err != nil {
+			return report.Section{}, err
+		}
+		measured[spec.Name], err = s.measureTakeovers(ctx, c)
+		if err = leaveAll([]*contestant{c}, err); err != nil {
+			return report.Section{}, err
+		}
+	}
+	return s.takeoverSection(measured), nil
+}
+
+func (s *suite) measureTakeovers(ctx context.Context, c *contestant) (*takeovers, error) {
+	o := workload.Options{Timeout: s.Timeout, Seed: s.Seed}
+	if err := s.fill(ctx, c, workload.Fill, o); err != nil {
+		return nil, err
+	}
+	flows := s.flows(c, workload.Session, o)
+	peak, err := s.peak(ctx, c, flows)
+	if err != nil {
+		return nil, err
+	}
+	result := &takeovers{Rate: peak * takeoverPart}
+	done := s.progress.phase(time.Duration(s.takeovers()+1)*s.Duration, "takeover · %s", c.Spec.Name)
+	defer done()
+	round := load.Options{Flows: flows, Duration: s.Duration, Rate: result.Rate}
+	quiet, err := s.drive(ctx, c, round)
+	if err != nil {
+		return nil, err
+	}
+	result.Quiet = time.Duration(quiet.Latency().Max())
+	for range s.takeovers() {
+		all, err := s.takeOverUnderLoad(ctx, c, round)
+		if err != nil {
+			return nil, err
+		}
+		result.Waits = append(result.Waits, time.Duration(all.Latency().Max()))
+	}
+	result.Lost, err = s.audit(ctx, c)
+	return result, err
+}
+
+// takeOverUnderLoad lets the server change its process in the midst of traffic.
+func (s *suite) takeOverUnderLoad(ctx context.Context, c *contestant, o load.Options) (*load.Result, error) {
+	var successor sync.WaitGroup
+	var failed error
+	o.Started = func() {
+		successor.Go(func() {
+			_ = sleep(ctx, o.Duration/3) // a cancelled run does it earlier
+			failed = c.Succeed(ctx)
+		})
+	}
+	result, err := s.drive(ctx, c, o)
+	successor.Wait()
+	if err == nil {
+		err = failed
+	}
+	return result, err
+}
+
+func (s *suite) takeoverSection(measured map[string]*takeovers) report.Section {
+	section := report.Section{
+		Title: "Takeover",
+		Summary: fmt.Sprintf("%d sessions are stored. Under web requests at %.0f %% of the peak rate, the server's process hands over to a new one, %d times. "+
+			"No connection may close. At the end all sessions are read back and compared with what was acknowledged.",
+			s.Sessions, 100*takeoverPart, s.takeovers()),
+		Notes: []string{"The wait is the longest that any operation of a round took, from the instant it was due."},
+		Data:  measured,
+	}
+	table := report.Table{Columns: []string{"server", "web requests/s", "longest wait without", "with a takeover: median", "worst", "lost"}}
+	for _, spec := range s.Peers {
+		m := measured[spec.Name]
+		if m == nil {
+			table.Rows = append(table.Rows, []string{spec.Name, "", "", "cannot", "cannot", ""})
+			continue
+		}
+		slices.Sort(m.Waits)
+		table.Rows = append(table.Rows, []string{spec.Name, fmt.Sprintf("%.0f", m.Rate), report.Duration(m.Quiet),
+			report.Duration(m.Waits[len(m.Waits)/2]), report.Duration(m.Waits[len(m.Waits)-1]), m.Lost.String()})
+	}
+	section.Tables = []report.Table{table}
+	return section
+}

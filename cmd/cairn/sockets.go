@@ -1,0 +1,222 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+
+	"cairn/cmd/cairn/config"
+	"cairn/memcachedfront"
+	"cairn/takeover"
+)
+
+// Purposes of listening sockets. The service manager says them as
+// FileDescriptorName= (systemd.socket(5)).
+const (
+	forMemcached = "memcached"
+	forPlain     = "notls" // memcached's protocols without TLS
+	forHTTP      = "http"
+)
+
+// activatedPrefix marks, between two processes, a socket that the service
+// manager opened for the first of them.
+const activatedPrefix = "activated "
+
+// sockets are the listening sockets of a server. It opens those itself that it
+// did not find open when it started.
+type sockets struct {
+	// activated are the service manager's, by purpose. They stand in for the
+	// configured addresses of that purpose.
+	activated map[string][]net.Listener
+
+	// former are those of the process before, by name.
+	former map[string]net.Listener
+
+	memcached []memcachedfront.Address
+	bound     map[string]net.Listener // by the String of its address
+	http      *lentListener           // nil: none
+	names     map[net.Listener]string // all of them, for the process after
+}
+
+// newSockets takes what the service manager gave, by FileDescriptorName=. A
+// socket unit without that has its own name there.
+func newSockets(given map[string][]net.Listener) (*sockets, error) {
+	s := &sockets{
+		activated: map[string][]net.Listener{},
+		former:    map[string]net.Listener{},
+		bound:     map[string]net.Listener{},
+		names:     map[net.Listener]string{},
+	}
+	for name, listeners := range given {
+		purpose := name
+		if strings.HasSuffix(name, ".socket") {
+			purpose = forMemcached
+		}
+		switch purpose {
+		case forMemcached, forPlain, forHTTP:
+			s.activated[purpose] = append(s.activated[purpose], listeners...)
+		default:
+			return nil, fmt.Errorf("a socket from the service manager is called %q: FileDescriptorName= must be %s, %s or %s",
+				name, forMemcached, forPlain, forHTTP)
+		}
+	}
+	return s, nil
+}
+
+// inherit takes the sockets of the process before.
+func (s *sockets) inherit(listeners []takeover.Listener) error {
+	var errs []error
+	for _, l := range listeners {
+		file := os.NewFile(uintptr(l.FD), l.Name)
+		listener, err := net.FileListener(file)
+		errs = append(errs, err, file.Close())
+		if err != nil {
+			continue
+		}
+		if purpose, ok := strings.CutPrefix(l.Name, activatedPrefix); ok {
+			s.activated[purpose] = append(s.activated[purpose], listener)
+		} else {
+			s.former[l.Name] = listener
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bind makes sure that there is a socket for everything that cfg asks for, and
+// closes what it does not.
+func (s *sockets) bind(cfg *config.Config, logger *slog.Logger) error {
+	if err := s.bindMemcached(cfg); err != nil {
+		return err
+	}
+	if err := s.bindHTTP(cfg, logger); err != nil {
+		return err
+	}
+	for _, l := range s.former {
+		l.Close()
+	}
+	clear(s.former)
+	return nil
+}
+
+func (s *sockets) bindMemcached(cfg *config.Config) error {
+	if len(s.activated[forMemcached])+len(s.activated[forPlain]) > 0 {
+		for _, purpose := range []string{forMemcached, forPlain} {
+			for _, l := range s.activated[purpose] {
+				a := memcachedfront.Address{Network: l.Addr().Network(), Addr: l.Addr().String(), Plain: purpose == forPlain}
+				s.add(a, l, activatedPrefix+purpose)
+			}
+		}
+		return nil
+	}
+	addresses, err := cfg.Addresses()
+	if err != nil {
+		return err
+	}
+	for _, a := range addresses {
+		name := forMemcached + " " + a.String()
+		l := s.takeFormer(name, a.Network, a.Addr)
+		if l == nil {
+			if l, err = memcachedfront.Bind(a); err != nil {
+				return err
+			}
+		}
+		s.add(a, l, name)
+	}
+	return nil
+}
+
+func (s *sockets) add(a memcachedfront.Address, l net.Listener, name string) {
+	s.memcached = append(s.memcached, a)
+	s.bound[a.String()] = l
+	s.names[l] = name
+}
+
+// takeFormer gives the socket of the process before that has the name, or else
+// one that is bound to the address; nil if there is none.
+func (s *sockets) takeFormer(name, network, address string) net.Listener {
+	if _, ok := s.former[name]; !ok {
+		name = s.formerAt(network, address)
+	}
+	l := s.former[name]
+	delete(s.former, name)
+	return l
+}
+
+func (s *sockets) formerAt(network, address string) (name string) {
+	if network == "tcp" {
+		if resolved, err := net.ResolveTCPAddr(network, address); err == nil {
+			address = resolved.String()
+		}
+	}
+	for name, l := range s.former {
+		if l.Addr().Network() == network && l.Addr().String() == address {
+			return name
+		}
+	}
+	return ""
+}
+
+func (s *sockets) bindHTTP(cfg *config.Config, logger *slog.Logger) error {
+	if !cfg.HTTP() {
+		return nil
+	}
+	name := forHTTP + " " + cfg.HTTPListen
+	var l net.Listener
+	var err error
+	switch given := s.activated[forHTTP]; len(given) {
+	case 0:
+		if l = s.takeFormer(name, "tcp", cfg.HTTPListen); l == nil {
+			l, err = net.Listen("tcp", cfg.HTTPListen)
+		}
+	case 1:
+		l, name = given[0], activatedPrefix+forHTTP
+	default:
+		return errors.New("more than one socket from the service manager is called http")
+	}
+	if errors.Is(err, syscall.EADDRINUSE) && cfg.HTTPIsDefault() {
+		logger.Warn("no HTTP API: its default address is taken, give another with http-listen", "address", cfg.HTTPListen)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s.http = &lentListener{deadlineListener: l.(deadlineListener)}
+	s.names[l] = name
+	return nil
+}
+
+// forTaker gives the sockets to the process that takes over. They stay this
+// one's.
+func (s *sockets) forTaker() []takeover.Listener {
+	var list []takeover.Listener
+	for l, name := range s.names {
+		raw, err := l.(syscall.Conn).SyscallConn()
+		if err == nil {
+			raw.Control(func(fd uintptr) { list = append(list, takeover.Listener{Name: name, FD: int(fd)}) })
+		}
+	}
+	return list
+}
+
+// leave keeps the names of Unix sockets in the file system when those close:
+// they are another process's.
+func (s *sockets) leave() {
+	for l := range s.names {
+		if unix, ok := l.(*net.UnixListener); ok {
+			unix.SetUnlinkOnClose(false)
+		}
+	}
+}
+
+func (s *sockets) close() {
+	for l := range s.names {
+		l.Close()
+	}
+	for _, l := range s.former {
+		l.Close()
+	}
+}

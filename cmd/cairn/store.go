@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"cairn/engine"
+	"cairn/session"
+)
+
+// store is the engine's store as the front ends hold it. It can be closed and
+// opened again under them: what they ask for meanwhile fails with
+// session.ErrClosed. It is opened before anything else is called.
+type store struct {
+	mu      sync.Mutex // open, close, SetHotBytes
+	options engine.Options
+	current atomic.Pointer[engine.Store]
+	away    atomic.Bool // closed, but not for good
+}
+
+// open opens the store; see engine.Options for justClosed.
+func (s *store) open(justClosed bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o := s.options
+	o.JustClosed = justClosed
+	opened, err := engine.Open(o)
+	if err != nil {
+		return err
+	}
+	s.current.Store(opened)
+	s.away.Store(false)
+	return nil
+}
+
+// close does nothing to a store that is not open.
+func (s *store) close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	opened := s.current.Load()
+	if opened == nil {
+		return nil
+	}
+	return opened.Close()
+}
+
+// lend closes the store for another process, perhaps for a while.
+func (s *store) lend() error {
+	s.away.Store(true)
+	return s.close()
+}
+
+// SetHotBytes keeps its effect when the store is opened again.
+func (s *store) SetHotBytes(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.current.Load().SetHotBytes(n)
+	if err == nil {
+		s.options.HotBytes = n
+	}
+	return err
+}
+
+func (s *store) Apply(b *session.Burst) session.Commit { return s.current.Load().Apply(b) }
+func (s *store) Now() session.Time                     { return s.current.Load().Now() }
+func (s *store) Stats() session.Stats                  { return s.current.Load().Stats() }
+func (s *store) Forecast() []session.ForecastSlot      { return s.current.Load().Forecast() }
+func (s *store) Checkpoint(dir string) error           { return s.current.Load().Checkpoint(dir) }
+
+func (s *store) Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error {
+	return s.current.Load().Scan(ctx, prefix, after, fn)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"cairn/memcachedfront"
+	"cairn/systemd"
+	"cairn/takeover"
+)
+
+// takeOver takes the server over that runs on the same data directory. If there
+// is none it opens one in the ordinary way. On an error the other goes on, and
+// close closes what was opened here.
+func (s *server) takeOver(ctx context.Context) error {
+	taker, err := takeover.Dial(ctx, takeover.TakerOptions{
+		Path:     filepath.Join(s.cfg.DataDir, takeover.SocketName),
+		Dialects: []string{memcachedfront.StateFormat},
+		Version:  version,
+	})
+	if errors.Is(err, takeover.ErrNobody) {
+		s.logger.Info("there is no server to take over")
+		return s.open()
+	}
+	if err != nil {
+		return err
+	}
+	defer taker.Close()
+	conns, err := s.receive(taker)
+	if err != nil {
+		taker.Fail(errors.Join(err, s.store.close()))
+		return err
+	}
+	if err := taker.Opened(); err != nil {
+		return err
+	}
+	manager := taker.Manager()
+	if err := systemd.Adopt(systemd.Manager{NotifySocket: manager.NotifySocket, Watchdog: manager.Watchdog}); err != nil {
+		s.logger.Warn("the service manager cannot be told", "error", err)
+	}
+	s.resume(conns)
+	s.logger.Info("took the server over", "connections", len(conns), "paused", taker.Paused().Round(time.Millisecond))
+	return nil
+}
+
+// receive makes everything ready to serve that the other server has.
+func (s *server) receive(taker *takeover.Taker) ([]takeover.Conn, error) {
+	if err := s.sockets.inherit(taker.Listeners()); err != nil {
+		return nil, err
+	}
+	options, err := s.prepare()
+	if err != nil {
+		return nil, err
+	}
+	conns, err := taker.Receive()
+	if err != nil {
+		return nil, err
+	}
+	return conns, s.openStore(options, !taker.Died())
+}
+
+// resume goes on with connections. Those whose clients have gone meanwhile are
+// none of anybody's business.
+func (s *server) resume(conns []takeover.Conn) {
+	err := s.front.Resume(convert(conns, func(c takeover.Conn) memcachedfront.FrozenConn { return memcachedfront.FrozenConn(c) }))
+	if err != nil {
+		s.logger.Warn("connections could not be gone on with", "error", err)
+	}
+}

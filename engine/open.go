@@ -56,9 +56,7 @@ func (s *Store) open() (err error) {
 	if err := inspect(o.FS, o.Dir); err != nil {
 		return err
 	}
-	if err := s.values.init(o.Compression); err != nil {
-		return err
-	}
+	s.values.init(o.Compression)
 	s.events = newEvents(s)
 	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()

@@ -51,9 +51,7 @@ func (c *check) run() (err error) {
 		return fmt.Errorf("%w: %q", ErrFormat, strings.TrimSpace(found))
 	}
 	s := &Store{options: *o}
-	if err := s.values.init(o.Compression); err != nil {
-		return err
-	}
+	s.values.init(o.Compression)
 	if s.lock, err = lockDir(o); err != nil {
 		return err
 	}

@@ -22,9 +22,6 @@ import (
 const (
 	trainEvery = time.Second
 
-	// firstDictionary is the lowest id: zstd reserves those below.
-	firstDictionary = 1 << 15
-
 	// maxDictionaries bounds the dictionaries of a store. Only sessions that
 	// change for ever and never expire can reach it.
 	maxDictionaries = 64
@@ -96,7 +93,7 @@ func (s *Store) TrainDictionaries(ctx context.Context) error {
 }
 
 func (s *Store) nextDictionary() uint32 {
-	next := uint32(firstDictionary)
+	next := uint32(1)
 	for id := range s.dictionaries {
 		next = max(next, id+1)
 	}
@@ -169,7 +166,8 @@ func (s *Store) dropDictionary(id uint32) error {
 		return fmt.Errorf("engine: remove dictionary %d: %w", id, err)
 	}
 	delete(s.dictionaries, id)
-	return s.values.set.Remove(id)
+	s.values.set.Remove(id)
+	return nil
 }
 
 // retireLeftovers notes the last bucket of dictionaries that a crash kept from

@@ -58,9 +58,7 @@ func (s *Store) open() (err error) {
 			return err
 		}
 	}
-	if err := s.values.init(o.Compression); err != nil {
-		return err
-	}
+	s.values.init(o.Compression)
 	s.events = newEvents(s)
 	s.compactor = newCompactor()
 	s.cache = newBlockCache(o)

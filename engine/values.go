@@ -21,11 +21,10 @@ type values struct {
 // minCompressed is the length in bytes from which on a value is worth a frame.
 const minCompressed = 64
 
-func (v *values) init(c Compression) (err error) {
+func (v *values) init(c Compression) {
 	v.compress = c == CompressionDict
 	v.trainer = dictionary.NewTrainer()
-	v.set, err = dictionary.NewSet()
-	return err
+	v.set = dictionary.NewSet()
 }
 
 // encode gives the header and the body to store for an item. The body is the
@@ -36,7 +35,7 @@ func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []by
 		return h, e.value, buf
 	}
 	kind := dictionary.KindOf([]byte(e.key), e.value)
-	frame, id := v.set.Encode(buf[:0], e.value, kind)
+	frame, id := v.set.Encode(buf, e.value, kind)
 	if v.trainer.Observe(kind, e.value, len(frame)) {
 		v.due.Store(true)
 	}
@@ -46,10 +45,7 @@ func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []by
 		return h, e.value, frame
 	}
 	v.out.Add(int64(len(frame)))
-	h.Codec = record.Zstd
-	if id != 0 {
-		h.Codec, h.Dictionary = record.ZstdDict, id
-	}
+	h.Codec, h.Dictionary = record.S2, id
 	return h, frame, frame
 }
 
@@ -62,12 +58,8 @@ func (v *values) decode(h *record.Header, key, body []byte) (*entry, error) {
 		return nil, fmt.Errorf("%w: a value of %d bytes", record.ErrCorrupt, h.RawLen)
 	}
 	e := newBlank(key, int(h.RawLen))
-	value, err := v.set.Decode(e.value[:0], body)
-	if err != nil {
+	if err := v.set.Decode(e.value, body, h.Dictionary); err != nil {
 		return nil, err
-	}
-	if len(value) != len(e.value) {
-		return nil, fmt.Errorf("%w: %d bytes of a value of %d", record.ErrCorrupt, len(value), h.RawLen)
 	}
 	return e, nil
 }

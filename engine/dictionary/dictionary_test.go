@@ -40,10 +40,7 @@ func train(t *testing.T, tr *Trainer, r *rand.Rand, key string, id uint32, make 
 
 func TestEachKindGetsItsOwnDictionary(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	set, err := NewSet()
-	if err != nil {
-		t.Fatal(err)
-	}
+	set := NewSet()
 	tr := NewTrainer()
 	kinds := []struct {
 		key  string
@@ -64,7 +61,7 @@ func TestEachKindGetsItsOwnDictionary(t *testing.T) {
 			if id != uint32(100+i) {
 				t.Fatalf("%s: encoded with dictionary %d", k.key, id)
 			}
-			back, err := set.Decode(nil, frame)
+			back, err := decode(set, frame, id, len(value))
 			if err != nil || !bytes.Equal(back, value) {
 				t.Fatalf("%s: round trip: %v", k.key, err)
 			}
@@ -80,7 +77,7 @@ func TestEachKindGetsItsOwnDictionary(t *testing.T) {
 
 func TestDecodeNeedsTheDictionary(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	set, _ := NewSet()
+	set := NewSet()
 	d := train(t, NewTrainer(), r, "k:", 7, phpSession)
 	if err := set.Add(d); err != nil {
 		t.Fatal(err)
@@ -88,10 +85,8 @@ func TestDecodeNeedsTheDictionary(t *testing.T) {
 	value := phpSession(r)
 	frame, _ := set.Encode(nil, value, d.Kind)
 
-	if err := set.Remove(7); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := set.Decode(nil, frame); !errors.Is(err, ErrUnknown) {
+	set.Remove(7)
+	if _, err := decode(set, frame, 7, len(value)); !errors.Is(err, ErrUnknown) {
 		t.Errorf("decoding without the dictionary: %v, want ErrUnknown", err)
 	}
 	if _, ok := set.Current(d.Kind); ok {
@@ -100,19 +95,18 @@ func TestDecodeNeedsTheDictionary(t *testing.T) {
 	if err := set.Add(d); err != nil {
 		t.Fatal(err)
 	}
-	if back, err := set.Decode(nil, frame); err != nil || !bytes.Equal(back, value) {
+	if back, err := decode(set, frame, 7, len(value)); err != nil || !bytes.Equal(back, value) {
 		t.Errorf("decoding after the dictionary came back: %v", err)
 	}
 }
 
 func TestAddRefusesWhatIsNoDictionary(t *testing.T) {
-	set, _ := NewSet()
+	set := NewSet()
 	d := train(t, NewTrainer(), rand.New(rand.NewPCG(5, 6)), "k:", 7, jsonSession)
 	for name, bad := range map[string]Dictionary{
-		"zero id":     {ID: 0, Raw: d.Raw},
-		"other id":    {ID: 8, Raw: d.Raw},
-		"not a dict":  {ID: 9, Raw: []byte("hello")},
-		"cut in half": {ID: 7, Raw: d.Raw[:20]},
+		"zero id":    {ID: 0, Raw: d.Raw},
+		"not a dict": {ID: 9, Raw: []byte("hello")},
+		"cut short":  {ID: 7, Raw: d.Raw[:10]},
 	} {
 		if err := set.Add(bad); err == nil {
 			t.Errorf("%s: accepted", name)
@@ -131,12 +125,86 @@ func TestAddRefusesWhatIsNoDictionary(t *testing.T) {
 
 func TestDamagedFramesAreErrors(t *testing.T) {
 	r := rand.New(rand.NewPCG(7, 8))
-	set, _ := NewSet()
+	set := NewSet()
+	d := train(t, NewTrainer(), r, "k:", 7, phpSession)
+	if err := set.Add(d); err != nil {
+		t.Fatal(err)
+	}
 	value := phpSession(r)
-	frame, _ := set.Encode(nil, value, 0)
-	for cut := range frame {
-		if _, err := set.Decode(nil, frame[:cut]); err == nil && cut > 0 {
-			t.Errorf("a frame cut to %d of %d bytes decodes", cut, len(frame))
+	for _, kind := range []Kind{d.Kind, d.Kind + 1} {
+		frame, id := set.Encode(nil, value, kind)
+		for cut := range frame {
+			if _, err := decode(set, frame[:cut], id, len(value)); err == nil {
+				t.Errorf("a frame cut to %d of %d bytes decodes", cut, len(frame))
+			}
+		}
+		if _, err := decode(set, frame, id, len(value)+1); err == nil {
+			t.Error("a frame decodes to a value of another length")
+		}
+	}
+}
+
+// decode decodes a frame of a value of that length.
+func decode(set *Set, frame []byte, id uint32, length int) ([]byte, error) {
+	value := make([]byte, length)
+	err := set.Decode(value, frame, id)
+	return value, err
+}
+
+// What only one session holds must not outlive it in a dictionary.
+func TestDictionariesHoldNoSecrets(t *testing.T) {
+	r := rand.New(rand.NewPCG(17, 18))
+	var secrets [][]byte
+	d := train(t, NewTrainer(), r, "k:", 1, func(r *rand.Rand) []byte {
+		secret := fmt.Appendf(nil, "%016x", r.Uint64())
+		secrets = append(secrets, secret)
+		return fmt.Appendf(phpSession(r), `token|s:16:"%s";`, secret)
+	})
+	if !bytes.Contains(d.Raw, []byte(`token|s:16:"`)) {
+		t.Error("the dictionary does not hold what all sessions have in common")
+	}
+	for _, secret := range secrets {
+		for at := 0; at+gramLen <= len(secret); at++ {
+			if part := secret[at : at+gramLen]; bytes.Contains(d.Raw, part) {
+				t.Fatalf("the dictionary holds %q of the token %q", part, secret)
+			}
+		}
+	}
+}
+
+func TestCommonParts(t *testing.T) {
+	samples := [][]byte{
+		[]byte("one prefix in common, then 11111111 and a tail"),
+		[]byte("one prefix in common, then 22222222 and a tail"),
+		[]byte("one prefix in common, then 33333333 and a tail"),
+		[]byte("short"), {},
+	}
+	if got := string(commonParts(samples, 3, 1000)); got != "one prefix in common, then  and a tail" {
+		t.Errorf("got %q", got)
+	}
+	if got := commonParts(samples, 4, 1000); len(got) > 0 {
+		t.Errorf("got %q of which no sample knows", got)
+	}
+	if got := string(commonParts(samples, 3, 30)); got != "one prefix in common, then " {
+		t.Errorf("got %q in 30 bytes", got)
+	}
+}
+
+// Values too long for a dictionary, and those of no length at all, are frames
+// like others.
+func TestAllLengths(t *testing.T) {
+	r := rand.New(rand.NewPCG(19, 20))
+	set := NewSet()
+	d := train(t, NewTrainer(), r, "k:", 1, phpSession)
+	if err := set.Add(d); err != nil {
+		t.Fatal(err)
+	}
+	long := bytes.Repeat(phpSession(r), 1000)
+	for _, length := range []int{0, 1, 7, 8, 9, 100, reach - 1, reach, reach + 1, len(long)} {
+		value := long[:length]
+		frame, id := set.Encode([]byte("what was here before"), value, d.Kind)
+		if back, err := decode(set, frame, id, length); err != nil || !bytes.Equal(back, value) {
+			t.Errorf("%d bytes, dictionary %d: %v", length, id, err)
 		}
 	}
 }
@@ -150,8 +218,9 @@ func TestRandomDataNeverTakesTheTrainerDown(t *testing.T) {
 			value[i] = byte(r.Uint32())
 		}
 		if tr.Observe(1, value, len(value)) {
-			_, err := tr.Train(3)
-			t.Logf("training from noise: %v", err)
+			if _, err := tr.Train(3); !errors.Is(err, ErrTooFew) {
+				t.Errorf("training from noise: %v", err)
+			}
 			return
 		}
 	}
@@ -185,7 +254,7 @@ func TestRetrainsWhenSessionsChange(t *testing.T) {
 
 func TestConcurrentUse(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
-	set, _ := NewSet()
+	set := NewSet()
 	d := train(t, NewTrainer(), r, "k:", 1, phpSession)
 	var wg sync.WaitGroup
 	for g := range 4 {
@@ -195,8 +264,8 @@ func TestConcurrentUse(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(g), 0))
 			for range 300 {
 				value := phpSession(r)
-				frame, _ := set.Encode(nil, value, d.Kind)
-				if back, err := set.Decode(nil, frame); err != nil || !bytes.Equal(back, value) {
+				frame, id := set.Encode(nil, value, d.Kind)
+				if back, err := decode(set, frame, id, len(value)); err != nil || !bytes.Equal(back, value) {
 					t.Errorf("round trip: %v", err)
 				}
 			}
@@ -212,16 +281,23 @@ func TestConcurrentUse(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	set, _ := NewSet()
-	frame, _ := set.Encode(nil, []byte("a session"), 0)
-	f.Add(frame)
-	f.Fuzz(func(t *testing.T, frame []byte) { set.Decode(nil, frame) })
+	set := NewSet()
+	if err := set.Add(Dictionary{ID: 1, Raw: build(bytes.SplitAfter(bytes.Repeat([]byte("a session like others\n"), minSharers), []byte("\n")))}); err != nil {
+		f.Fatal(err)
+	}
+	for kind, id := range []uint32{1, 0} {
+		frame, _ := set.Encode(nil, []byte("a session like others"), Kind(kind))
+		f.Add(frame, 21, id)
+	}
+	f.Fuzz(func(t *testing.T, frame []byte, length int, id uint32) {
+		set.Decode(make([]byte, max(0, min(length, 1<<20))), frame, id)
+	})
 }
 
 func BenchmarkEncode(b *testing.B) {
 	r := rand.New(rand.NewPCG(15, 16))
 	for _, withDictionary := range []bool{false, true} {
-		set, _ := NewSet()
+		set := NewSet()
 		tr := NewTrainer()
 		value := phpSession(r)
 		kind := KindOf([]byte("k:"), value)
@@ -239,15 +315,17 @@ func BenchmarkEncode(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(value)))
 			for b.Loop() {
-				dst, _ = set.Encode(dst[:0], value, kind)
+				dst, _ = set.Encode(dst, value, kind)
 			}
 		})
 		b.Run(fmt.Sprintf("decode/dictionary=%v", withDictionary), func(b *testing.B) {
-			frame, _ := set.Encode(nil, value, kind)
-			var dst []byte
+			frame, id := set.Encode(nil, value, kind)
+			dst := make([]byte, len(value))
 			b.ReportAllocs()
 			for b.Loop() {
-				dst, _ = set.Decode(dst[:0], frame)
+				if err := set.Decode(dst, frame, id); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

@@ -6,14 +6,18 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/klauspost/compress/dict"
-	"github.com/klauspost/compress/zstd"
+	"github.com/klauspost/compress/s2"
 )
 
 const (
-	// Size is the size of a dictionary's content in bytes. Larger ones gain
-	// little on sessions of a few KB and cost more on every value.
-	Size = 16 << 10
+	// Size is the largest size of a dictionary's content in bytes: what S2 can
+	// refer to. A larger one costs no more time than a smaller one.
+	Size = 60 << 10
+
+	// minSharers is how many samples must have a string in common for it to get
+	// into a dictionary. A dictionary outlives the sessions it was built from,
+	// so what only a few of them hold must not be in it.
+	minSharers = 5
 
 	maxKinds      = 8        // kinds that are sampled; later ones stay plain
 	maxSample     = 8 << 10  // bytes of one sample
@@ -32,8 +36,8 @@ const (
 	ratioWindow = 64 << 10 // bytes of samples between two looks at the ratio
 )
 
-// ErrTooFew is the error of training when no kind has enough samples.
-var ErrTooFew = errors.New("dictionary: too few samples")
+// ErrTooFew is the error of training without samples that have enough in common.
+var ErrTooFew = errors.New("dictionary: too few samples to train from")
 
 // Trainer collects samples of the values that are stored and says when a kind
 // of session should get a dictionary, or a new one. It is safe for concurrent
@@ -95,7 +99,7 @@ func (t *Trainer) Trained(kind Kind) {
 
 // Train builds a dictionary with the given id for one kind that is due. It
 // takes up to a second of one core and holds no lock meanwhile. If no kind is
-// due it returns ErrTooFew.
+// due, or the samples have nothing in common, it returns ErrTooFew.
 func (t *Trainer) Train(id uint32) (Dictionary, error) {
 	kind, values, ok := t.take()
 	if !ok {
@@ -106,33 +110,25 @@ func (t *Trainer) Train(id uint32) (Dictionary, error) {
 		test = append(test, values[i])
 		values = append(values[:i], values[i+1:]...)
 	}
-	raw, err := build(values, id)
-	if err != nil {
-		return Dictionary{}, fmt.Errorf("dictionary: training from %d samples: %w", len(values), err)
+	d := Dictionary{ID: id, Kind: kind, Raw: build(values)}
+	if d.Raw == nil {
+		return Dictionary{}, fmt.Errorf("%w: %d samples have nothing in common", ErrTooFew, len(values))
 	}
-	baseline, err := ratio(raw, test)
-	if err != nil {
-		return Dictionary{}, fmt.Errorf("dictionary: testing: %w", err)
-	}
+	baseline := ratio(d.Raw, test)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.kinds[kind].baseline = baseline
-	return Dictionary{ID: id, Kind: kind, Raw: raw}, nil
+	return d, nil
 }
 
 // ratio is that of the frames of values to the values themselves.
-func ratio(raw []byte, values [][]byte) (float64, error) {
-	encoder, err := newEncoder(zstd.WithEncoderDict(raw))
-	if err != nil {
-		return 0, err
-	}
+func ratio(raw []byte, values [][]byte) float64 {
+	coder := s2.NewDict(raw)
 	var in, out int
-	var frame []byte
 	for _, value := range values {
-		frame = encoder.EncodeAll(value, frame[:0])
-		in, out = in+len(value), out+len(frame)
+		in, out = in+len(value), out+len(coder.Encode(nil, value))
 	}
-	return float64(out) / float64(in), nil
+	return float64(out) / float64(in)
 }
 
 // take removes the samples of a kind that is due.
@@ -183,20 +179,12 @@ func (s *samples) measure(in, out int) {
 	s.due = enough && ratio*decayDenominator > s.baseline*decayNumerator
 }
 
-// build trains a dictionary. The library panics on some inputs that it finds
-// no repetition in; that is an error here, since training must never take a
-// server down.
-func build(values [][]byte, id uint32) (raw []byte, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			raw, err = nil, fmt.Errorf("no dictionary found: %v", r)
-		}
-	}()
-	return dict.BuildZstdDict(values, dict.Options{
-		MaxDictSize:    Size,
-		HashBytes:      6,
-		ZstdDictID:     id,
-		ZstdDictCompat: true,
-		ZstdLevel:      zstd.SpeedFastest,
-	})
+// build makes a dictionary in S2's format of what values have in common; nil if
+// that is too little.
+func build(values [][]byte) []byte {
+	content := commonParts(values, minSharers, Size)
+	if len(content) < s2.MinDictSize {
+		return nil
+	}
+	return s2.MakeDict(content, nil).Bytes()
 }

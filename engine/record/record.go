@@ -7,13 +7,13 @@ import (
 	"cairn/session"
 )
 
-// Codec says how a record's value is stored.
+// Codec says how a record's value is stored. 1 and 2 are not used again: they
+// were zstd frames before there was a release.
 type Codec uint8
 
 const (
-	Raw      Codec = 0 // as it is
-	Zstd     Codec = 1 // one zstd frame
-	ZstdDict Codec = 2 // one zstd frame that needs a dictionary
+	Raw Codec = 0 // as it is
+	S2  Codec = 3 // one S2 block, which may need a dictionary
 )
 
 // The first byte of a value in the store: what it is and in which version.
@@ -35,7 +35,7 @@ const (
 //	0  kind      1  codec     2  bits       3  zero
 //	4  flags, 4 bytes         8  version, 8 bytes
 //	16 expiry, 8 bytes
-//	24 length of the raw value, 4 bytes     28 dictionary, 4 bytes (not Raw)
+//	24 length of the raw value, 4 bytes     28 dictionary, 4 bytes (S2 only)
 type Header struct {
 	Codec   Codec
 	Stale   bool
@@ -45,7 +45,7 @@ type Header struct {
 	Expiry  session.Time
 
 	RawLen     uint32 // bytes of the uncompressed value
-	Dictionary uint32 // with ZstdDict
+	Dictionary uint32 // that an S2 block needs; 0: none
 }
 
 const (
@@ -98,7 +98,7 @@ func Decode(value []byte) (h Header, body []byte, ok bool, err error) {
 	switch {
 	case h.Codec == Raw:
 		return h, value[rawHeaderLen:], true, nil
-	case h.Codec > ZstdDict || len(value) < headerLen:
+	case h.Codec != S2 || len(value) < headerLen:
 		return Header{}, nil, false, fmt.Errorf("%w: codec %d", ErrCorrupt, h.Codec)
 	}
 	h.RawLen = binary.LittleEndian.Uint32(value[24:])

@@ -140,21 +140,7 @@ func damage(t *testing.T, fs *vfs.MemFS, path string, rng *rand.Rand) (how strin
 		how = fmt.Sprintf("bit %d of byte %d of %d flipped", bit, at, len(data))
 		data[at] ^= 1 << bit
 	}
-	f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.Write(data); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(f.Sync(), f.Close()); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := fs.OpenDir(corruptDir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+	if err := errors.Join(writeFile(fs, path, data), syncDirs(fs, corruptDir)); err != nil {
 		t.Fatal(err)
 	}
 	return how, at, !bytes.Equal(old, data)

@@ -42,7 +42,7 @@ func newEveryMoment(t *testing.T, disk *vfs.MemFS, rng *rand.Rand) *everyMoment 
 	return &everyMoment{powerRun{t: t, rng: rng, diskRng: rng, mem: disk, byKind: make(map[string]int)}}
 }
 
-func (m *everyMoment) fs() vfs.FS { return errorfs.Wrap(linkFS{m.mem, &m.links}, m) }
+func (m *everyMoment) fs() vfs.FS { return inject(linkFS{m.mem, &m.links}, m) }
 
 // TestPowerLossDuringDictionaryChanges cuts the power at every operation of the
 // disk while a dictionary is adopted, its predecessor retired, or one forgotten

@@ -110,7 +110,7 @@ func newPowerRun(t *testing.T, owners int) *powerRun {
 		l := sessiontest.NewLockstep(p.rng.Uint64(), powerMaxValue)
 		l.Generator.Prefix = fmt.Sprintf("o%d-", i)
 		l.Generator.Keys = 60
-		l.Generator.NoFlush = owners > 1
+		l.Generator.NoFlush, l.Generator.FlushOdds = owners > 1, 100
 		p.owners = append(p.owners, &powerOwner{lockstep: l, models: []*sessiontest.Model{l.Model.Clone()}})
 	}
 	return p
@@ -248,7 +248,7 @@ func tallied(amidst map[string]int) string {
 
 func (p *powerRun) mustOpen() {
 	p.t.Helper()
-	store, err := p.open(errorfs.Wrap(linkFS{p.mem, &p.links}, p))
+	store, err := p.open(inject(linkFS{p.mem, &p.links}, p))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func (p *powerRun) forget() {
 func (p *powerRun) check(point powerPoint) {
 	p.t.Helper()
 	again := &ambush{mem: point.disk, wait: p.rng.IntN(12), rng: rand.New(rand.NewPCG(p.rng.Uint64(), 3))}
-	p.checkOn(errorfs.Wrap(point.disk, again), point)
+	p.checkOn(inject(point.disk, again), point)
 	if again.left != nil {
 		p.twice++
 		point.kind += ", then while it was opened"

@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.1.0-dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
-.PHONY: run build test short lint fuzz interop clients bench microbench torture torture-race clean
+.PHONY: run build test short lint vulncheck fuzz interop clients bench microbench torture torture-race clean
 
 # Serve on 127.0.0.1:11211 with the data in ./cairn-data.
 run: build
@@ -27,6 +27,10 @@ lint:
 	go vet ./...
 	cd deploy/debian && go vet ./...
 	go tool staticcheck ./...
+
+# Known vulnerabilities in what the programs reach, by the Go project's database.
+vulncheck:
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
 
 # Every fuzz target for a bounded time each.
 fuzz:

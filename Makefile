@@ -50,11 +50,12 @@ bench: build
 microbench:
 	bench/micro/compare $(BASE)
 
-# The long form of the torture tests, and with the race detector: figures and
-# plots are in torture/out and torture/out/race afterwards.
+# The long form of the torture tests, and a share of it with the race detector:
+# figures and plots are in torture/out and torture/out/race afterwards.
 torture:
 	go test -timeout 0 -count=1 -v ./torture -long
 
+torture-race: export CAIRN_TORTURE_SCALE ?= 0.2
 torture-race:
 	go test -race -timeout 0 -count=1 -v ./torture -long -out out/race
 

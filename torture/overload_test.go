@@ -214,7 +214,7 @@ func TestLargestValues(t *testing.T) {
 	s := newServer(t, "--max-item-size", "8m")
 	s.env = []string{"GOMEMLIMIT=400MiB"}
 	s.start()
-	clients, each := rounds(8, 32), rounds(2, 20)
+	clients, each := rounds(8, 32), rounds(2, 6)
 	confined := s.confine(700<<20 + int64(clients)*(40<<20))
 	var wg sync.WaitGroup
 	for i := range clients {

@@ -189,7 +189,7 @@ func TestPowerLossDuringFormatUpgrade(t *testing.T) {
 		"first release": func(t *testing.T, disk *vfs.MemFS) { must(t, unpack("testdata/store-format1.tar.gz", disk, "data")) },
 		"oldest Pebble": oldestPebble,
 	} {
-		for range rounds(1, 12) {
+		for range rounds(1, 6) {
 			base := vfs.NewCrashableMem()
 			prepare(t, base)
 			before := pebbleFormat(t, base)

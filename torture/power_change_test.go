@@ -92,6 +92,9 @@ func TestPowerLossDuringDictionaryChanges(t *testing.T) {
 				break
 			}
 		}
+		if look() < 0 {
+			t.Error("a dictionary was forgotten while sessions need it")
+		}
 		shop.layout++ // which makes the new dictionary useless in turn
 		clock.Advance(2 * time.Hour)
 		store.Tick(context.Background())

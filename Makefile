@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.1.0-dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
-.PHONY: run build test short lint fuzz interop clients bench microbench torture clean
+.PHONY: run build test short lint vulncheck fuzz interop clients bench microbench torture torture-race clean
 
 # Serve on 127.0.0.1:11211 with the data in ./cairn-data.
 run: build
@@ -28,6 +28,10 @@ lint:
 	cd deploy/debian && go vet ./...
 	go tool staticcheck ./...
 
+# Known vulnerabilities in what the programs reach, by the Go project's database.
+vulncheck:
+	go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...
+
 # Every fuzz target for a bounded time each.
 fuzz:
 	.ci/fuzz $(FUZZTIME)
@@ -46,8 +50,14 @@ bench: build
 microbench:
 	bench/micro/compare $(BASE)
 
+# The long form of the torture tests, and a share of it with the race detector:
+# figures and plots are in torture/out and torture/out/race afterwards.
 torture:
-	go test -race -timeout 0 -count=1 -v ./torture -long
+	go test -timeout 0 -count=1 -v ./torture -long
+
+torture-race: export CAIRN_TORTURE_SCALE ?= 0.2
+torture-race:
+	go test -race -timeout 0 -count=1 -v ./torture -long -out out/race
 
 clean:
 	rm -rf bin dist

@@ -22,7 +22,7 @@ func TestUnits(t *testing.T) {
 	for _, program := range []string{"usr/bin/cairn"} {
 		write(t, filepath.Join(root, program), "#!/bin/sh\n", 0o755)
 	}
-	for _, target := range []string{"sysinit", "basic", "multi-user", "network", "shutdown", "sockets"} {
+	for _, target := range []string{"sysinit", "basic", "multi-user", "network", "shutdown", "sockets", "time-sync"} {
 		write(t, filepath.Join(units, target+".target"), "[Unit]\nDescription="+target+"\n", 0o644)
 	}
 	var paths []string
@@ -39,6 +39,16 @@ func TestUnits(t *testing.T) {
 		if strings.Contains(line, "cairn") {
 			t.Error(line)
 		}
+	}
+}
+
+// TestHardening lets systemd judge what the service may do: 0 is nothing, 10 is
+// everything. What is left is the network and its own user.
+func TestHardening(t *testing.T) {
+	need(t, "systemd-analyze")
+	judge := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=16", "--no-pager", "systemd/cairn.service")
+	if out, err := judge.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -52,8 +52,12 @@ type slot struct {
 
 	before *entry // as the burst found it, or as the flush in it left it
 	after  *entry // after the commands so far; before if they changed nothing
-	err    error  // before could not be read
+	err    error  // before could not be read, or is damaged
 }
+
+// damaged reports whether the key's newest copy stands where before says, but
+// cannot be decoded. What does not depend on it may take its place.
+func (s *slot) damaged() bool { return s.err != nil && s.before != nil }
 
 // errUnlocked stops a burst of reads that needs the locks of its keys: to claim
 // a stale item, which is a write, or to say that an item has expired. Without
@@ -114,7 +118,7 @@ func (b *burst) load(s *slot) (*entry, error) {
 	}
 	e, err := b.locate(s.key)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	stripe := &b.store.stripes.table[s.stripe]
 	if b.reading {
@@ -153,7 +157,8 @@ func (b *burst) look() (err error) {
 	return b.store.readError(err)
 }
 
-// locate finds the newest copy of a key on disk. The entry is never nil.
+// locate finds the newest copy of a key on disk. If there is an error, the entry
+// is nil, or what is known of a copy that cannot be decoded.
 func (b *burst) locate(key []byte) (*entry, error) {
 	if err := b.look(); err != nil {
 		return nil, err
@@ -167,14 +172,11 @@ func (b *burst) locate(key []byte) (*entry, error) {
 			continue
 		}
 		e, err := b.store.decode(key, value)
-		if err != nil {
-			return nil, err
-		}
 		e.bucket, e.epoch = bucket, b.epoch
 		if i+1 < len(b.live) {
 			e.under = b.live[i+1]
 		}
-		return e, nil
+		return e, err
 	}
 	e := newEntry(key, nil)
 	e.epoch = b.epoch
@@ -193,24 +195,30 @@ func (b *burst) probe(bucket ttl.Bucket, key []byte) (value []byte, found bool, 
 }
 
 // decode makes an entry of a stored value. A value without a record gives one
-// that is not live.
+// that is not live. If there is an error, the entry has what the ledger counts
+// of the item, as far as that can be read, and no version.
 func (s *Store) decode(key, value []byte) (*entry, error) {
 	h, body, ok, err := record.Decode(value)
 	if err != nil {
-		s.counts.corruptions.Add(1)
-		return nil, fmt.Errorf("%w: key %q: %w", session.ErrCorrupt, key, err)
+		return newEntry(key, nil), s.corrupt(key, err)
 	}
 	if !ok {
 		return newEntry(key, nil), nil
 	}
 	e, err := s.values.decode(&h, key, body)
 	if err != nil {
-		s.counts.corruptions.Add(1)
-		return nil, fmt.Errorf("%w: key %q: %w", session.ErrCorrupt, key, err)
+		e = newEntry(key, nil)
+		e.expiry, e.missing = h.Expiry, int64(h.RawLen)
+		return e, s.corrupt(key, err)
 	}
 	e.flags, e.version, e.expiry = h.Flags, h.Version, h.Expiry
 	e.stale, e.claimed = h.Stale, h.Claimed
 	return e, nil
+}
+
+func (s *Store) corrupt(key []byte, err error) error {
+	s.counts.corruptions.Add(1)
+	return fmt.Errorf("%w: key %q: %w", session.ErrCorrupt, key, err)
 }
 
 // readError counts an error of a read and says whether it is corruption.

@@ -19,14 +19,43 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	switch {
 	case s.err == errUnlocked:
 		return s.err
-	case s.err != nil:
+	case s.err != nil && !(s.damaged() && replaces(c)):
 		fail(r, s.err)
 		return nil
 	case growing(s.after.live(b.now), c) && b.store.space.low():
 		fail(r, session.ErrNoSpace)
 		return nil
+	case s.damaged():
+		b.replace(s, c, r)
+		return nil
 	}
 	return b.runOn(s, c, r)
+}
+
+// replaces reports whether c asks for nothing that is known of the item.
+func replaces(c *session.Command) bool {
+	switch c.Op {
+	case session.OpSet:
+		return !c.Has(session.IfVersion)
+	case session.OpDelete:
+		return c.Mods&(session.IfVersion|session.Invalidate|session.DropValue) == 0
+	}
+	return false
+}
+
+// replace carries out a set or a delete on an item that cannot be decoded: one
+// bad record must not make its key unusable. If not even its header can be
+// read, the item stays counted until its minute has passed.
+func (b *burst) replace(s *slot, c *session.Command, r *session.Result) {
+	if c.Op == session.OpSet {
+		b.set(s, c, r)
+	} else {
+		s.after = newEntry(s.key, nil)
+		succeed(s.after, c, r)
+	}
+	if s.after != s.before {
+		s.err = nil
+	}
 }
 
 // growing reports whether the command may store a value under a key that holds

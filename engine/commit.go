@@ -82,6 +82,16 @@ func (s *Store) syncUpTo(ticket uint64) error {
 	return s.db.LogData(nil, pebble.Sync)
 }
 
+// settleLog makes all batches that can be seen durable. Their tickets need not
+// be known yet: a batch is seen before apply returns.
+func (s *Store) settleLog() error {
+	if s.options.Durability.Interval > 0 || !s.enter() {
+		return nil
+	}
+	defer s.leave()
+	return s.db.LogData(nil, pebble.Sync)
+}
+
 // raise makes the value at least n.
 func raise(value *atomic.Uint64, n uint64) {
 	for {

@@ -29,6 +29,9 @@ type entry struct {
 	// below. 0: there are none.
 	under ttl.Bucket
 
+	// missing is the length of a value that cannot be decoded, in bytes.
+	missing int64
+
 	ticket uint64 // the batch that made this so; a read must not outrun it
 	epoch  uint32 // flushes seen; an entry of an earlier epoch is void
 
@@ -52,7 +55,7 @@ func (e *entry) stands(now session.Time) ttl.Bucket {
 }
 
 // size is what the item counts in the ledger, in bytes.
-func (e *entry) size() int64 { return int64(len(e.key) + len(e.value)) }
+func (e *entry) size() int64 { return int64(len(e.key)+len(e.value)) + e.missing }
 
 // newEntry makes an entry with copies of key and value.
 func newEntry(key, value []byte) *entry {

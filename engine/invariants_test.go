@@ -93,7 +93,7 @@ func checkLedger(t *testing.T, s *Store, want *record.Ledger) {
 	if gotItems != items || gotBytes != bytes {
 		t.Errorf("ledger counts %d items of %d bytes, the records are %d of %d", gotItems, gotBytes, items, bytes)
 	}
-	for name, got := range map[string][]record.Slot{"memory": s.ledger.state.Slots, "disk": stored.Slots} {
+	for name, got := range map[string][]record.Slot{"memory": s.ledger.slots(), "disk": stored.Slots} {
 		if a, b := slotText(got), slotText(want.Slots); a != b {
 			t.Errorf("ledger in %s\n\t%s, counted\n\t%s", name, a, b)
 		}

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -15,22 +17,26 @@ type ledger struct {
 	version atomic.Uint64 // the highest handed out
 
 	mu      sync.Mutex
-	state   record.Ledger // its Version is not kept up to date
-	items   int64         // sums over all slots
+	now     session.Time
+	days    map[int64]*record.Ledger // the slots, a day of them each; see dayOf
+	items   int64                    // sums over all slots
 	bytes   int64
 	expired int64 // items whose minute passed
 }
+
+// dayOf numbers days since the Unix epoch. A new slot moves those of its own
+// day at most: sessions may expire in any minute of a hundred years.
+func dayOf(minute int64) int64 { return minute / (24 * 60) }
 
 func (l *ledger) nextVersion() uint64 { return l.version.Add(1) }
 
 // load takes over what was stored.
 func (l *ledger) load(stored *record.Ledger) {
 	l.version.Store(stored.Version)
-	l.state = *stored
+	l.now, l.days = stored.Now, make(map[int64]*record.Ledger)
 	l.items, l.bytes = 0, 0
-	for _, s := range stored.Slots {
-		l.items += s.Items
-		l.bytes += s.Bytes
+	for _, slot := range stored.Slots {
+		l.count(slot)
 	}
 }
 
@@ -40,28 +46,63 @@ func (l *ledger) add(delta *record.Ledger, fresh bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fresh {
-		l.state.Slots = l.state.Slots[:0]
+		clear(l.days)
 		l.items, l.bytes = 0, 0
 	}
 	l.advance(delta.Now)
-	for _, s := range delta.Slots {
-		if s.Minute >= ttl.Minute(l.state.Now) {
-			l.state.Count(s.Minute, s.Items, s.Bytes)
-			l.items += s.Items
-			l.bytes += s.Bytes
+	for _, slot := range delta.Slots {
+		if slot.Minute >= ttl.Minute(l.now) {
+			l.count(slot)
 		}
 	}
 }
 
+// count adds a slot whose minute has not passed.
+func (l *ledger) count(slot record.Slot) {
+	day := l.days[dayOf(slot.Minute)]
+	if day == nil {
+		day = new(record.Ledger)
+		l.days[dayOf(slot.Minute)] = day
+	}
+	day.Count(slot.Minute, slot.Items, slot.Bytes)
+	l.items += slot.Items
+	l.bytes += slot.Bytes
+}
+
 // advance lets go of the minutes that have passed at now.
 func (l *ledger) advance(now session.Time) {
-	if now <= l.state.Now {
+	if now <= l.now {
 		return
 	}
-	items, bytes := l.state.Advance(now)
+	today := dayOf(ttl.Minute(now))
+	if dayOf(ttl.Minute(l.now)) != today {
+		for number, day := range l.days {
+			if number < today {
+				l.expire(day, now)
+				delete(l.days, number)
+			}
+		}
+	}
+	if day := l.days[today]; day != nil {
+		l.expire(day, now)
+	}
+	l.now = now
+}
+
+// expire lets go of the minutes of a day that have passed at now.
+func (l *ledger) expire(day *record.Ledger, now session.Time) {
+	items, bytes := day.Advance(now)
 	l.items -= items
 	l.bytes -= bytes
 	l.expired += items
+}
+
+// slots gives all slots, ascending.
+func (l *ledger) slots() (slots []record.Slot) {
+	for _, number := range slices.Sorted(maps.Keys(l.days)) {
+		slots = append(slots, l.days[number].Slots...)
+	}
+	return slots
 }
 
 // totals gives the live items and bytes at now, and the items expired so far.
@@ -78,7 +119,7 @@ func (l *ledger) forecast(now session.Time) []session.ForecastSlot {
 	defer l.mu.Unlock()
 	l.advance(now)
 	var slots []session.ForecastSlot
-	for _, s := range l.state.Slots {
+	for _, s := range l.slots() {
 		if s.Items != 0 {
 			slots = append(slots, session.ForecastSlot{
 				From: ttl.MinuteStart(s.Minute), Items: s.Items, Bytes: s.Bytes,

@@ -18,8 +18,8 @@ var merger = &pebble.Merger{
 	Name: "cairn.merge.1",
 	Merge: func(key, value []byte) (pebble.ValueMerger, error) {
 		if record.IsMeta(key) {
-			l, err := record.DecodeLedger(value)
-			return &ledgerMerge{ledger: l}, err
+			m := &ledgerMerge{}
+			return m, m.MergeNewer(value)
 		}
 		m := &recordMerge{}
 		return m, m.merge.Newer(value)
@@ -35,12 +35,12 @@ func (m *recordMerge) Finish(bool) ([]byte, io.Closer, error) {
 	return m.merge.Finish(), nil, nil
 }
 
-type ledgerMerge struct{ ledger *record.Ledger }
+type ledgerMerge struct{ sum record.LedgerSum }
 
 func (m *ledgerMerge) MergeNewer(value []byte) error {
 	l, err := record.DecodeLedger(value)
 	if err == nil {
-		m.ledger.Add(l)
+		m.sum.Add(l)
 	}
 	return err
 }
@@ -48,5 +48,5 @@ func (m *ledgerMerge) MergeNewer(value []byte) error {
 func (m *ledgerMerge) MergeOlder(value []byte) error { return m.MergeNewer(value) }
 
 func (m *ledgerMerge) Finish(bool) ([]byte, io.Closer, error) {
-	return m.ledger.Append(nil), nil, nil
+	return m.sum.Ledger().Append(nil), nil, nil
 }

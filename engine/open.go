@@ -186,7 +186,7 @@ func (s *Store) start() error {
 	// next start could hand out the versions of this one again.
 	s.mark(s.Now())
 	s.advance(s.clock.Now())
-	if err := s.DropExpired(ctx); err != nil {
+	if err := s.dropAtStart(ctx); err != nil {
 		cancel()
 		return err
 	}
@@ -200,4 +200,18 @@ func (s *Store) start() error {
 		s.run(ctx, trainEvery, s.train)
 	}
 	return nil
+}
+
+// dropAtStart drops what died while the store was closed, unless the disk is
+// too full for the tables that must be written before: then the first sweep
+// does it once there is space. Nobody sees what is in dead buckets.
+func (s *Store) dropAtStart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	err := s.DropExpired(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.options.Logger.Warn("what had expired could not be dropped at the start; it stays on the disk for now")
+		return nil
+	}
+	return err
 }

@@ -21,7 +21,7 @@ const (
 // has the measurements.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                    thriftyFS{s.options.FS},
+		FS:                    orderedFS{thriftyFS{s.options.FS}},
 		Lock:                  s.lock,
 		Cache:                 s.cache,
 		Logger:                s.events,

@@ -24,6 +24,7 @@ const (
 // done. The item is valid only during the call. Scan blocks nobody, however
 // slow fn is: it reads the items page by page, each page as of one moment. So
 // an item that lives through the whole scan is seen exactly once.
+// Like any reader it shows nothing that a power cut could take back.
 func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *session.Item) bool) error {
 	from := append([]byte{}, prefix...) // never nil, which would end the scan
 	if bytes.Compare(after, prefix) >= 0 && after != nil {
@@ -31,6 +32,9 @@ func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *sess
 	}
 	for from != nil {
 		page, err := s.readPage(ctx, prefix, from)
+		if err == nil {
+			err = s.settleLog()
+		}
 		if err != nil {
 			return err
 		}

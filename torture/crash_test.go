@@ -19,6 +19,7 @@ func TestCrashLoop(t *testing.T) {
 	t.Parallel()
 	loop := newCrashLoop(t, newServer(t), 6)
 	loop.run(rounds(12, 600))
+	loop.coverage()
 }
 
 // TestOrderlyStopLoop does the same with relaxed durability, where only
@@ -39,6 +40,8 @@ type crashLoop struct {
 	flushes sync.RWMutex // held for writing during a flush: no other command is in flight
 	orderly bool         // never kill, only stop
 
+	acknowledged map[string]int // by dialect and operation
+
 	// what was done
 	commands, unanswered, flushed, kills, stops, startKills int
 	restart                                                 time.Duration // the longest
@@ -55,13 +58,14 @@ type crashClient struct {
 	err     error // a wrong answer
 
 	commands, unanswered int
+	acknowledged         map[string]int
 }
 
 func newCrashLoop(t *testing.T, s *server, clients int) *crashLoop {
-	loop := &crashLoop{t: t, rng: newRand(t), s: s}
+	loop := &crashLoop{t: t, rng: newRand(t), s: s, acknowledged: make(map[string]int)}
 	for i := range clients {
 		rng := rand.New(rand.NewPCG(loop.rng.Uint64(), uint64(i)))
-		c := &crashClient{rng: rng, dialect: dialects[i%len(dialects)], shadow: newShadow(8 << 20)}
+		c := &crashClient{rng: rng, dialect: dialects[i%len(dialects)], shadow: newShadow(8 << 20), acknowledged: make(map[string]int)}
 		c.work = &workload{rng: rng, prefix: fmt.Sprintf("c%d-", i), keys: 40, maxValue: 4000, known: c.shadow.known}
 		c.mortals = &mortals{rng: rng, prefix: fmt.Sprintf("m%d-", i)}
 		loop.clients = append(loop.clients, c)
@@ -121,6 +125,10 @@ func (l *crashLoop) round() (flushed flushOutcome) {
 	for _, c := range l.clients {
 		l.commands, l.unanswered = l.commands+c.commands, l.unanswered+c.unanswered
 		c.commands, c.unanswered = 0, 0
+		for what, n := range c.acknowledged {
+			l.acknowledged[what] += n
+		}
+		clear(c.acknowledged)
 		if c.err != nil {
 			l.t.Errorf("client %s: %v", c.work.prefix, c.err)
 		}
@@ -160,8 +168,32 @@ func (l *crashLoop) flush() flushOutcome {
 	return flushDone
 }
 
-// restartServer starts the server again, at times only to kill it at once.
+func coverageKey(d dialect, c *session.Command) string {
+	return fmt.Sprintf("%s %d cas=%t", d.name(), c.Op, c.Has(session.IfVersion))
+}
+
+// coverage fails the long form if an operation that some dialect can say, with
+// or without a version to compare, was never acknowledged in it.
+func (l *crashLoop) coverage() {
+	l.t.Helper()
+	for _, d := range dialects {
+		for _, op := range workloadOps {
+			for _, mods := range []session.Mods{0, session.IfVersion} {
+				c := session.Command{Op: op, Mods: mods, Key: []byte("k"), CAS: 1, Expiry: session.Never}
+				if n := l.acknowledged[coverageKey(d, &c)]; long && d.speaks(&c) && n == 0 {
+					l.t.Errorf("never acknowledged: %s", coverageKey(d, &c))
+				}
+			}
+		}
+	}
+}
+
+// restartServer starts the server again, at times only to kill it at once, and
+// at times with values stored in another way.
 func (l *crashLoop) restartServer() {
+	if l.rng.IntN(3) == 0 {
+		l.s.compression = pick(l.rng, "auto", "dict", "block", "off")
+	}
 	for !l.orderly && l.rng.IntN(4) == 0 {
 		l.startKills++
 		l.s.launch()
@@ -258,6 +290,9 @@ func (c *crashClient) step() (broken bool) {
 	cut, wrong := c.shadow.exchange(c.conn, commands, now)
 	c.commands += len(commands)
 	c.unanswered += len(c.shadow.doubtful)
+	for i := range commands[:len(commands)-len(c.shadow.doubtful)] {
+		c.acknowledged[coverageKey(c.dialect, &commands[i])]++
+	}
 	if c.err = wrong; cut != nil || wrong != nil {
 		return true
 	}

@@ -6,14 +6,15 @@
 // model says what each reply must be, and package torture speaks the wire
 // protocols by itself.
 //
-// The short form runs with go test and takes less than a minute. The long form
-// is the same tests with more rounds:
+// The short form runs with go test and takes a minute or two. The long form is
+// the same tests with more rounds:
 //
 //	go test -timeout 0 -v ./torture -long
 //
-// CAIRN_TORTURE=long in the environment says -long too. CAIRN_TORTURE_SCALE makes it longer or shorter (0.1: a tenth).
-// CAIRN_TORTURE_SEED repeats the random choices of an earlier run, which names
-// its seed when it fails. What a run did is logged (-v) as one line that begins
-// with "figures:" for each test; docs/reliability.md quotes those of the last
-// long run.
+// At its end it prints a table of what each test did, as docs/reliability.md
+// quotes it, and leaves it with the plots of the soak in the folder out.
+//
+// CAIRN_TORTURE=long in the environment says -long too. CAIRN_TORTURE_SCALE
+// makes it longer or shorter (0.1: a tenth). CAIRN_TORTURE_SEED repeats the
+// random choices of an earlier run, which names its seed when it fails.
 package torture

@@ -47,13 +47,18 @@ func TestFullDisk(t *testing.T) {
 
 	grow(t, ballast, dir, 0) // full to the last byte
 	refusedOrGone := d.untilRefusedOrGone()
+	gone := false
 	select {
 	case <-s.done: // it may end rather than break a promise
-	case <-time.After(time.Second):
+		gone = true
+	case <-time.After(span(time.Second, 10*time.Second)): // a while on the full disk
 	}
-	s.kill()
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
+	}
+	if !gone {
+		d.untilAccepted()
+		s.kill()
 	}
 	s.start()
 	if d.c, err = connect(s.sock, text{}); err != nil {
@@ -67,6 +72,55 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("a flood of %d lines, %d bytes in the log", lines, written)
 	}
 	figures(t, "%d writes acknowledged and found again, %s when the disk was full, %d lines of log", len(d.acknowledged), refusedOrGone, lines)
+}
+
+// TestFullDiskWithoutReserve lets a server fill its file system to the last byte.
+// It may refuse or end itself, but what it acknowledged is there once there is
+// space.
+func TestFullDiskWithoutReserve(t *testing.T) {
+	t.Parallel()
+	need(t, os.Getuid() == 0, "root, to mount a small file system")
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
+		need(t, false, "leave to mount a tmpfs: "+err.Error())
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	ballast := filepath.Join(dir, "ballast")
+	s := newServer(t, "--disk-reserve", "1")
+	s.dir = filepath.Join(dir, "data")
+	d := &diskFiller{t: t}
+	outcomes := make(map[string]int)
+	for range rounds(1, 10) {
+		s.start()
+		var err error
+		if d.c, err = connect(s.sock, text{}); err != nil {
+			t.Fatal(err)
+		}
+		d.mustStore(20)
+		grow(t, ballast, dir, 4<<20)
+		outcome := d.untilRefusedOrGone()
+		d.c.close()
+		s.kill()
+		if lines, _ := s.log.count(); lines > 300 {
+			t.Errorf("a flood of %d lines in the log", lines)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		s.start()
+		if d.c, err = connect(s.sock, text{}); err != nil {
+			t.Fatal(err)
+		}
+		d.verify()
+		outcomes[outcome]++
+		if answers, err := d.c.do([]session.Command{{Op: session.OpFlush}}, wallNow()); err != nil || answers[0].status != session.OK {
+			t.Fatal(answers, err)
+		}
+		d.acknowledged = nil
+		d.c.close()
+		s.stop(20 * time.Second)
+	}
+	figures(t, "%v; everything acknowledged was found again", outcomes)
 }
 
 // diskFiller stores values that do not compress and remembers them.

@@ -50,7 +50,14 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	long = *longFlag
+	began := time.Now()
 	code := m.Run()
+	if long {
+		if err := report(os.Stdout, code, time.Since(began)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = max(code, 1)
+		}
+	}
 	if built.dir != "" {
 		os.RemoveAll(built.dir)
 	}
@@ -97,12 +104,6 @@ func newRand(t testing.TB) *rand.Rand {
 	}
 	t.Logf("CAIRN_TORTURE_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 1))
-}
-
-// figures logs what a test did, for docs/reliability.md.
-func figures(t testing.TB, format string, args ...any) {
-	t.Helper()
-	t.Logf("figures: "+t.Name()+": "+format, args...)
 }
 
 // need skips the test unless ok: where tests must not be skipped, it fails.

@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,19 +25,27 @@ import (
 // checkpoints. What was synced is there afterwards; of the rest some blocks and
 // directory entries are, in any order. Each clone of the disk made that way
 // must open and hold what was acknowledged, all of it, and of the rest nothing
-// in part. Some clones become the disk that the run goes on with.
+// in part, also if the power fails once more while it is opened. Some clones
+// become the disk that the run goes on with.
 func TestPowerLoss(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		owners int // of separate keys, at work at the same time; one alone also flushes
 		points int
+		amidst []string // what many of the points must be in the middle of
 	}{
-		{"OneWriter", 1, rounds(60, 6000)},
-		{"FourWriters", 4, rounds(40, 4000)},
+		{"OneWriter", 1, rounds(60, 6200), []string{"a bucket drop", "a checkpoint", "a flush"}},
+		{"FourWriters", 4, rounds(40, 4200), []string{"a bucket drop", "a checkpoint"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			newPowerRun(t, c.owners).run(c.points)
+			p := newPowerRun(t, c.owners)
+			p.run(c.points)
+			for _, activity := range c.amidst {
+				if least := c.points / 200; p.amidst[activity] < least {
+					t.Errorf("%d of %d power losses in the middle of %s, want %d", p.amidst[activity], c.points, activity, least)
+				}
+			}
 		})
 	}
 }
@@ -49,6 +60,8 @@ type powerRun struct {
 	bursts int64
 
 	checkpoints int
+	amidst      map[string]int // points by what the store was doing
+	twice       int            // losses of power while a disk was opened after one
 
 	mu      sync.Mutex // guards the fields below and diskRng
 	mem     *vfs.MemFS
@@ -86,17 +99,18 @@ type powerOwner struct {
 type powerPoint struct {
 	disk        *vfs.MemFS
 	kind        string
+	amidst      []string // what the store was doing
 	least, most []int64
 }
 
 func newPowerRun(t *testing.T, owners int) *powerRun {
-	p := &powerRun{t: t, rng: newRand(t), clock: sessiontest.NewClock(), mem: vfs.NewCrashableMem(), byKind: make(map[string]int)}
+	p := &powerRun{t: t, rng: newRand(t), clock: sessiontest.NewClock(), mem: vfs.NewCrashableMem(), byKind: make(map[string]int), amidst: make(map[string]int)}
 	p.diskRng = rand.New(rand.NewPCG(p.rng.Uint64(), 2))
 	for i := range owners {
 		l := sessiontest.NewLockstep(p.rng.Uint64(), powerMaxValue)
 		l.Generator.Prefix = fmt.Sprintf("o%d-", i)
 		l.Generator.Keys = 60
-		l.Generator.NoFlush = owners > 1
+		l.Generator.NoFlush, l.Generator.FlushOdds = owners > 1, 100
 		p.owners = append(p.owners, &powerOwner{lockstep: l, models: []*sessiontest.Model{l.Model.Clone()}})
 	}
 	return p
@@ -124,9 +138,7 @@ func (p *powerRun) open(fs vfs.FS) (*engine.Store, error) {
 // MaybeError makes powerRun an errorfs.Injector that injects no errors: before
 // an operation that changes the disk, the power may fail.
 func (p *powerRun) MaybeError(op errorfs.Op) error {
-	switch op.Kind {
-	case errorfs.OpFileRead, errorfs.OpFileReadAt, errorfs.OpStat, errorfs.OpFileStat, errorfs.OpList,
-		errorfs.OpGetDiskUsage, errorfs.OpOpen, errorfs.OpOpenDir, errorfs.OpLock, errorfs.OpFileClose:
+	if !changesDisk(op.Kind) {
 		return nil
 	}
 	p.mu.Lock()
@@ -136,6 +148,15 @@ func (p *powerRun) MaybeError(op errorfs.Op) error {
 	}
 	p.losePower(fmt.Sprintf("%v %s", op.Kind, fileKind(op.Path)))
 	return nil
+}
+
+func changesDisk(kind errorfs.OpKind) bool {
+	switch kind {
+	case errorfs.OpFileRead, errorfs.OpFileReadAt, errorfs.OpStat, errorfs.OpFileStat, errorfs.OpList,
+		errorfs.OpGetDiskUsage, errorfs.OpOpen, errorfs.OpOpenDir, errorfs.OpLock, errorfs.OpFileClose:
+		return false
+	}
+	return true
 }
 
 // String makes powerRun an errorfs.Injector.
@@ -160,6 +181,33 @@ func (p *powerRun) losePower(kind string) {
 	p.byKind[kind]++
 }
 
+// during notes the power losses that come while f runs, if f reports that it did
+// something, as in the middle of activity.
+func (p *powerRun) during(activity string, f func() bool) {
+	before := p.taken()
+	if f() {
+		p.wasAmidst(activity, before)
+	}
+}
+
+// taken is the number of points since the last take.
+func (p *powerRun) taken() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.points)
+}
+
+// wasAmidst says that from the given point on activity has gone on.
+func (p *powerRun) wasAmidst(activity string, from int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := from; i < len(p.points); i++ {
+		if !slices.Contains(p.points[i].amidst, activity) {
+			p.points[i].amidst = append(p.points[i].amidst, activity)
+		}
+	}
+}
+
 func (p *powerRun) run(points int) {
 	done, reopened := 0, 0
 	p.mustOpen()
@@ -169,6 +217,9 @@ func (p *powerRun) run(points int) {
 		p.arm(0)
 		for _, point := range p.take() {
 			done++
+			for _, activity := range point.amidst {
+				p.amidst[activity]++
+			}
 			if p.rng.IntN(8) == 0 {
 				reopened++
 				p.goOnFrom(point)
@@ -182,13 +233,22 @@ func (p *powerRun) run(points int) {
 	if err := p.store.Close(); err != nil {
 		p.t.Error(err)
 	}
-	figures(p.t, "%d power losses at %d kinds of disk operation, %d bursts; the run went on from %d of the disks",
-		done, len(p.byKind), p.bursts, reopened)
+	figures(p.t, "%d power losses at %d kinds of disk operation (%s), %d bursts; the run went on from %d of the disks; "+
+		"%d more power losses while a disk was opened", done, len(p.byKind), tallied(p.amidst), p.bursts, reopened, p.twice)
+}
+
+// tallied writes "3 in the middle of a drop, ...".
+func tallied(amidst map[string]int) string {
+	var parts []string
+	for _, activity := range slices.Sorted(maps.Keys(amidst)) {
+		parts = append(parts, fmt.Sprintf("%d in the middle of %s", amidst[activity], activity))
+	}
+	return strings.Join(parts, ", ")
 }
 
 func (p *powerRun) mustOpen() {
 	p.t.Helper()
-	store, err := p.open(errorfs.Wrap(linkFS{p.mem, &p.links}, p))
+	store, err := p.open(inject(linkFS{p.mem, &p.links}, p))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -220,17 +280,24 @@ func (p *powerRun) work(bursts int) {
 	wg.Go(func() {
 		for range 3 {
 			p.store.Tick(context.Background())
-			if err := p.store.DropExpired(context.Background()); err != nil {
-				p.t.Error(err)
-			}
+			p.during("a bucket drop", p.drop)
 		}
-		p.checkpoint()
+		p.during("a checkpoint", p.checkpoint)
 	})
 	wg.Wait()
 }
 
+// drop reports whether there was anything to drop.
+func (p *powerRun) drop() bool {
+	before := p.store.Stats().Dropped
+	if err := p.store.DropExpired(context.Background()); err != nil {
+		p.t.Error(err)
+	}
+	return p.store.Stats().Dropped > before
+}
+
 // checkpoint copies the store, and deletes the copy before the last.
-func (p *powerRun) checkpoint() {
+func (p *powerRun) checkpoint() bool {
 	p.checkpoints++
 	if err := p.store.Checkpoint(fmt.Sprintf("copy-%d", p.checkpoints)); err != nil {
 		p.t.Errorf("checkpoint: %v", err)
@@ -238,21 +305,31 @@ func (p *powerRun) checkpoint() {
 	if err := p.mem.RemoveAll(fmt.Sprintf("copy-%d", p.checkpoints-1)); err != nil {
 		p.t.Error(err)
 	}
+	return true
 }
 
 func (o *powerOwner) work(p *powerRun, bursts int) {
 	const inFlight = 3
-	var flying []*sessiontest.Step
+	type flight struct {
+		*sessiontest.Step
+		from int // the first power loss after its start
+	}
+	var flying []flight
 	land := func() {
 		if err := flying[0].Finish(); err != nil {
 			p.t.Error(err)
+		}
+		if flying[0].Flushes() {
+			p.wasAmidst("a flush", flying[0].from)
 		}
 		flying = flying[1:]
 		o.finished.Add(1)
 	}
 	for range bursts {
 		o.started.Add(1)
-		flying = append(flying, o.lockstep.Start(p.store, p.store.Now(), 1+o.lockstep.Generator.Rand.IntN(8)))
+		from := p.taken()
+		step := o.lockstep.Start(p.store, p.store.Now(), 1+o.lockstep.Generator.Rand.IntN(8))
+		flying = append(flying, flight{step, from})
 		o.models = append(o.models, o.lockstep.Model.Clone())
 		if len(flying) == inFlight {
 			land()
@@ -273,10 +350,22 @@ func (p *powerRun) forget() {
 	}
 }
 
-// check opens the disk and looks for what must be there.
+// check opens the disk and looks for what must be there; at times the power
+// fails again meanwhile.
 func (p *powerRun) check(point powerPoint) {
 	p.t.Helper()
-	store, err := p.open(point.disk)
+	again := &ambush{mem: point.disk, wait: p.rng.IntN(12), rng: rand.New(rand.NewPCG(p.rng.Uint64(), 3))}
+	p.checkOn(inject(point.disk, again), point)
+	if again.left != nil {
+		p.twice++
+		point.kind += ", then while it was opened"
+		p.checkOn(again.left, point)
+	}
+}
+
+func (p *powerRun) checkOn(disk vfs.FS, point powerPoint) {
+	p.t.Helper()
+	store, err := p.open(disk)
 	if err != nil {
 		p.t.Fatalf("after a power loss at %s: %v", point.kind, err)
 	}
@@ -285,6 +374,32 @@ func (p *powerRun) check(point powerPoint) {
 		p.t.Errorf("after a power loss at %s: close: %v", point.kind, err)
 	}
 }
+
+// ambush cuts the power once, at an operation that changes the disk.
+type ambush struct {
+	mem  *vfs.MemFS
+	rng  *rand.Rand
+	wait int // for so many operations
+
+	mu   sync.Mutex
+	left *vfs.MemFS // the disk as the power loss left it
+}
+
+// MaybeError makes ambush an errorfs.Injector that injects no errors.
+func (a *ambush) MaybeError(op errorfs.Op) error {
+	if !changesDisk(op.Kind) || op.Kind == errorfs.OpLink {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.wait--; a.wait < 0 && a.left == nil {
+		a.left = a.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: pick(a.rng, 0, 50, 100), RNG: a.rng})
+	}
+	return nil
+}
+
+// String makes ambush an errorfs.Injector.
+func (a *ambush) String() string { return "one power loss" }
 
 // survivors finds, for each owner, the number of bursts whose effects are there.
 func (p *powerRun) survivors(store *engine.Store, point powerPoint) []*sessiontest.Model {

@@ -23,6 +23,8 @@ type server struct {
 	flags []string
 	env   []string
 
+	compression string // of values; default: auto
+
 	program string // to run instead of the one that was built
 
 	cmd  *exec.Cmd
@@ -53,7 +55,7 @@ func newServer(t testing.TB, flags ...string) *server {
 func (s *server) launch() {
 	s.t.Helper()
 	args := append([]string{"serve", "--data-dir", s.dir, "--unix-socket", s.sock, "--http-listen", "off",
-		"--memory", "16", "--disk-reserve", "1m", "--conn-limit", "20000"}, s.flags...)
+		"--memory", "16", "--disk-reserve", "1m", "--conn-limit", "15000", "--compression", cmp.Or(s.compression, "auto")}, s.flags...)
 	s.cmd = exec.Command(cmp.Or(s.program, cairn(s.t)), args...)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.log = new(tail)

@@ -26,8 +26,7 @@ import (
 // the traffic's, not the wall's. Sessions come, live on by touches and
 // rewrites, and die of neglect. Once the first ones have died, what the store
 // uses must not grow: memory, goroutines, open files, disk.
-//
-// With CAIRN_TORTURE_PLOTS=dir the figures are drawn there.
+// The long form draws it.
 func TestSoak(t *testing.T) {
 	soak := newSoak(t)
 	total := rounds(24, 24*30*6) // of ten minutes of the store's time: a month
@@ -35,8 +34,8 @@ func TestSoak(t *testing.T) {
 		soak.tenMinutes()
 	}
 	soak.judge(total / 3) // the first third is warming up
-	if dir := os.Getenv("CAIRN_TORTURE_PLOTS"); dir != "" {
-		soak.draw(dir)
+	if long {
+		soak.draw(*outDir)
 	}
 	last := soak.samples[len(soak.samples)-1]
 	figures(t, "%.0f hours of traffic, %d commands; at the end %d sessions of %d bytes, %d MB on disk, %d MB of heap, "+
@@ -223,6 +222,9 @@ func (s *soak) judge(warm int) {
 // draw plots every figure over the hours of traffic.
 func (s *soak) draw(dir string) {
 	s.t.Helper()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		s.t.Fatal(err)
+	}
 	for name, of := range map[string]func(soakSample) float64{
 		"disk-MB":    func(s soakSample) float64 { return float64(s.disk) / (1 << 20) },
 		"heap-MB":    func(s soakSample) float64 { return float64(s.heap) / (1 << 20) },
@@ -245,5 +247,6 @@ func (s *soak) draw(dir string) {
 		if err := p.Save(16*vg.Centimeter, 8*vg.Centimeter, filepath.Join(dir, "soak-"+name+".svg")); err != nil {
 			s.t.Fatal(err)
 		}
+		plotted("soak-" + name + ".svg")
 	}
 }

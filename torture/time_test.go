@@ -117,6 +117,81 @@ func TestWallClockJumps(t *testing.T) {
 	figures(t, "%d jumps while running, %d restarts with another time", jumps, restarts)
 }
 
+// TestBootWithWrongClock starts stores on a machine whose clock begins in 1970, or
+// years too early, and which learns the time later: sessions neither die with
+// the leap nor come back, and the next start has the right time.
+func TestBootWithWrongClock(t *testing.T) {
+	t.Parallel()
+	for name, off := range map[string]time.Duration{
+		"1970":      -sessiontest.Epoch.Time().Sub(time.Unix(0, 0)),
+		"years ago": -5 * 365 * 24 * time.Hour,
+		"an hour":   -time.Hour,
+	} {
+		for _, fresh := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, fresh %t", name, fresh), func(t *testing.T) { bootWithWrongClock(t, off, fresh) })
+		}
+	}
+}
+
+func bootWithWrongClock(t *testing.T, off time.Duration, fresh bool) {
+	clock, disk := new(jumpyClock), vfs.NewMem()
+	open := func() *engine.Store {
+		store, err := engine.Open(engine.Options{
+			Dir: "data", FS: disk, Wall: clock.wall, Elapsed: clock.passed, DropEvery: -1, Logger: slog.New(slog.DiscardHandler),
+		})
+		must(t, err)
+		return store
+	}
+	do := func(store *engine.Store, want session.Status, op session.Op, key string, ttl time.Duration) {
+		t.Helper()
+		b := &session.Burst{Now: store.Now()}
+		*b.Add() = session.Command{Op: op, Key: []byte(key), Value: []byte("v"), Expiry: b.Now.Add(ttl)}
+		if session.Do(store, b); b.Results[0].Status != want {
+			t.Errorf("%d of %q: status %d, want %d", op, key, b.Results[0].Status, want)
+		}
+	}
+	pass := func(store *engine.Store, d time.Duration) {
+		t.Helper()
+		for ; d > 0; d -= time.Minute {
+			clock.pass(time.Minute)
+			store.Tick(context.Background())
+			must(t, store.DropExpired(context.Background()))
+		}
+	}
+	if !fresh {
+		store := open()
+		do(store, session.OK, session.OpSet, "before", 2*time.Hour)
+		do(store, session.OK, session.OpSet, "dead", time.Minute)
+		pass(store, 10*time.Minute)
+		do(store, session.NotFound, session.OpGet, "dead", 0)
+		must(t, store.Close())
+	}
+	clock.jump(off)
+	store := open()
+	do(store, session.NotFound, session.OpGet, "dead", 0)
+	do(store, session.OK, session.OpSet, "k", time.Hour)
+	do(store, session.OK, session.OpSet, "short", time.Minute)
+	pass(store, 5*time.Minute)
+	do(store, session.NotFound, session.OpGet, "short", 0)
+	clock.jump(-off) // the time has been learned
+	pass(store, 40*time.Minute)
+	do(store, session.OK, session.OpGet, "k", 0)
+	do(store, session.NotFound, session.OpGet, "short", 0)
+	if !fresh {
+		do(store, session.OK, session.OpGet, "before", 0)
+		do(store, session.NotFound, session.OpGet, "dead", 0)
+	}
+	pass(store, 30*time.Minute)
+	do(store, session.NotFound, session.OpGet, "k", 0)
+	must(t, store.Close())
+	store = open()
+	defer store.Close()
+	if now, wall := store.Now(), session.FromTime(clock.wall()); now < wall {
+		t.Errorf("the next start has the time %d, it is %d", now, wall)
+	}
+	do(store, session.NotFound, session.OpGet, "k", 0)
+}
+
 // TestSuspendedProcess stops the process for a while: what died meanwhile is
 // dead when it wakes, the rest is not.
 func TestSuspendedProcess(t *testing.T) {

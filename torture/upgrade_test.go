@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"cairn/engine"
 	"cairn/session"
 )
@@ -98,23 +100,23 @@ func TestUpgrade(t *testing.T) {
 	for _, archive := range archives {
 		t.Run(filepath.Base(archive), func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")
-			if err := unpack(archive, dir); err != nil {
+			if err := unpack(archive, vfs.Default, dir); err != nil {
 				t.Fatal(err)
 			}
 			if err := engine.Check(upgradeOptions(dir), func(problem string) { t.Error("check: ", problem) }); err != nil {
 				t.Error(err)
 			}
 			for range 2 {
-				verifyUpgrade(t, dir)
+				verifyUpgrade(t, upgradeOptions(dir))
 			}
 		})
 	}
 	figures(t, "%d stores", len(archives))
 }
 
-func verifyUpgrade(t *testing.T, dir string) {
+func verifyUpgrade(t *testing.T, o engine.Options) {
 	t.Helper()
-	store, err := engine.Open(upgradeOptions(dir))
+	store, err := engine.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +167,11 @@ func TestFutureFormat(t *testing.T) {
 	}
 }
 
-// TestPrivateFiles checks that nobody but the owner can look into the data.
+// TestPrivateFiles checks that nobody but the owner can look into the data, not
+// even in a data directory that was there before and is open to all.
 func TestPrivateFiles(t *testing.T) {
 	s := newServer(t)
 	s.start()
-	s.mustConnect(text{}).mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("k"), Value: []byte("v"), Expiry: session.Never})
 	info, err := os.Stat(s.dir)
 	if err != nil {
 		t.Fatal(err)
@@ -177,12 +179,47 @@ func TestPrivateFiles(t *testing.T) {
 	if mode := info.Mode().Perm(); mode != 0o700 {
 		t.Errorf("the data directory has mode %o", mode)
 	}
+	s.kill()
+	if err := os.RemoveAll(s.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(s.dir, 0o755), os.Chmod(s.dir, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second start writes tables
+		s.start()
+		s.mustConnect(text{}).mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("k"), Value: []byte("v"), Expiry: session.Never})
+		privateTree(t, s.dir)
+		s.stop(20 * time.Second)
+	}
+	privateTree(t, s.dir)
+	s.start()
 	socket, err := os.Stat(s.sock)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if mode := socket.Mode().Perm(); mode&0o077 != 0 {
 		t.Errorf("the socket has mode %o", mode)
+	}
+}
+
+// privateTree checks that only the owner may use what is below root.
+func privateTree(t *testing.T, root string) {
+	t.Helper()
+	files := 0
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == root {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s has mode %o", path, info.Mode().Perm())
+		}
+		files++
+		return err
+	})
+	if err != nil || files < 4 {
+		t.Errorf("%d files: %v", files, err)
 	}
 }
 
@@ -225,7 +262,8 @@ func pack(dir, path string) error {
 	return os.WriteFile(path, out.Bytes(), 0o644)
 }
 
-func unpack(path, dir string) error {
+// unpack writes the files of an archive into dir on disk, and syncs them.
+func unpack(path string, disk vfs.FS, dir string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
@@ -235,13 +273,13 @@ func unpack(path, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := disk.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	for r := tar.NewReader(zip); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			return syncDirs(disk, dir, filepath.Dir(dir))
 		}
 		if err != nil {
 			return err
@@ -250,8 +288,30 @@ func unpack(path, dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(header.Name)), data, 0o600); err != nil {
+		if err := writeFile(disk, disk.PathJoin(dir, filepath.Base(header.Name)), data); err != nil {
 			return err
 		}
 	}
+}
+
+func writeFile(disk vfs.FS, path string, data []byte) error {
+	f, err := disk.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Sync(), f.Close())
+}
+
+func syncDirs(disk vfs.FS, dirs ...string) error {
+	for _, dir := range dirs {
+		d, err := disk.OpenDir(strings.TrimPrefix(dir, "."))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(d.Sync(), d.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }

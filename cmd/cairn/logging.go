@@ -55,7 +55,7 @@ func (l *logFile) Write(line []byte) (int, error) {
 // Reopen opens the file of that name now. If it cannot, the one that is open
 // stays in use.
 func (l *logFile) Reopen() error {
-	file, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o640)
+	file, err := os.OpenFile(l.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

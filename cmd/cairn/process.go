@@ -31,6 +31,9 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 	if cfg.CoreDumps {
 		raiseCoreLimit(logger)
 	}
+	// Sessions are nobody else's business, also where the data directory is
+	// older than Cairn and open to all.
+	unix.Umask(unix.Umask(0) | 0o077)
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -43,23 +44,12 @@ func (l *Ledger) Count(m, items, bytes int64) {
 	if m < ttl.Minute(l.Now) {
 		return
 	}
-	i, found := slices.BinarySearchFunc(l.Slots, m, func(s Slot, m int64) int {
-		return int(min(max(s.Minute-m, -1), 1))
-	})
+	i, found := slices.BinarySearchFunc(l.Slots, Slot{Minute: m}, byMinute)
 	if !found {
 		l.Slots = slices.Insert(l.Slots, i, Slot{Minute: m})
 	}
 	l.Slots[i].Items += items
 	l.Slots[i].Bytes += bytes
-}
-
-// Add merges o into l.
-func (l *Ledger) Add(o *Ledger) {
-	l.Version = max(l.Version, o.Version)
-	l.Advance(max(l.Now, o.Now))
-	for _, s := range o.Slots {
-		l.Count(s.Minute, s.Items, s.Bytes)
-	}
 }
 
 // Advance moves the clock to now, which must not be earlier, and gives the sum
@@ -101,6 +91,53 @@ func (l *Ledger) Append(dst []byte) []byte {
 	return dst
 }
 
+// A LedgerSum merges ledgers in time that grows with their slots, not with the
+// square of it: sessions that live for a year expire in half a million minutes.
+// The zero LedgerSum is ready for use.
+type LedgerSum struct {
+	sum    Ledger // its slots in any order, minutes repeated
+	tidied int    // slots there were after the last tidy
+}
+
+// fewSlots are not worth a tidy.
+const fewSlots = 1024
+
+// Add merges l into the sum. It does not keep l.
+func (s *LedgerSum) Add(l *Ledger) {
+	s.sum.Now = max(s.sum.Now, l.Now)
+	s.sum.Version = max(s.sum.Version, l.Version)
+	s.sum.Slots = append(s.sum.Slots, l.Slots...)
+	if len(s.sum.Slots) > 2*s.tidied+fewSlots {
+		s.tidy()
+	}
+}
+
+// Ledger gives the sum, which the caller must not change.
+func (s *LedgerSum) Ledger() *Ledger {
+	s.tidy()
+	return &s.sum
+}
+
+// tidy makes of the slots what a Ledger wants.
+func (s *LedgerSum) tidy() {
+	first := ttl.Minute(s.sum.Now)
+	slots := slices.DeleteFunc(s.sum.Slots, func(s Slot) bool { return s.Minute < first })
+	slices.SortFunc(slots, byMinute)
+	n := 0
+	for _, slot := range slots {
+		if n > 0 && slots[n-1].Minute == slot.Minute {
+			slots[n-1].Items += slot.Items
+			slots[n-1].Bytes += slot.Bytes
+			continue
+		}
+		slots[n] = slot
+		n++
+	}
+	s.sum.Slots, s.tidied = slots[:n], n
+}
+
+func byMinute(a, b Slot) int { return cmp.Compare(a.Minute, b.Minute) }
+
 var errLedger = fmt.Errorf("%w: ledger", ErrCorrupt)
 
 // DecodeLedger reads the stored form of a ledger.
@@ -122,7 +159,7 @@ func DecodeLedger(value []byte) (*Ledger, error) {
 	if r.bad || l.Now < 0 {
 		return nil, errLedger
 	}
-	slices.SortFunc(l.Slots, func(a, b Slot) int { return int(min(max(a.Minute-b.Minute, -1), 1)) })
+	slices.SortFunc(l.Slots, byMinute)
 	return l, nil
 }
 

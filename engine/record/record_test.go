@@ -232,15 +232,43 @@ func TestLedgerMergesInAnyOrder(t *testing.T) {
 
 // fold merges parts, each and the sum through its stored form.
 func fold(t *testing.T, parts []*Ledger) *Ledger {
-	sum := new(Ledger)
+	t.Helper()
+	sum := new(LedgerSum)
 	for _, part := range parts {
 		stored, err := DecodeLedger(part.Append(nil))
 		must(t, err)
 		sum.Add(stored)
 	}
-	sum, err := DecodeLedger(sum.Append(nil))
+	stored, err := DecodeLedger(sum.Ledger().Append(nil))
 	must(t, err)
-	return sum
+	return stored
+}
+
+// Sessions of a year expire in half a million minutes. To insert these one by
+// one took minutes, at each flush of a memtable.
+func TestLedgersOfManyMinutesMerge(t *testing.T) {
+	const minutes = 500_000
+	var sum LedgerSum
+	for part := range int64(2) { // of every other minute
+		l := &Ledger{Now: 60_000}
+		for m := part + 1; m <= minutes; m += 2 {
+			l.Slots = append(l.Slots, Slot{Minute: m, Items: 1, Bytes: m})
+		}
+		sum.Add(l)
+	}
+	sum.Add(&Ledger{Now: 120_000, Slots: []Slot{{Minute: minutes, Items: -1, Bytes: -minutes}}})
+	got := sum.Ledger().Slots
+	if len(got) != minutes-1 {
+		t.Fatalf("%d slots, want %d", len(got), minutes-1)
+	}
+	for i, slot := range got[:len(got)-1] {
+		if m := int64(i) + 2; slot != (Slot{Minute: m, Items: 1, Bytes: m}) {
+			t.Fatalf("slot %d is %+v", i, slot)
+		}
+	}
+	if last := got[len(got)-1]; last != (Slot{Minute: minutes}) {
+		t.Errorf("the last slot is %+v", last)
+	}
 }
 
 func TestLedgerForgetsThePast(t *testing.T) {

@@ -1,6 +1,7 @@
 package sessiontest
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -34,6 +35,9 @@ type Generator struct {
 	NoFlush      bool
 	NoSetVersion bool
 	OnlyPlain    bool
+
+	// FlushOdds makes one command in so many an OpFlush (0: 500).
+	FlushOdds int
 
 	// TTLs are the lifetimes to choose from (nil: 1 s to 40 d, of every kind
 	// of bucket).
@@ -83,7 +87,7 @@ var opWeights = [...]int{
 }
 
 func (g *Generator) op() session.Op {
-	if !g.NoFlush && g.oneIn(500) {
+	if !g.NoFlush && g.oneIn(cmp.Or(g.FlushOdds, 500)) {
 		return session.OpFlush
 	}
 	sum := 0

@@ -62,6 +62,11 @@ func (l *Lockstep) Start(s session.Store, now session.Time, n int) *Step {
 	return step
 }
 
+// Flushes reports whether the burst has a flush in it.
+func (step *Step) Flushes() bool {
+	return slices.ContainsFunc(step.model.Commands, func(c session.Command) bool { return c.Op == session.OpFlush })
+}
+
 // Finish is the second half of Step: it waits for the store and compares.
 func (step *Step) Finish() error {
 	if step.commit != nil {

@@ -18,7 +18,7 @@ func (s *Store) Apply(in *session.Burst) session.Commit {
 	}
 	n, ticket := s.readHot(in, now)
 	if n == len(in.Commands) {
-		return s.promise(in, nil, ticket)
+		return s.promiseReads(in, ticket)
 	}
 	return s.applyReads(in, now, n, ticket)
 }
@@ -122,7 +122,7 @@ func (s *Store) applyReads(in *session.Burst, now session.Time, n int, ticket ui
 	b.release()
 	switch err {
 	case nil:
-		return s.promise(in, nil, ticket)
+		return s.promiseReads(in, ticket)
 	case errUnlocked:
 		in.SizeResults()
 		return s.applyWrites(in, now)
@@ -168,12 +168,13 @@ func (s *Store) applyWrites(in *session.Burst, now session.Time) session.Commit 
 		_ = b.run(&in.Commands[i], &in.Results[i]) // errUnlocked is for reads
 	}
 	batch := b.write()
-	if batch != nil {
-		s.counts.userWritten.Add(sent(in))
-	}
 	s.counts.stored.Add(b.stored)
 	s.counts.flushes.Add(b.flushes)
-	return s.promise(in, batch, b.ticket)
+	if batch == nil {
+		return s.promiseReads(in, b.ticket)
+	}
+	s.counts.userWritten.Add(sent(in))
+	return s.promise(in, batch, b.ticket, b.begun)
 }
 
 // sent is how many bytes the client gave for what was written.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -32,8 +33,9 @@ type burst struct {
 	live     []ttl.Bucket
 	snapshot uint64 // iter shows all batches up to this ticket
 
-	ticket   uint64 // the highest batch whose effects the results show
-	unsynced bool   // nobody will wait for the batch of this burst
+	ticket   uint64    // the highest batch whose effects the results show
+	unsynced bool      // nobody will wait for the batch of this burst
+	begun    time.Time // when the log got the batch
 
 	keyBuf []byte
 	frame  []byte // for compressed values

@@ -22,8 +22,6 @@ var storeFigures = []figure{
 
 	counter("cairn_commits_total", "Batches committed.", func(s *st) float64 { return float64(s.Commits) }),
 	counter("cairn_commit_errors_total", "Batches that failed to commit.", func(s *st) float64 { return float64(s.CommitErrors) }),
-	counter("cairn_wal_fsyncs_total", "Fsyncs of the write-ahead log.", func(s *st) float64 { return float64(s.Syncs) }),
-	counter("cairn_wal_fsync_seconds_total", "Time spent in fsyncs of the write-ahead log.", func(s *st) float64 { return s.SyncTime.Seconds() }),
 
 	gauge("cairn_disk_bytes", "Bytes of tables, logs and manifests.", func(s *st) float64 { return float64(s.Disk.Bytes) }),
 	gauge("cairn_wal_bytes", "Bytes of live write-ahead logs.", func(s *st) float64 { return float64(s.Disk.WALBytes) }),

@@ -1,8 +1,11 @@
 package httpapi
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -271,5 +274,50 @@ func TestLimitersForgetNetworks(t *testing.T) {
 	}
 	if a, b := networkOf("[2001:db8::1]:80"), networkOf("[2001:db8::2]:81"); a != b || !a.IsValid() {
 		t.Errorf("one host's addresses are in %v and %v", a, b)
+	}
+}
+
+// TestLargeBodies checks that a body which is too large is refused before it is
+// sent, and one that does not tell its length when it is read.
+func TestLargeBodies(t *testing.T) {
+	h := start(t, Options{MaxValueSize: 1000})
+	for _, request := range []struct {
+		method, path string
+		limit        int
+	}{
+		{"PUT", "/v1/sessions/k", int(h.server.maxPutBody())},
+		{"POST", "/v1/flush", 1 << 20}, {"POST", "/v1/bulk-delete", 1 << 20}, {"PUT", "/v1/log-level", 1 << 20},
+	} {
+		conn, err := net.Dial("tcp", h.http.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+			request.method, request.path, request.limit+1)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s %s: %v %v, want 413 before the body is sent", request.method, request.path, resp, err)
+		}
+
+		body := strings.NewReader(strings.Repeat(" ", request.limit+1))
+		req, err := http.NewRequest(request.method, h.http.URL+request.path, io.MultiReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err = http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s %s of unknown length: %s", request.method, request.path, resp.Status)
+		}
+	}
+	line := `{"key":"k","value":"x","ttl_seconds":60}` + "\n"
+	result := as[ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line, 60_000), "Content-Type", ndjson).want(t, 200))
+	if result.Stored != 60_000 {
+		t.Errorf("an import of more than one megabyte: %+v", result)
 	}
 }

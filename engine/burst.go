@@ -42,6 +42,7 @@ type burst struct {
 	doomed []ttl.Bucket
 
 	stored, flushes int64 // for the store's counters
+	hits, misses    int64 // of gets, for those of the cache
 
 	// reading is true as long as nothing but plain gets may run, without locks.
 	reading bool
@@ -55,6 +56,7 @@ type slot struct {
 	before *entry // as the burst found it, or as the flush in it left it
 	after  *entry // after the commands so far; before if they changed nothing
 	err    error  // before could not be read
+	cold   bool   // before was read from the disk, and no get has counted that
 }
 
 // errUnlocked stops a burst of reads that needs the locks of its keys: to claim
@@ -118,6 +120,7 @@ func (b *burst) load(s *slot) (*entry, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.cold = true
 	stripe := &b.store.stripes.table[s.stripe]
 	if b.reading {
 		// Waits for a writer that is at it: what was read may be its doing.

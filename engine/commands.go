@@ -26,7 +26,20 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 		fail(r, session.ErrNoSpace)
 		return nil
 	}
+	if c.Op == session.OpGet && !c.Has(session.Peek) {
+		b.countGet(s)
+	}
 	return b.runOn(s, c, r)
+}
+
+// countGet counts a get by whether the disk had to be asked for it.
+func (b *burst) countGet(s *slot) {
+	if s.cold {
+		b.misses++
+	} else {
+		b.hits++
+	}
+	s.cold = false
 }
 
 // growing reports whether the command may store a value under a key that holds

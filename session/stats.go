@@ -54,7 +54,8 @@ type Histogram struct {
 	Counts []uint64
 }
 
-// HotStats describe the cache of hot sessions.
+// HotStats describe the cache of hot sessions. Hits and misses are those of
+// gets, but for ones that only peek.
 type HotStats struct {
 	Items    int64
 	Bytes    int64

@@ -26,7 +26,14 @@ type site struct {
 
 func newSite(t *testing.T, auth httpapi.AuthOptions) *site {
 	t.Helper()
-	store, err := engine.Open(engine.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	return newSiteOn(t, auth, engine.Options{})
+}
+
+// newSiteOn opens the store with options, but for its directory and logger.
+func newSiteOn(t *testing.T, auth httpapi.AuthOptions, o engine.Options) *site {
+	t.Helper()
+	o.Dir, o.Logger = t.TempDir(), slog.New(slog.DiscardHandler)
+	store, err := engine.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ type rig struct {
 	t     testing.TB
 	dir   string
 	store *engine.Store
+	front clients
 	env   map[string]string
 	stdin string
 }
@@ -39,7 +40,7 @@ func newRig(t testing.TB) *rig {
 	}
 	r.store = store
 	server, err := httpapi.New(httpapi.Options{
-		Engine: store, ScratchDir: filepath.Join(r.dir, "scratch"), Version: "1.2.3", MaxValueSize: 1 << 20,
+		Engine: store, Memcached: &r.front, ScratchDir: filepath.Join(r.dir, "scratch"), Version: "1.2.3", MaxValueSize: 1 << 20,
 		Auth:   httpapi.AuthOptions{Tokens: "ops admin admin-token-12345,dash read read-token-123456"},
 		Limits: httpapi.Limits{Requests: -1},
 		Logger: slog.New(slog.DiscardHandler),
@@ -56,6 +57,25 @@ func newRig(t testing.TB) *rig {
 	})
 	r.env[urlVariable], r.env[tokenVariable] = h.URL, "admin-token-12345"
 	return r
+}
+
+// clients is a front end with connections by their ID.
+type clients map[uint64]string
+
+func (c *clients) EachStat(func(name, value string)) {}
+func (c *clients) Latencies() []httpapi.Latency      { return nil }
+
+func (c *clients) Connections() (list []httpapi.Connection) {
+	for id, client := range *c {
+		list = append(list, httpapi.Connection{ID: id, Client: client, Protocol: "meta"})
+	}
+	return list
+}
+
+func (c *clients) CloseConnection(id uint64) bool {
+	_, open := (*c)[id]
+	delete(*c, id)
+	return open
 }
 
 // run carries out a command line and gives what it printed.
@@ -283,10 +303,6 @@ func TestFigures(t *testing.T) {
 	if a.Sessions != 1 || a.Seconds <= 0 {
 		t.Errorf("top: %+v", a)
 	}
-	if out := r.must("connections"); !strings.Contains(out, "CLIENT") {
-		t.Errorf("connections: %s", out)
-	}
-	r.refuse("no such connection", "connections", "close", "7")
 	r.refuse("fixed", "log-level", "debug")
 	if out := r.must("log-level"); out != "info\n" {
 		t.Errorf("log level: %q", out)
@@ -444,6 +460,27 @@ func stripVersions(export string) string {
 	return out.String()
 }
 
+func TestConnections(t *testing.T) {
+	r := newRig(t)
+	r.front = clients{3: "192.0.2.3:1003", 5: "192.0.2.5:1005", 8: "192.0.2.8:1008", 9: "192.0.2.9:1009"}
+	if out := r.must("connections"); !strings.Contains(out, "CLIENT") || !strings.Contains(out, "192.0.2.5:1005") {
+		t.Errorf("connections: %s", out)
+	}
+	if out := r.must("__complete", "connections", "close", ""); !strings.HasPrefix(out, "3\t192.0.2.3:1003\n") {
+		t.Errorf("connections are completed as %q", out)
+	}
+	if out := r.must("connections", "close", "3", "5"); out != "closed 3\nclosed 5\n" {
+		t.Errorf("close: %q", out)
+	}
+	if outcomes := decodeJSON[[]outcome](t, r.must("connections", "close", "8", "-o", "json")); len(outcomes) != 1 || outcomes[0] != (outcome{ID: "8", Done: true}) {
+		t.Errorf("close: %+v", outcomes)
+	}
+	r.refuse("1 of 2 connections could not be closed", "connections", "close", "7", "9")
+	if len(r.front) != 0 {
+		t.Errorf("open are %v", r.front)
+	}
+}
+
 func TestManAndCompletion(t *testing.T) {
 	r := newRig(t)
 	r.put("memc.sess.key.abc", "x", 600)
@@ -458,6 +495,9 @@ func TestManAndCompletion(t *testing.T) {
 	}
 	if out := r.must("__complete", "show", "memc"); !strings.Contains(out, "memc.sess.key.abc") {
 		t.Errorf("keys are completed as %q", out)
+	}
+	if out := r.must("__complete", "show", "--format", ""); !strings.Contains(out, "php_session\n") || !strings.Contains(out, "\nhex\n:") {
+		t.Errorf("formats are completed as %q", out)
 	}
 }
 

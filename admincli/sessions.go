@@ -44,6 +44,7 @@ func (a *app) showCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&meta, "no-value", false, "do not show the value")
 	cmd.Flags().StringVar(&format, "format", "", "read the value as `format` instead of recognising it")
 	cmd.MarkFlagsMutuallyExclusive("raw", "no-value", "format")
+	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(decode.Formats(), cobra.ShellCompDirectiveNoFileComp))
 	return cmd
 }
 
@@ -144,7 +145,7 @@ func (a *app) touchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.each(cmd, &keys, args, "touch", "touched", func(c *client, key []byte) error {
+			return a.each(cmd, &keys, args, "touched", func(c *client, key []byte) error {
 				path, query := sessionPath(key, "/touch")
 				return c.call(cmd.Context(), "POST", path, query, body, nil)
 			})
@@ -171,7 +172,7 @@ func (a *app) rmCommand() *cobra.Command {
 			case len(args) > 0 && dryRun:
 				return errors.New("--dry-run needs filters")
 			case len(args) > 0:
-				return a.each(cmd, &filter.keys, args, "delete", "deleted", func(c *client, key []byte) error {
+				return a.each(cmd, &filter.keys, args, "deleted", func(c *client, key []byte) error {
 					path, query := sessionPath(key, "")
 					return c.call(cmd.Context(), "DELETE", path, query, nil, nil)
 				})
@@ -187,53 +188,65 @@ func (a *app) rmCommand() *cobra.Command {
 	return cmd
 }
 
-// outcome is what happened to one key.
+// outcome is what happened to one session, or to one connection.
 type outcome struct {
-	Key   string `json:"key"`
+	Key   string `json:"key,omitempty"`
+	ID    string `json:"id,omitempty"`
 	Done  bool   `json:"done"`
 	Error string `json:"error,omitempty"`
 }
 
+// of gives the outcome with what err says.
+func (o outcome) of(err error) outcome {
+	o.Done = err == nil
+	if err != nil {
+		o.Error = err.Error()
+	}
+	return o
+}
+
 // each does something to every key and says what came of it. It fails if that
 // failed for any.
-func (a *app) each(cmd *cobra.Command, keys *keyFlag, args []string, verb, done string, do func(c *client, key []byte) error) error {
+func (a *app) each(cmd *cobra.Command, keys *keyFlag, args []string, done string, do func(c *client, key []byte) error) error {
 	c, err := a.client()
 	if err != nil {
 		return err
 	}
-	outcomes := make([]outcome, 0, len(args))
-	failed := 0
+	var outcomes []outcome
 	for _, arg := range args {
 		key, err := keys.decode(arg)
 		if err == nil {
 			err = do(c, key)
 		}
-		o := outcome{Key: arg, Done: err == nil}
-		if err != nil {
-			o.Error = err.Error()
-			failed++
-		}
-		outcomes = append(outcomes, o)
+		outcomes = append(outcomes, outcome{Key: arg}.of(err))
 	}
-	if a.json() {
-		err = printJSON(a.Stdout, outcomes)
-	} else {
-		a.printOutcomes(outcomes, done)
-	}
-	if failed > 0 {
-		return errors.Join(err, fmt.Errorf("%d of %d sessions could not be %s", failed, len(args), done))
-	}
-	return err
+	return a.report(outcomes, "sessions", done)
 }
 
-func (a *app) printOutcomes(outcomes []outcome, done string) {
-	for _, o := range outcomes {
-		if o.Done {
-			fmt.Fprintln(a.Stdout, done, o.Key)
-		} else {
-			fmt.Fprintf(a.Stderr, "%s: %s\n", o.Key, o.Error)
+// report prints what became of each, and fails unless all were done.
+func (a *app) report(outcomes []outcome, nouns, done string) error {
+	failed := 0
+	for i := range outcomes {
+		o := &outcomes[i]
+		if !o.Done {
+			failed++
+		}
+		switch {
+		case a.json():
+		case o.Done:
+			fmt.Fprintln(a.Stdout, done, o.Key+o.ID)
+		default:
+			fmt.Fprintf(a.Stderr, "%s: %s\n", o.Key+o.ID, o.Error)
 		}
 	}
+	var err error
+	if a.json() {
+		err = printJSON(a.Stdout, outcomes)
+	}
+	if failed > 0 {
+		return errors.Join(err, fmt.Errorf("%d of %d %s could not be %s", failed, len(outcomes), nouns, done))
+	}
+	return err
 }
 
 func (a *app) bulkDelete(cmd *cobra.Command, filter *filterFlags, yes, dryRun bool) error {

@@ -170,25 +170,46 @@ func (a *app) connectionsCommand() *cobra.Command {
 			return t.Flush()
 		},
 	}
-	cmd.AddCommand(&cobra.Command{
-		Use:   "close ID...",
-		Short: "Close connections by their ID",
-		Args:  cobra.MinimumNArgs(1),
+	cmd.AddCommand(a.closeCommand())
+	return cmd
+}
+
+func (a *app) closeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:               "close ID...",
+		Short:             "Close connections by their ID",
+		Args:              cobra.MinimumNArgs(1),
+		ValidArgsFunction: a.completeConnections,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
 			}
+			var outcomes []outcome
 			for _, id := range args {
-				if err := c.call(cmd.Context(), "DELETE", "/v1/connections/"+url.PathEscape(id), nil, nil, nil); err != nil {
-					return fmt.Errorf("connection %s: %w", id, err)
-				}
-				fmt.Fprintln(a.Stdout, "closed", id)
+				err := c.call(cmd.Context(), "DELETE", "/v1/connections/"+url.PathEscape(id), nil, nil, nil)
+				outcomes = append(outcomes, outcome{ID: id}.of(err))
 			}
-			return nil
+			return a.report(outcomes, "connections", "closed")
 		},
-	})
-	return cmd
+	}
+}
+
+// completeConnections gives the connections there are, with their clients.
+func (a *app) completeConnections(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+	c, err := a.client()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var list httpapi.ConnectionList
+	if err := c.call(cmd.Context(), "GET", "/v1/connections", nil, nil, &list); err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var ids []string
+	for _, conn := range list.Connections {
+		ids = append(ids, cobra.CompletionWithDesc(conn.ID, conn.Client))
+	}
+	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) logLevelCommand() *cobra.Command {

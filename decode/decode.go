@@ -88,6 +88,15 @@ var decoders = []decoder{
 	{MessagePack, decodeMessagePack},
 }
 
+// Formats names all formats, those that are recognised first at the beginning.
+func Formats() []string {
+	var names []string
+	for _, d := range decoders {
+		names = append(names, string(d.format))
+	}
+	return append(names, string(Text), string(Hex))
+}
+
 // Value recognises the format of a value and decodes it. What no format fits
 // is shown as text or hex, so it always succeeds.
 func Value(value []byte, h Hints) View {

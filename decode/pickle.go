@@ -429,7 +429,8 @@ func pickleKnown(name pickleGlobal, args []any) (v any, ok bool) {
 		if isText && len(args) == 2 && args[1] == "latin1" {
 			return latin1(text)
 		}
-	case "__builtin__.set", "__builtin__.frozenset", "__builtin__.bytearray", "builtins.bytearray":
+	case "__builtin__.set", "__builtin__.frozenset", "__builtin__.bytearray",
+		"builtins.set", "builtins.frozenset", "builtins.bytearray":
 		return args[0], len(args) == 1
 	}
 	return nil, false

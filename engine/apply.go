@@ -16,11 +16,12 @@ func (s *Store) Apply(in *session.Burst) session.Commit {
 	if !readsOnly(in) {
 		return s.applyWrites(in, now)
 	}
-	n, ticket := s.readHot(in, now)
+	n, hits, ticket := s.readHot(in, now)
 	if n == len(in.Commands) {
-		return s.promise(in, nil, ticket)
+		s.hot.count(hits, 0)
+		return s.promiseReads(in, ticket)
 	}
-	return s.applyReads(in, now, n, ticket)
+	return s.applyReads(in, now, n, hits, ticket)
 }
 
 // advance notes that the clock has reached now, carries out the flush that is
@@ -64,25 +65,29 @@ func failAll(in *session.Burst) session.Commit {
 }
 
 // readHot answers reads from the cache, up to the first that the cache cannot
-// answer, and says how many it answered and which batch they show.
-func (s *Store) readHot(in *session.Burst, now session.Time) (n int, ticket uint64) {
+// answer, and says how many it answered, how many of them count as hits, and
+// which batch they show.
+func (s *Store) readHot(in *session.Burst, now session.Time) (n int, hits int64, ticket uint64) {
 	epoch := s.epoch.Load()
 	for n = range in.Commands {
 		c, r := &in.Commands[n], &in.Results[n]
 		if !session.ValidKey(c.Key) || c.Has(session.SetVersion) {
-			return n, ticket
+			return n, hits, ticket
 		}
 		e := s.hot.get(c.Key, epoch)
 		if e == nil {
-			return n, ticket
+			return n, hits, ticket
 		}
 		ticket = max(ticket, e.ticket)
+		if e.bucket != 0 && (!e.live(now) || wins(e, c)) {
+			return n, hits, ticket
+		}
+		if !c.Has(session.Peek) {
+			hits++
+		}
 		if e.bucket == 0 {
 			r.Status = session.NotFound
 			continue
-		}
-		if !e.live(now) || wins(e, c) {
-			return n, ticket
 		}
 		r.Status = session.OK
 		r.Item.Key, r.Item.Value = c.Key, e.value
@@ -91,7 +96,7 @@ func (s *Store) readHot(in *session.Burst, now session.Time) (n int, ticket uint
 			e.read(now)
 		}
 	}
-	return len(in.Commands), ticket
+	return len(in.Commands), hits, ticket
 }
 
 var bursts = sync.Pool{New: func() any { return new(burst) }}
@@ -112,17 +117,18 @@ func (b *burst) release() {
 // begin looks at the store's present state. The gate is held.
 func (b *burst) begin() { b.epoch = b.store.epoch.Load() }
 
-// applyReads answers reads from command n on, without locks. If one of them
-// cannot do without, the burst begins anew as a write.
-func (s *Store) applyReads(in *session.Burst, now session.Time, n int, ticket uint64) session.Commit {
+// applyReads answers reads from command n on, without locks; those before had so
+// many hits. If one of them cannot do without, the burst begins anew as a write.
+func (s *Store) applyReads(in *session.Burst, now session.Time, n int, hits int64, ticket uint64) session.Commit {
 	b := s.newBurst(in, now)
-	b.reading, b.ticket = true, ticket
+	b.reading, b.ticket, b.hits = true, ticket, hits
 	err := b.read(n)
-	ticket = b.ticket
+	hits, misses, ticket := b.hits, b.misses, b.ticket
 	b.release()
 	switch err {
 	case nil:
-		return s.promise(in, nil, ticket)
+		s.hot.count(hits, misses)
+		return s.promiseReads(in, ticket)
 	case errUnlocked:
 		in.SizeResults()
 		return s.applyWrites(in, now)
@@ -168,12 +174,14 @@ func (s *Store) applyWrites(in *session.Burst, now session.Time) session.Commit 
 		_ = b.run(&in.Commands[i], &in.Results[i]) // errUnlocked is for reads
 	}
 	batch := b.write()
-	if batch != nil {
-		s.counts.userWritten.Add(sent(in))
-	}
 	s.counts.stored.Add(b.stored)
 	s.counts.flushes.Add(b.flushes)
-	return s.promise(in, batch, b.ticket)
+	s.hot.count(b.hits, b.misses)
+	if batch == nil {
+		return s.promiseReads(in, b.ticket)
+	}
+	s.counts.userWritten.Add(sent(in))
+	return s.promise(in, batch, b.ticket, b.begun)
 }
 
 // sent is how many bytes the client gave for what was written.

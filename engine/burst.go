@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -32,14 +33,16 @@ type burst struct {
 	live     []ttl.Bucket
 	snapshot uint64 // iter shows all batches up to this ticket
 
-	ticket   uint64 // the highest batch whose effects the results show
-	unsynced bool   // nobody will wait for the batch of this burst
+	ticket   uint64    // the highest batch whose effects the results show
+	unsynced bool      // nobody will wait for the batch of this burst
+	begun    time.Time // when the log got the batch
 
 	keyBuf []byte
 	frame  []byte // for compressed values
 	doomed []ttl.Bucket
 
 	stored, flushes int64 // for the store's counters
+	hits, misses    int64 // of gets, for those of the cache
 
 	// reading is true as long as nothing but plain gets may run, without locks.
 	reading bool
@@ -53,6 +56,7 @@ type slot struct {
 	before *entry // as the burst found it, or as the flush in it left it
 	after  *entry // after the commands so far; before if they changed nothing
 	err    error  // before could not be read, or is damaged
+	cold   bool   // before was read from the disk, and no get has counted that
 }
 
 // damaged reports whether the key's newest copy stands where before says, but
@@ -120,6 +124,7 @@ func (b *burst) load(s *slot) (*entry, error) {
 	if err != nil {
 		return e, err
 	}
+	s.cold = true
 	stripe := &b.store.stripes.table[s.stripe]
 	if b.reading {
 		// Waits for a writer that is at it: what was read may be its doing.

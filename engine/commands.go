@@ -29,6 +29,9 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 		b.replace(s, c, r)
 		return nil
 	}
+	if c.Op == session.OpGet && !c.Has(session.Peek) {
+		b.countGet(s)
+	}
 	return b.runOn(s, c, r)
 }
 
@@ -56,6 +59,16 @@ func (b *burst) replace(s *slot, c *session.Command, r *session.Result) {
 	if s.after != s.before {
 		s.err = nil
 	}
+}
+
+// countGet counts a get by whether the disk had to be asked for it.
+func (b *burst) countGet(s *slot) {
+	if s.cold {
+		b.misses++
+	} else {
+		b.hits++
+	}
+	s.cold = false
 }
 
 // growing reports whether the command may store a value under a key that holds

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
@@ -19,23 +20,32 @@ type commit struct {
 	in     *session.Burst
 	batch  *pebble.Batch // nil: the burst only read
 	ticket uint64        // what must be durable
+	begun  time.Time     // when the log got the batch
 }
 
 var commits = sync.Pool{New: func() any { return new(commit) }}
 
-// promise gives the Commit for a burst that wrote batch (nil: nothing) and
-// shows the effects of batches up to ticket; nil if there is nothing to wait
-// for.
-func (s *Store) promise(in *session.Burst, batch *pebble.Batch, ticket uint64) session.Commit {
+// promise gives the Commit for a burst of which the log got batch at begun. It
+// shows the effects of batches up to ticket.
+func (s *Store) promise(in *session.Burst, batch *pebble.Batch, ticket uint64, begun time.Time) session.Commit {
 	if s.options.Durability.Interval > 0 {
+		s.counts.commitTimes.observe(time.Since(begun))
 		s.closeBatch(batch)
 		return nil
 	}
-	if batch == nil && ticket <= s.durable.Load() {
+	c := commits.Get().(*commit)
+	*c = commit{store: s, in: in, batch: batch, ticket: ticket, begun: begun}
+	return c
+}
+
+// promiseReads gives the Commit for a burst that wrote nothing and shows the
+// effects of batches up to ticket; nil if there is nothing to wait for.
+func (s *Store) promiseReads(in *session.Burst, ticket uint64) session.Commit {
+	if s.options.Durability.Interval > 0 || ticket <= s.durable.Load() {
 		return nil
 	}
 	c := commits.Get().(*commit)
-	*c = commit{store: s, in: in, batch: batch, ticket: ticket}
+	*c = commit{store: s, in: in, ticket: ticket}
 	return c
 }
 
@@ -45,6 +55,7 @@ func (c *commit) Wait() {
 	var err error
 	if c.batch != nil {
 		if err = c.batch.SyncWait(); err == nil {
+			s.counts.commitTimes.observe(time.Since(c.begun))
 			s.closeBatch(c.batch)
 		}
 	} else {

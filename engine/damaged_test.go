@@ -26,7 +26,7 @@ import (
 func TestDamagedRecordCanBeReplaced(t *testing.T) {
 	expiry := func(s *Store) session.Time { return s.Now().Add(5 * time.Hour) }
 	badBody := func(s *Store) []byte { // of the header that was counted
-		h := record.Header{Codec: record.Zstd, Version: 1, Expiry: expiry(s), RawLen: uint32(len("value"))}
+		h := record.Header{Codec: record.S2, Version: 1, Expiry: expiry(s), RawLen: uint32(len("value"))}
 		value := make([]byte, h.Len(), h.Len()+10)
 		h.Put(value)
 		return append(value, "no frame"...)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"sync/atomic"
 
 	"github.com/maypok86/otter/v2"
 	"github.com/maypok86/otter/v2/stats"
@@ -16,7 +17,11 @@ import (
 // empty cache.
 type hot struct {
 	cache   *otter.Cache[string, *entry]
-	counter *stats.Counter
+	counter *stats.Counter // of what left the cache
+
+	// Gets, counted here because writes look into the cache too, and a get
+	// that it cannot answer looks twice.
+	hits, misses atomic.Int64
 }
 
 var errNoHotCache = errors.New("engine: the store was opened without a cache of hot sessions")
@@ -75,6 +80,19 @@ func (h *hot) put(e *entry) {
 	}
 }
 
+// count adds gets that the cache answered and gets that it could not.
+func (h *hot) count(hits, misses int64) {
+	if h == nil {
+		return
+	}
+	if hits > 0 {
+		h.hits.Add(hits)
+	}
+	if misses > 0 {
+		h.misses.Add(misses)
+	}
+}
+
 // resize changes the memory for the cache of hot sessions to capacity bytes.
 func (h *hot) resize(capacity int64) error {
 	if h == nil || capacity < 0 {
@@ -105,8 +123,8 @@ func (h *hot) stats() session.HotStats {
 		Items:    int64(h.cache.EstimatedSize()),
 		Bytes:    int64(h.cache.WeightedSize()),
 		Capacity: int64(h.cache.GetMaximum()),
-		Hits:     int64(c.Hits),
-		Misses:   int64(c.Misses),
+		Hits:     h.hits.Load(),
+		Misses:   h.misses.Load(),
 		Evicted:  int64(c.Evictions),
 	}
 }

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"sync/atomic"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	dto "github.com/prometheus/client_model/go"
@@ -18,6 +17,7 @@ type counts struct {
 	dropped                 atomic.Int64
 	readErrors, corruptions atomic.Int64
 	userWritten             atomic.Int64
+	commitTimes             histogram
 }
 
 // Forecast says how many live items and bytes expire in which minute, ascending;
@@ -43,6 +43,7 @@ func (s *Store) Stats() session.Stats {
 		Flushes:      s.counts.flushes.Load(),
 		Commits:      s.counts.commits.Load(),
 		CommitErrors: s.counts.commitErrors.Load(),
+		CommitTimes:  s.counts.commitTimes.snapshot(),
 		Stalled:      s.events.stalled.Load() != 0,
 		OutOfSpace:   s.space.low(),
 		ReadErrors:   s.counts.readErrors.Load(),
@@ -53,20 +54,19 @@ func (s *Store) Stats() session.Stats {
 	}
 	defer s.leave()
 	metrics := s.db.Metrics()
-	stats.Syncs, stats.SyncTime = syncs(metrics)
+	stats.SyncTimes = syncTimes(metrics)
 	stats.Disk = s.diskStats(metrics)
 	stats.Buckets = s.bucketStats()
 	return stats
 }
 
-// syncs reads Pebble's histogram of the latency of log syncs.
-func syncs(m *pebble.Metrics) (n int64, sum time.Duration) {
-	var histogram dto.Metric
-	if m.LogWriter.FsyncLatency == nil || m.LogWriter.FsyncLatency.Write(&histogram) != nil {
-		return 0, 0
+// syncTimes reads Pebble's histogram of the latency of log syncs.
+func syncTimes(m *pebble.Metrics) session.Histogram {
+	var metric dto.Metric
+	if m.LogWriter.FsyncLatency == nil || m.LogWriter.FsyncLatency.Write(&metric) != nil {
+		return session.Histogram{}
 	}
-	h := histogram.GetHistogram()
-	return int64(h.GetSampleCount()), time.Duration(h.GetSampleSum())
+	return thinned(metric.GetHistogram())
 }
 
 func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {

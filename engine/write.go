@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -37,6 +38,7 @@ func (b *burst) write() *pebble.Batch {
 	} else {
 		b.must(batch.Merge(record.LedgerKey, b.keyBuf, nil))
 	}
+	b.begun = time.Now()
 	b.ticket = b.store.apply(batch, !b.unsynced)
 	b.share(&delta)
 	return batch

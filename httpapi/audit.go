@@ -4,6 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
+
+	"cairn/session"
 )
 
 // record travels with a request and collects what the audit log says of it.
@@ -32,6 +35,14 @@ func note(ctx context.Context, detail string) { recordOf(ctx).detail = detail }
 
 // quoteKey writes a key on one line whatever bytes it has.
 func quoteKey(key []byte) string { return url.PathEscape(string(key)) }
+
+// auditTime writes an instant for the audit log.
+func auditTime(t session.Time) string {
+	if t == session.Never {
+		return "never"
+	}
+	return jsonTime(t).Format(time.RFC3339Nano)
+}
 
 // audit writes one line for every request that changed something, tried to, or
 // saw a value.

@@ -21,7 +21,13 @@ import (
 // openEngine opens a real store until the test ends.
 func openEngine(t testing.TB, dir string) *engine.Store {
 	t.Helper()
-	store, err := engine.Open(engine.Options{Dir: dir, DiskReserve: -1, Logger: slog.New(slog.DiscardHandler)})
+	return openEngineWith(t, engine.Options{Dir: dir})
+}
+
+func openEngineWith(t testing.TB, o engine.Options) *engine.Store {
+	t.Helper()
+	o.DiskReserve, o.Logger = -1, slog.New(slog.DiscardHandler)
+	store, err := engine.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +156,8 @@ func (l *loader) prefixOf(restored map[string]string, least, most int) (n int, o
 // acknowledged before the backup; and no command may be in it that began after
 // one that is not in it was acknowledged.
 func TestBackupUnderLoad(t *testing.T) {
-	store := openEngine(t, filepath.Join(t.TempDir(), "store"))
+	// Small memtables, so that tables are written and compacted all the time.
+	store := openEngineWith(t, engine.Options{Dir: filepath.Join(t.TempDir(), "store"), MemtableBytes: 256 << 10})
 	h := start(t, Options{Engine: store})
 	var clock atomic.Int64
 	loaders := make([]*loader, 4)
@@ -190,7 +197,11 @@ func TestBackupUnderLoad(t *testing.T) {
 	for _, l := range loaders {
 		total += l.acked()
 	}
-	t.Logf("2 backups while %d commands were acknowledged", total)
+	disk := store.Stats().Disk
+	t.Logf("2 backups while %d commands were acknowledged; %d compactions", total, disk.Compactions)
+	if disk.FlushWritten == 0 || disk.Compactions == 0 {
+		t.Error("the load was too small: no table was written or compacted")
+	}
 }
 
 func checkBackup(t *testing.T, loaders []*loader, least []int, archive []byte) {

@@ -6,8 +6,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -33,7 +33,7 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*huma.StreamRespo
 		if err := require(ctx, ScopeAdmin); err != nil {
 			return nil, err
 		}
-		note(ctx, fmt.Sprintf("export with values, prefix=%s", quoteKey(f.prefix)))
+		note(ctx, strings.TrimSpace("export with values "+f.String()))
 	}
 	if !s.streams.tryAcquire() {
 		return nil, huma.Error429TooManyRequests("too many exports and imports are running")

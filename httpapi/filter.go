@@ -3,6 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"cairn/session"
@@ -31,6 +33,23 @@ func (f *filter) matches(it *session.Item) bool {
 func (f *filter) choosesAll() bool {
 	return len(f.prefix) == 0 && len(f.contains) == 0 && f.expiresBefore == 0 && f.expiresAfter == 0 &&
 		f.minSize <= 0 && f.maxSize < 0
+}
+
+// String describes the filter on one line, without what does not narrow it.
+func (f *filter) String() string {
+	var parts []string
+	add := func(set bool, name string, value any) {
+		if set {
+			parts = append(parts, fmt.Sprintf("%s=%v", name, value))
+		}
+	}
+	add(len(f.prefix) > 0, "prefix", quoteKey(f.prefix))
+	add(len(f.contains) > 0, "contains", quoteKey(f.contains))
+	add(f.expiresBefore != 0, "expires_before", auditTime(f.expiresBefore))
+	add(f.expiresAfter != 0, "expires_after", auditTime(f.expiresAfter))
+	add(f.minSize > 0, "min_size", f.minSize)
+	add(f.maxSize >= 0, "max_size", f.maxSize)
+	return strings.Join(parts, " ")
 }
 
 // scan calls fn with the sessions that the filter chooses, strictly after the

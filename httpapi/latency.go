@@ -1,6 +1,10 @@
 package httpapi
 
-import "time"
+import (
+	"time"
+
+	"cairn/session"
+)
 
 // LatencyStats describe how long one verb took, from the arrival of a request
 // to its reply.
@@ -27,18 +31,19 @@ func latencyStats(latencies []Latency) []LatencyStats {
 		l := &latencies[i]
 		list = append(list, LatencyStats{
 			Verb: l.Verb, Count: l.Count, Seconds: l.Sum.Seconds(),
-			P50: l.quantile(0.5), P90: l.quantile(0.9), P99: l.quantile(0.99), P999: l.quantile(0.999),
-			Buckets: l.cumulative(),
+			P50: quantile(&l.Histogram, 0.5), P90: quantile(&l.Histogram, 0.9),
+			P99: quantile(&l.Histogram, 0.99), P999: quantile(&l.Histogram, 0.999),
+			Buckets: cumulative(&l.Histogram),
 		})
 	}
 	return list
 }
 
-func (l *Latency) cumulative() []LatencyBucket {
-	buckets := make([]LatencyBucket, len(l.Bounds))
+func cumulative(h *session.Histogram) []LatencyBucket {
+	buckets := make([]LatencyBucket, len(h.Bounds))
 	var sum uint64
-	for i, bound := range l.Bounds {
-		sum += l.Counts[i]
+	for i, bound := range h.Bounds {
+		sum += h.Counts[i]
 		buckets[i] = LatencyBucket{LE: bound.Seconds(), Count: sum}
 	}
 	return buckets
@@ -46,15 +51,15 @@ func (l *Latency) cumulative() []LatencyBucket {
 
 // quantile estimates the q-quantile in seconds, interpolating within a bucket.
 // What is slower than the last bound counts as the last bound.
-func (l *Latency) quantile(q float64) float64 {
-	if l.Count == 0 || len(l.Bounds) == 0 {
+func quantile(h *session.Histogram, q float64) float64 {
+	if h.Count == 0 || len(h.Bounds) == 0 {
 		return 0
 	}
-	rank := q * float64(l.Count)
+	rank := q * float64(h.Count)
 	var below float64
 	var lower time.Duration
-	for i, bound := range l.Bounds {
-		in := float64(l.Counts[i])
+	for i, bound := range h.Bounds {
+		in := float64(h.Counts[i])
 		if in > 0 && below+in >= rank {
 			fraction := (rank - below) / in
 			return (lower + time.Duration(fraction*float64(bound-lower))).Seconds()

@@ -1,11 +1,15 @@
 package httpapi
 
 import (
+	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"golang.org/x/time/rate"
 )
 
@@ -38,6 +42,20 @@ func (l *Limits) fillDefaults() {
 	if l.Streams == 0 {
 		l.Streams = 4
 	}
+}
+
+// refuseLarge is the middleware that answers a request which says that its body
+// is too large for the operation, before any of it has come: a client that asks
+// first (Expect: 100-continue) sends nothing, and no answer is lost because the
+// connection breaks under the rest of the body. Bodies that do not tell their
+// length are cut when they are read.
+func (s *Server) refuseLarge(ctx huma.Context, next func(huma.Context)) {
+	limit := ctx.Operation().MaxBodyBytes
+	if r, _ := humago.Unwrap(ctx); limit > 0 && r.ContentLength > limit {
+		_ = huma.WriteErr(s.api, ctx, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body may have %d bytes here", limit))
+		return
+	}
+	next(ctx)
 }
 
 // limiters is a token bucket per client network, for a bounded number of them.

@@ -81,11 +81,24 @@ func asFloat(b bool) float64 {
 	return 0
 }
 
+// asHistogram gives the cumulative counts by upper bound in seconds.
+func asHistogram(desc *prometheus.Desc, h *session.Histogram, labels ...string) prometheus.Metric {
+	counts := make(map[float64]uint64, len(h.Bounds))
+	for _, b := range cumulative(h) {
+		counts[b.LE] = b.Count
+	}
+	return prometheus.MustNewConstHistogram(desc, h.Count, h.Sum.Seconds(), counts, labels...)
+}
+
 var (
 	bucketDesc = prometheus.NewDesc("cairn_bucket_disk_bytes",
 		"Bytes on disk of one deadline bucket; deadline is in seconds since 1970, or never.", []string{"deadline"}, nil)
 	writtenDesc = prometheus.NewDesc("cairn_disk_written_bytes_total",
 		"Bytes written to disk, by purpose.", []string{"purpose"}, nil)
+	commitDesc = prometheus.NewDesc("cairn_commit_duration_seconds",
+		"Time of a batch from when the log got it until it was durable, or with an interval of durability until it was applied.", nil, nil)
+	syncDesc = prometheus.NewDesc("cairn_wal_fsync_duration_seconds",
+		"Time of an fsync of the write-ahead log.", nil, nil)
 	expiredDesc = prometheus.NewDesc("cairn_expired_bucket_bytes",
 		"Bytes on disk in buckets whose deadline has passed and which are not yet dropped.", nil, nil)
 	readyDesc = prometheus.NewDesc("cairn_ready",
@@ -101,7 +114,7 @@ func (c storeCollector) Describe(ch chan<- *prometheus.Desc) {
 	for i := range storeFigures {
 		ch <- storeFigures[i].desc
 	}
-	for _, d := range []*prometheus.Desc{bucketDesc, writtenDesc, expiredDesc, readyDesc, buildDesc} {
+	for _, d := range []*prometheus.Desc{bucketDesc, writtenDesc, commitDesc, syncDesc, expiredDesc, readyDesc, buildDesc} {
 		ch <- d
 	}
 }
@@ -117,6 +130,8 @@ func (c storeCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, b := range stats.Buckets {
 		send(bucketDesc, prometheus.GaugeValue, float64(b.DiskBytes), deadlineLabel(b.Deadline))
 	}
+	ch <- asHistogram(commitDesc, &stats.CommitTimes)
+	ch <- asHistogram(syncDesc, &stats.SyncTimes)
 	send(writtenDesc, prometheus.CounterValue, float64(stats.Disk.WALWritten), "wal")
 	send(writtenDesc, prometheus.CounterValue, float64(stats.Disk.FlushWritten), "flush")
 	send(writtenDesc, prometheus.CounterValue, float64(stats.Disk.CompactionWritten), "compaction")

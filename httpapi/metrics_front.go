@@ -85,15 +85,6 @@ func (c frontCollector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for _, l := range c.server.memcached.Latencies() {
-		ch <- prometheus.MustNewConstHistogram(durationDesc, l.Count, l.Sum.Seconds(), l.histogram(), l.Verb)
+		ch <- asHistogram(durationDesc, &l.Histogram, l.Verb)
 	}
-}
-
-// histogram gives the cumulative counts by upper bound in seconds.
-func (l *Latency) histogram() map[float64]uint64 {
-	counts := make(map[float64]uint64, len(l.Bounds))
-	for _, b := range l.cumulative() {
-		counts[b.LE] = b.Count
-	}
-	return counts
 }

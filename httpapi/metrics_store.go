@@ -16,14 +16,12 @@ var storeFigures = []figure{
 	gauge("cairn_hot_cache_sessions", "Sessions in the cache of hot sessions.", func(s *st) float64 { return float64(s.Hot.Items) }),
 	gauge("cairn_hot_cache_bytes", "Bytes in the cache of hot sessions.", func(s *st) float64 { return float64(s.Hot.Bytes) }),
 	gauge("cairn_hot_cache_capacity_bytes", "Bytes that the cache of hot sessions may have.", func(s *st) float64 { return float64(s.Hot.Capacity) }),
-	counter("cairn_hot_cache_hits_total", "Reads that found their session in the cache.", func(s *st) float64 { return float64(s.Hot.Hits) }),
-	counter("cairn_hot_cache_misses_total", "Reads that had to look on disk.", func(s *st) float64 { return float64(s.Hot.Misses) }),
+	counter("cairn_hot_cache_hits_total", "Gets that the cache answered.", func(s *st) float64 { return float64(s.Hot.Hits) }),
+	counter("cairn_hot_cache_misses_total", "Gets that had to look on disk.", func(s *st) float64 { return float64(s.Hot.Misses) }),
 	counter("cairn_hot_cache_evictions_total", "Entries that left the cache; their sessions stay on disk.", func(s *st) float64 { return float64(s.Hot.Evicted) }),
 
 	counter("cairn_commits_total", "Batches committed.", func(s *st) float64 { return float64(s.Commits) }),
 	counter("cairn_commit_errors_total", "Batches that failed to commit.", func(s *st) float64 { return float64(s.CommitErrors) }),
-	counter("cairn_wal_fsyncs_total", "Fsyncs of the write-ahead log.", func(s *st) float64 { return float64(s.Syncs) }),
-	counter("cairn_wal_fsync_seconds_total", "Time spent in fsyncs of the write-ahead log.", func(s *st) float64 { return s.SyncTime.Seconds() }),
 
 	gauge("cairn_disk_bytes", "Bytes of tables, logs and manifests.", func(s *st) float64 { return float64(s.Disk.Bytes) }),
 	gauge("cairn_wal_bytes", "Bytes of live write-ahead logs.", func(s *st) float64 { return float64(s.Disk.WALBytes) }),

@@ -16,7 +16,9 @@ func sampleStats() *session.Stats {
 	return &session.Stats{
 		TotalItems: 3, Expired: 4, Dropped: 5, Evicted: 6, Flushes: 7,
 		Hot:     session.HotStats{Items: 8, Bytes: 9, Capacity: 10, Hits: 11, Misses: 12, Evicted: 13},
-		Commits: 14, CommitErrors: 15, Syncs: 16, SyncTime: 17 * time.Second,
+		Commits: 14, CommitErrors: 15,
+		CommitTimes: session.Histogram{Count: 14, Sum: 3 * time.Second, Bounds: []time.Duration{time.Millisecond, time.Second}, Counts: []uint64{7, 6}},
+		SyncTimes:   session.Histogram{Count: 16, Sum: 17 * time.Second, Bounds: []time.Duration{time.Second, 2 * time.Second}, Counts: []uint64{8, 8}},
 		Disk: session.DiskStats{
 			Bytes: 18, WALBytes: 19, MemtableBytes: 20, CacheBytes: 21, CacheHits: 22, CacheMisses: 23,
 			WALWritten: 24, FlushWritten: 25, CompactionWritten: 26, UserWritten: 27,
@@ -45,7 +47,10 @@ func TestMetrics(t *testing.T) {
 		"cairn_buckets_dropped_total 5", "cairn_sessions_evicted_total 6", "cairn_flushes_total 7",
 		"cairn_hot_cache_sessions 8", "cairn_hot_cache_bytes 9", "cairn_hot_cache_capacity_bytes 10",
 		"cairn_hot_cache_hits_total 11", "cairn_hot_cache_misses_total 12", "cairn_hot_cache_evictions_total 13",
-		"cairn_commits_total 14", "cairn_commit_errors_total 15", "cairn_wal_fsyncs_total 16", "cairn_wal_fsync_seconds_total 17",
+		"cairn_commits_total 14", "cairn_commit_errors_total 15",
+		`cairn_commit_duration_seconds_bucket{le="0.001"} 7`, `cairn_commit_duration_seconds_bucket{le="1"} 13`,
+		`cairn_commit_duration_seconds_bucket{le="+Inf"} 14`, "cairn_commit_duration_seconds_sum 3", "cairn_commit_duration_seconds_count 14",
+		`cairn_wal_fsync_duration_seconds_bucket{le="1"} 8`, "cairn_wal_fsync_duration_seconds_sum 17", "cairn_wal_fsync_duration_seconds_count 16",
 		"cairn_disk_bytes 18", "cairn_wal_bytes 19", "cairn_memtable_bytes 20",
 		"cairn_block_cache_bytes 21", "cairn_block_cache_hits_total 22", "cairn_block_cache_misses_total 23",
 		`cairn_disk_written_bytes_total{purpose="wal"} 24`, `cairn_disk_written_bytes_total{purpose="flush"} 25`,
@@ -93,7 +98,7 @@ func TestStatsAgreeWithTheStore(t *testing.T) {
 	if want := (CacheStats{Items: 8, Bytes: 9, Capacity: 10, Hits: 11, Misses: 12, Evicted: 13}); s.Cache != want {
 		t.Errorf("cache: %+v", s.Cache)
 	}
-	if want := (CommitStats{Commits: 14, Errors: 15, Syncs: 16, SyncSeconds: 17}); s.Commits != want {
+	if want := (CommitStats{Commits: 14, Errors: 15, P50: 0.001, P99: 1, Syncs: 16, SyncSeconds: 17, SyncP50: 1, SyncP99: 1.98}); s.Commits != want {
 		t.Errorf("commits: %+v", s.Commits)
 	}
 	if want := (CodecStats{Dictionaries: 38, DictionaryBytes: 37, In: 39, Out: 40}); s.Codec != want {

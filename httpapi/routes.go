@@ -13,7 +13,7 @@ import (
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	s.api = humago.New(mux, s.apiConfig())
-	s.api.UseMiddleware(s.authorize)
+	s.api.UseMiddleware(s.authorize, s.refuseLarge)
 	s.registerServer()
 	s.registerSessions()
 	s.registerTransfer()
@@ -71,6 +71,9 @@ func operation(scope Scope, o huma.Operation) huma.Operation {
 	}
 	if o.Method == http.MethodPost || o.Method == http.MethodPut {
 		o.Errors = append(o.Errors, http.StatusBadRequest)
+		if o.MaxBodyBytes >= 0 {
+			o.Errors = append(o.Errors, http.StatusRequestEntityTooLarge)
+		}
 	}
 	slices.Sort(o.Errors)
 	o.Errors = slices.Compact(o.Errors)
@@ -122,7 +125,7 @@ func (s *Server) registerSessions() {
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
 		OperationID: "put-session", Method: http.MethodPut, Path: "/v1/sessions/{key}", Tags: tags,
 		Summary: "Store a session", MaxBodyBytes: s.maxPutBody(), BodyReadTimeout: bodyTimeout,
-		Errors: []int{412, 413, 507},
+		Errors: []int{412, 507},
 	}), s.putSession)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
 		OperationID: "touch-session", Method: http.MethodPost, Path: "/v1/sessions/{key}/touch", Tags: tags,
@@ -152,7 +155,7 @@ func (s *Server) registerTransfer() {
 	}), s.export)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
 		OperationID: "import", Method: http.MethodPost, Path: importPath, Tags: tags,
-		Summary:     "Store the sessions of an NDJSON stream",
+		Summary: "Store the sessions of an NDJSON stream", MaxBodyBytes: -1,
 		Description: "Takes what export gives with values=true. Sessions already in the store are overwritten unless keep=true. The whole is not atomic; sending it again does no harm.",
 		Errors:      []int{429, 507},
 	}), s.importSessions)

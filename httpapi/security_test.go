@@ -1,8 +1,12 @@
 package httpapi
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"cairn/session"
 )
 
 const (
@@ -179,38 +185,65 @@ func TestTokensServeOtherNames(t *testing.T) {
 	h.do("GET", "/v1/sessions", nil, "Host", "cairn.example", "Authorization", "Bearer "+readToken).want(t, 200)
 }
 
+// TestAudit checks that every change, every attempt at one and every look at a
+// value is one line of the log that says who did what, and that nothing else is.
 func TestAudit(t *testing.T) {
-	h := withTokens(t)
-	admin := []string{"Authorization", "Bearer " + adminToken}
-	h.do("PUT", "/v1/sessions/new", map[string]any{"value": "x", "ttl_seconds": 60}, admin...).want(t, 200)
-	h.do("DELETE", "/v1/sessions/a%20b", nil, admin...).want(t, 404)
-	h.do("GET", "/v1/sessions/k/decoded", nil, admin...).want(t, 200)
-	h.do("POST", "/v1/flush", map[string]any{"confirm": flushConfirmation}, "Authorization", "Bearer "+readToken).want(t, 403)
-	h.do("GET", "/v1/sessions", nil, admin...).want(t, 200)
-	var lines []string
-	for line := range strings.Lines(h.log.String()) {
-		if strings.Contains(line, "msg=audit") {
-			lines = append(lines, line)
-		}
+	h := start(t, Options{
+		Auth:  AuthOptions{Tokens: "ops admin " + adminToken + ",dash read " + readToken},
+		Level: new(slog.LevelVar),
+	})
+	h.engine.put("k", "top secret", session.Never)
+	in60s := map[string]any{"ttl_seconds": 60}
+	narrow := map[string]any{
+		"prefix": "old.", "contains": "x y", "min_size": 5, "max_size": 9,
+		"expires_before": "2027-01-15T09:00:00Z", "expires_after": "2027-01-15T08:30:00.5Z",
 	}
-	wants := [][]string{
-		{"token=ops", "address=127.0.0.1:", "action=put-session", `detail="put new"`, "status=200"},
-		{"token=ops", "action=delete-session", `detail="delete a%20b"`, "status=404"},
-		{"token=ops", "action=get-session-decoded", `detail="value of k"`, "status=200"},
-		{"token=dash", "action=flush", "status=403"},
-	}
-	if len(lines) != len(wants) {
-		t.Fatalf("%d audit lines: %q", len(lines), lines)
-	}
-	for i, want := range wants {
-		for _, part := range want {
-			if !strings.Contains(lines[i], part) {
-				t.Errorf("line %q has no %q", lines[i], part)
+	for _, c := range []struct {
+		method, path string
+		body         any
+		token        string
+		status       int
+		detail       string // "-": no line
+	}{
+		{"GET", "/v1/sessions", nil, readToken, 200, "-"},
+		{"GET", "/v1/export", nil, readToken, 200, "-"},
+		{"PUT", "/v1/sessions/new", map[string]any{"value": "secret", "ttl_seconds": 60}, adminToken, 200, `"put new size=6 expires=2027-01-15T08:01:00Z"`},
+		{"POST", "/v1/sessions/new/touch", in60s, adminToken, 200, `"touch new expires=2027-01-15T08:01:00Z"`},
+		{"POST", "/v1/sessions/new/touch", map[string]any{"never_expires": true}, adminToken, 200, `"touch new expires=never"`},
+		{"DELETE", "/v1/sessions/a%20b", nil, adminToken, 404, `"delete a%20b"`},
+		{"GET", "/v1/sessions/k?value=base64", nil, adminToken, 200, `"value of k"`},
+		{"GET", "/v1/sessions/k/value", nil, adminToken, 200, `"value of k"`},
+		{"GET", "/v1/sessions/k/decoded", nil, adminToken, 200, `"value of k"`},
+		{"GET", "/v1/export?values=true&prefix=a", nil, adminToken, 200, `"export with values prefix=a"`},
+		{"POST", "/v1/import", "{}", adminToken, 422, `"import lines=1 stored=0 kept=0"`},
+		{"POST", "/v1/bulk-delete", map[string]any{"dry_run": false, "filter": narrow}, adminToken, 200, `"bulk delete prefix=old. contains=x%20y expires_before=2027-01-15T09:00:00Z expires_after=2027-01-15T08:30:00.5Z min_size=5 max_size=9 matched=0 deleted=0"`},
+		{"POST", "/v1/bulk-delete", map[string]any{"dry_run": true, "filter": map[string]any{"prefix": "n"}}, adminToken, 200, `"bulk delete (dry run) prefix=n matched=1 deleted=0"`},
+		{"POST", "/v1/backup/tickets", nil, adminToken, 201, `"backup ticket"`},
+		{"GET", "/v1/backup", nil, adminToken, 200, `backup`},
+		{"DELETE", "/v1/connections/7", nil, adminToken, 404, `"close connection 7"`},
+		{"PUT", "/v1/log-level", map[string]any{"level": "warn"}, adminToken, 200, `"log level info -> warn"`},
+		{"POST", "/v1/flush", map[string]any{"confirm": flushConfirmation}, readToken, 403, `""`},
+		{"POST", "/v1/flush", map[string]any{"confirm": flushConfirmation}, adminToken, 200, `"flush of 2 sessions in 0s"`},
+	} {
+		before := len(h.log.String())
+		h.do(c.method, c.path, c.body, "Authorization", "Bearer "+c.token).want(t, c.status)
+		name := map[string]string{adminToken: "ops", readToken: "dash"}[c.token]
+		path, _, _ := strings.Cut(c.path, "?")
+		want := fmt.Sprintf(" detail=%s method=%s path=%s status=%d\n", c.detail, c.method, path, c.status)
+		var lines []string
+		for line := range strings.Lines(h.log.String()[before:]) {
+			if strings.Contains(line, "msg=audit") {
+				lines = append(lines, line)
 			}
 		}
+		switch {
+		case c.detail == "-" && len(lines) == 0:
+		case len(lines) != 1 || !strings.HasSuffix(lines[0], want) || !strings.Contains(lines[0], "token="+name+" address=127.0.0.1:"):
+			t.Errorf("%s %s: audit lines %q, want one of %s that ends in %q", c.method, c.path, lines, name, want)
+		}
 	}
-	if strings.Contains(h.log.String(), "top secret") {
-		t.Error("the log shows a value")
+	if strings.Contains(h.log.String(), "secret") {
+		t.Error("the log shows a value or a token")
 	}
 }
 
@@ -271,5 +304,50 @@ func TestLimitersForgetNetworks(t *testing.T) {
 	}
 	if a, b := networkOf("[2001:db8::1]:80"), networkOf("[2001:db8::2]:81"); a != b || !a.IsValid() {
 		t.Errorf("one host's addresses are in %v and %v", a, b)
+	}
+}
+
+// TestLargeBodies checks that a body which is too large is refused before it is
+// sent, and one that does not tell its length when it is read.
+func TestLargeBodies(t *testing.T) {
+	h := start(t, Options{MaxValueSize: 1000})
+	for _, request := range []struct {
+		method, path string
+		limit        int
+	}{
+		{"PUT", "/v1/sessions/k", int(h.server.maxPutBody())},
+		{"POST", "/v1/flush", 1 << 20}, {"POST", "/v1/bulk-delete", 1 << 20}, {"PUT", "/v1/log-level", 1 << 20},
+	} {
+		conn, err := net.Dial("tcp", h.http.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
+			request.method, request.path, request.limit+1)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil || resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s %s: %v %v, want 413 before the body is sent", request.method, request.path, resp, err)
+		}
+
+		body := strings.NewReader(strings.Repeat(" ", request.limit+1))
+		req, err := http.NewRequest(request.method, h.http.URL+request.path, io.MultiReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err = http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s %s of unknown length: %s", request.method, request.path, resp.Status)
+		}
+	}
+	line := `{"key":"k","value":"x","ttl_seconds":60}` + "\n"
+	result := as[ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line, 60_000), "Content-Type", ndjson).want(t, 200))
+	if result.Stored != 60_000 {
+		t.Errorf("an import of more than one megabyte: %+v", result)
 	}
 }

@@ -167,9 +167,9 @@ func (f *fakeFront) CloseConnection(id uint64) bool {
 }
 
 func (f *fakeFront) Latencies() []Latency {
-	return []Latency{{
-		Verb: "get", Count: 100, Sum: 50 * time.Millisecond,
+	return []Latency{{Verb: "get", Histogram: session.Histogram{
+		Count: 100, Sum: 50 * time.Millisecond,
 		Bounds: []time.Duration{time.Millisecond, 10 * time.Millisecond},
 		Counts: []uint64{90, 9},
-	}}
+	}}}
 }

@@ -211,7 +211,7 @@ func (s *Server) putSession(ctx context.Context, in *putInput) (*SessionOutput, 
 	if err != nil {
 		return nil, err
 	}
-	note(ctx, "put "+quoteKey(in.key))
+	note(ctx, fmt.Sprintf("put %s size=%d expires=%s", quoteKey(in.key), len(c.Value), auditTime(c.Expiry)))
 	r, now := s.apply(c)
 	if r.Status != session.OK && c.Op == session.OpReplace {
 		return nil, huma.Error412PreconditionFailed("no such session")
@@ -235,7 +235,7 @@ func (s *Server) touchSession(ctx context.Context, in *touchInput) (*SessionOutp
 	if err != nil {
 		return nil, invalid("body", err)
 	}
-	note(ctx, "touch "+quoteKey(in.key))
+	note(ctx, "touch "+quoteKey(in.key)+" expires="+auditTime(expiry))
 	*b.Add() = session.Command{Op: session.OpGet, Mods: session.Peek, Key: in.key}
 	*b.Add() = session.Command{Op: session.OpTouch, Key: in.key, Expiry: expiry}
 	session.Do(s.engine, &b)

@@ -63,15 +63,8 @@ type Connection struct {
 // Latency is the histogram of the time between the arrival of a request and
 // its reply, for one verb.
 type Latency struct {
-	Verb  string
-	Count uint64
-	Sum   time.Duration
-
-	// Bounds are upper bounds, ascending; Counts[i] is the number of requests
-	// that took at most Bounds[i] and more than the bound before. What took
-	// longer than the last bound is only in Count.
-	Bounds []time.Duration
-	Counts []uint64
+	Verb string
+	session.Histogram
 }
 
 // noMemcached stands in where no front end was given.

@@ -49,8 +49,12 @@ type CacheStats struct {
 type CommitStats struct {
 	Commits     int64   `json:"commits_total"`
 	Errors      int64   `json:"errors_total"`
-	Syncs       int64   `json:"syncs_total"`
+	P50         float64 `json:"p50_seconds" doc:"From when the log got a batch until it was durable; since the start, like the other quantiles."`
+	P99         float64 `json:"p99_seconds"`
+	Syncs       int64   `json:"syncs_total" doc:"Fsyncs of the log."`
 	SyncSeconds float64 `json:"sync_seconds_total"`
+	SyncP50     float64 `json:"sync_p50_seconds"`
+	SyncP99     float64 `json:"sync_p99_seconds"`
 }
 
 // DiskStats describe the store's files and the work on them.
@@ -146,7 +150,9 @@ func cacheStats(h *session.HotStats) CacheStats {
 func commitStats(e *session.Stats) CommitStats {
 	return CommitStats{
 		Commits: e.Commits, Errors: e.CommitErrors,
-		Syncs: e.Syncs, SyncSeconds: e.SyncTime.Seconds(),
+		P50: quantile(&e.CommitTimes, 0.5), P99: quantile(&e.CommitTimes, 0.99),
+		Syncs: int64(e.SyncTimes.Count), SyncSeconds: e.SyncTimes.Sum.Seconds(),
+		SyncP50: quantile(&e.SyncTimes, 0.5), SyncP99: quantile(&e.SyncTimes, 0.99),
 	}
 }
 

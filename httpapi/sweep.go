@@ -77,6 +77,5 @@ func (w *sweep) summary() string {
 	if w.result.DryRun {
 		verb = "bulk delete (dry run)"
 	}
-	return fmt.Sprintf("%s prefix=%s contains=%s matched=%d deleted=%d",
-		verb, quoteKey(w.filter.prefix), quoteKey(w.filter.contains), w.result.Matched, w.result.Deleted)
+	return fmt.Sprintf("%s %v matched=%d deleted=%d", verb, &w.filter, w.result.Matched, w.result.Deleted)
 }

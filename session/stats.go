@@ -24,10 +24,14 @@ type Stats struct {
 	Evicted int64
 	Flushes int64 // flush commands carried out
 
-	Commits      int64         // batches committed
-	CommitErrors int64         // batches that failed to commit
-	Syncs        int64         // WAL fsyncs
-	SyncTime     time.Duration // spent in them
+	Commits      int64 // batches committed
+	CommitErrors int64 // batches that failed to commit
+
+	// CommitTimes are those of batches, from when the log gets one until it is
+	// durable, or applied where nobody waits for that. SyncTimes are those of
+	// the log's fsyncs.
+	CommitTimes Histogram
+	SyncTimes   Histogram
 
 	Disk    DiskStats
 	Buckets []BucketStats // ascending by deadline
@@ -38,7 +42,20 @@ type Stats struct {
 	Corruptions int64
 }
 
-// HotStats describe the cache of hot sessions.
+// Histogram counts how long something took.
+type Histogram struct {
+	Count uint64
+	Sum   time.Duration
+
+	// Bounds are upper bounds, ascending; Counts[i] is how often it took at
+	// most Bounds[i] and more than the bound before. What took longer than the
+	// last bound is only in Count.
+	Bounds []time.Duration
+	Counts []uint64
+}
+
+// HotStats describe the cache of hot sessions. Hits and misses are those of
+// gets, but for ones that only peek.
 type HotStats struct {
 	Items    int64
 	Bytes    int64

@@ -9,6 +9,7 @@ import (
 	"cairn/httpapi"
 	"cairn/httpapi/console"
 	"cairn/memcachedfront"
+	"cairn/session"
 	"cairn/tlsconfig"
 )
 
@@ -83,7 +84,10 @@ func (v frontView) Connections() []httpapi.Connection {
 
 func (v frontView) Latencies() []httpapi.Latency {
 	return convert(v.front.Latencies(), func(l memcachedfront.Latency) httpapi.Latency {
-		return httpapi.Latency(l)
+		return httpapi.Latency{
+			Verb:      l.Verb,
+			Histogram: session.Histogram{Count: l.Count, Sum: l.Sum, Bounds: l.Bounds, Counts: l.Counts},
+		}
 	})
 }
 

@@ -272,13 +272,22 @@ func (p *tab) keys(keys ...string) {
 	}
 }
 
-// picture saves what the tab shows if pictures were asked for.
+// picture saves the page if pictures were asked for; of a page of many screens,
+// such as a long list, the one that is seen.
 func (p *tab) picture(name string) {
 	dir := os.Getenv(screenshotsVariable)
 	if dir == "" {
 		return
 	}
-	png, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	screens, err := chromedp.Run(p.ctx, chromedp.Evaluate[float64]("document.documentElement.scrollHeight / innerHeight"))
+	shot := chromedp.FullScreenshot(100)
+	if screens > 4 {
+		shot = chromedp.CaptureScreenshot()
+	}
+	var png []byte
+	if err == nil {
+		png, err = chromedp.Run(p.ctx, shot)
+	}
 	if err == nil {
 		err = os.MkdirAll(dir, 0o755)
 	}

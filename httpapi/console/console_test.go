@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"cairn/engine"
 	"cairn/httpapi"
 	"cairn/httpapi/console"
 )
@@ -70,6 +71,16 @@ func TestOverview(t *testing.T) {
 	p.see(".panel th", "Dropped at") // buckets
 	p.until(drawn(".chart canvas"))  // every chart has ink
 	p.until(`document.querySelectorAll(".chart canvas").length === 7`)
+}
+
+// TestDiskFull shows that the page says when writes are refused.
+func TestDiskFull(t *testing.T) {
+	s := newSiteOn(t, httpapi.AuthOptions{}, engine.Options{DiskReserve: 1 << 60})
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("")
+	p.see("#status", "Disk full")
+	p.see(".facts dd.bad", "refused: disk is full")
 }
 
 // drawn is true when every canvas that matches has pixels.
@@ -511,6 +522,65 @@ func TestKeyboard(t *testing.T) {
 	p.until(`!document.querySelector(".chart .tip").hidden`)
 }
 
+// TestTabs goes through a view with Tab alone: in the order of the page, and
+// what has the focus is always seen to have it.
+func TestTabs(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte(phpCart), 0, time.Hour, names("s.", 3)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions?key=s.00001")
+	p.see(".tree", "A-1001")
+	p.do(`window.visited = []; document.addEventListener("focusin", (event) => {
+		const style = getComputedStyle(event.target), place = event.target.getBoundingClientRect();
+		const seen = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1 && place.top >= 0 && place.bottom <= innerHeight && place.width > 0;
+		const before = visited.at(-1)?.element;
+		visited.push({ element: event.target, seen, after: !before || Boolean(before.compareDocumentPosition(event.target) & Node.DOCUMENT_POSITION_FOLLOWING) });
+	})`)
+	p.keys(kb.Tab)
+	p.see(".skip:focus", "Skip to content")
+	p.until(`document.activeElement.getBoundingClientRect().top >= 0`)
+	for range 60 {
+		p.keys(kb.Tab)
+		if !eval[bool](p, `document.activeElement !== document.body && document.activeElement !== visited[0].element`) {
+			break
+		}
+	}
+	words := `.map((v) => v.element.innerText || v.element.getAttribute("aria-label") || v.element.tagName)`
+	if hidden := eval[[]string](p, `visited.filter((v) => !v.seen && !v.element.matches(".skip"))`+words); len(hidden) > 0 {
+		t.Errorf("the focus is not seen on %q", hidden)
+	}
+	if back := eval[[]string](p, `visited.filter((v) => !v.after)`+words); len(back) > 0 {
+		t.Errorf("Tab goes back to %q", back)
+	}
+	for _, selector := range []string{"#nav a", "#theme", "input[type=search]", ".danger", ".list th input", ".list tbody tr", ".foot button, .list tbody tr", ".detail .close", ".detail select", ".detail summary"} {
+		if !eval[bool](p, fmt.Sprintf(`visited.some((v) => v.element.matches(%q))`, selector)) {
+			t.Errorf("Tab does not reach %s", selector)
+		}
+	}
+
+	// The first link leads past the header, within the view.
+	p.do(`document.querySelector(".skip").focus()`)
+	p.keys(kb.Enter)
+	p.until(`document.activeElement === document.querySelector("main")`)
+	p.see(rows, "s.00000")
+
+	// A dialog has the focus until Escape, and then gives it back.
+	p.do(`[...document.querySelectorAll(".detail button")].find((b) => b.innerText.includes("Delete")).focus()`)
+	p.keys(kb.Enter)
+	p.see("dialog", "Delete this session?")
+	for range 4 {
+		p.keys(kb.Tab)
+		p.until(`document.activeElement.closest("dialog") || document.activeElement === document.body`)
+	}
+	p.keys(kb.Escape)
+	p.gone("dialog", "")
+	p.until(`document.activeElement.innerText?.includes("Delete")`)
+	if _, ok := s.get("s.00001"); !ok {
+		t.Error("Escape deleted the session")
+	}
+}
+
 // TestTheme changes it by the button and keeps it.
 func TestTheme(t *testing.T) {
 	s := newSite(t, httpapi.AuthOptions{})
@@ -550,6 +620,10 @@ func TestPhone(t *testing.T) {
 		if width := eval[int](p, "document.documentElement.scrollWidth"); width > 360 {
 			t.Errorf("%s is %d pixels wide", view, width)
 		}
+		beyond := `[...document.querySelectorAll("main button, main input, main select")].filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).map((e) => e.innerText || e.tagName)`
+		if names := eval[[]string](p, beyond); len(names) > 0 {
+			t.Errorf("%s has %q to the right of the screen", view, names)
+		}
 	}
 }
 
@@ -564,7 +638,7 @@ func TestArithmetic(t *testing.T) {
 		`import("/lib/format.js").then((f) => [4e-7, 0.00042, 0.0123, 0.7, 12].map(f.latency).join("|"))`:                                             "0.4 µs|420 µs|12.3 ms|700 ms|12 s",
 		`import("/lib/format.js").then((f) => [0.2, 59, 60, 3661, 90061, 86400].map(f.span).join("|"))`:                                               "0 s|59 s|1 min|1 h 1 min|1 d 1 h|1 d",
 		`import("/lib/format.js").then((f) => [0.5, 0.9999, 1, NaN].map(f.percent).join("|"))`:                                                        "50 %|> 99.9 %|100 %|–",
-		`import("/lib/ticks.js").then((t) => [t.ticks(90, 3), t.ticks(0, 3), t.ticks(3 * 1024, 3, true)].join("|"))`:                                  "0,50,100|0,0.5,1|0,1024,2048,3072",
+		`import("/lib/ticks.js").then((t) => [t.ticks(90, 3), t.ticks(0, 3), t.ticks(3 * 1024, 3, true), t.ticks(0, 3, true)].join("|"))`:             "0,50,100|0,0.5,1|0,1024,2048,3072|0,512,1024",
 		`import("/lib/quantile.js").then((q) => q.quantiles({count: 100, bounds: [1, 2, 4], counts: [50, 40, 8]}, [0.5, 0.9, 0.94, 0.99]).join("|"))`: "1|2|3|4",
 		`import("/lib/quantile.js").then((q) => JSON.stringify(q.difference([{count_total: 5, buckets: [{le_seconds: 1, count_total: 3}, {le_seconds: 2, count_total: 5}]}], [{count_total: 9, buckets: [{le_seconds: 1, count_total: 4}, {le_seconds: 2, count_total: 8}]}])))`: `{"count":4,"bounds":[1,2],"counts":[1,2]}`,
 		`import("/views/overview.js").then((o) => JSON.stringify(o.merge([0, 60, 3540, 3600].map((from) => ({from, sessions: 1, bytes: 2})), 60)))`:                                                                                                                              `{"width":120,"slots":[{"from":0,"sessions":2,"bytes":4},{"from":3480,"sessions":1,"bytes":2},{"from":3600,"sessions":1,"bytes":2}]}`,

@@ -26,7 +26,14 @@ type site struct {
 
 func newSite(t *testing.T, auth httpapi.AuthOptions) *site {
 	t.Helper()
-	store, err := engine.Open(engine.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	return newSiteOn(t, auth, engine.Options{})
+}
+
+// newSiteOn opens the store with options, but for its directory and logger.
+func newSiteOn(t *testing.T, auth httpapi.AuthOptions, o engine.Options) *site {
+	t.Helper()
+	o.Dir, o.Logger = t.TempDir(), slog.New(slog.DiscardHandler)
+	store, err := engine.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +152,8 @@ func (f *front) Latencies() []httpapi.Latency {
 		slower time.Duration
 	}{{"get", 60, 1}, {"set", 28, 8}, {"touch", 10, 4}, {"delete", 2, 8}} {
 		n := f.requests() * verb.share / 100
-		l := httpapi.Latency{Verb: verb.name, Count: n, Sum: time.Duration(n) * 200 * time.Microsecond}
+		l := httpapi.Latency{Verb: verb.name}
+		l.Count, l.Sum = n, time.Duration(n)*200*time.Microsecond
 		for bound, share := 50*time.Microsecond, n/2; bound < 100*time.Millisecond; bound, share = 2*bound, share/2 {
 			l.Bounds = append(l.Bounds, bound*verb.slower)
 			l.Counts = append(l.Counts, share)

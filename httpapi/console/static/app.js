@@ -160,6 +160,10 @@ document.addEventListener("keydown", (event) => {
 // Start
 
 document.getElementById("help").addEventListener("click", help);
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the part after # names a view here
+  main.focus();
+});
 themeButton(document.getElementById("theme"));
 window.addEventListener("hashchange", navigate);
 get("/v1/server").then((server) => { signedIn(server); feed.start(); }, (problem) => {

@@ -2,7 +2,7 @@
 
 /** Values from 0 to at least `top` at 1, 2 or 5 times a power of ten (or two). */
 export function ticks(top, wanted, binary = false) {
-  if (!(top > 0)) top = 1;
+  if (!(top > 0)) top = binary ? 1024 : 1;
   const unit = binary ? 1024 ** Math.floor(Math.log(top) / Math.log(1024)) : 1;
   const step = niceStep(top / unit / wanted) * unit;
   const marks = [];

@@ -25,7 +25,7 @@ export class Connections {
 
   constructor({ access }) {
     this.access = access;
-    this.sort = { column: 5, descending: true }; // by idleness, busiest first
+    this.sort = { column: 5, descending: false }; // by idleness, busiest first
     this.list = { connections: [], total: 0 };
   }
 
@@ -37,7 +37,7 @@ export class Connections {
     this.empty = h("div", { class: "empty", hidden: true });
     main.append(h("section", { class: "panel" },
       h("header", {}, h("h1", {}, "Connections"), this.total, h("div", { class: "end" }, this.search)),
-      h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, this.headers, h("th"))), this.body)), this.empty));
+      h("div", { class: "scroll" }, h("table", { class: "clients" }, h("thead", {}, h("tr", {}, this.headers, h("th", {}, h("span", { class: "visually-hidden" }, "Close")))), this.body)), this.empty));
     this.load();
     this.timer = setInterval(() => this.load(), period);
   }
@@ -74,8 +74,8 @@ export class Connections {
     });
     const now = Date.now(), focused = document.activeElement?.closest("tr")?.dataset.id;
     fill(this.body, shown.map((c) => h("tr", { data: { id: c.id } },
-      columns.map((col) => h("td", { class: "nowrap" + (col.number ? " num" : "") + (col.minor ? " optional" : "") }, col.show(c, now))),
-      h("td", { class: "num" }, this.access.admin && h("button", { type: "button", class: "quiet danger", aria: { label: "Close connection " + (c.client || c.id) }, on: { click: () => this.#close(c) } }, "Close…")))));
+      columns.map((col) => h("td", { class: "nowrap" + (col.number ? " num" : "") + (col.minor ? " optional" : ""), data: { name: col.name } }, col.show(c, now))),
+      h("td", { class: "num close" }, this.access.admin && h("button", { type: "button", class: "quiet danger", aria: { label: "Close connection " + (c.client || c.id) }, on: { click: () => this.#close(c) } }, "Close…")))));
     if (focused) this.body.querySelector(`tr[data-id="${CSS.escape(focused)}"] button`)?.focus();
     const listed = this.list.connections.length < this.list.total ? `, the ${count(this.list.connections.length)} oldest listed` : "";
     text(this.total, plural(this.list.total, "open connection") + listed);

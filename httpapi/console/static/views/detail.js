@@ -51,7 +51,7 @@ export class Detail {
     this.left = h("span");
     const since = (t) => span((Date.now() - new Date(t)) / 1000) + " ago";
     const rows = [
-      ["Expires", s.never_expires ? "never" : [moment(new Date(s.expires_at)), " ", this.left]],
+      ["Expires", s.never_expires ? "never" : [moment(new Date(s.expires_at)), ", ", this.left]],
       ["Size", bytes(s.size) + (s.size >= 1024 ? ` (${count(s.size)} B)` : "")],
       ["Client flags", s.flags + (s.flags ? ` (0x${s.flags.toString(16)})` : "")],
       ["Version", h("span", { class: "mono" }, s.version)],

@@ -57,7 +57,9 @@ export class Overview {
     const { stats, points } = this.feed;
     if (!stats) return;
     this.tiles.update(stats, points);
-    for (const chart of this.charts) chart.show(points, this.window);
+    // While there is less to show than was asked for, that fills the charts.
+    const shown = Math.min(this.window, Math.max(60, points.at(-1).t - points[0].t));
+    for (const chart of this.charts) chart.show(points, shown);
     facts(this.health, health(stats, this.feed.server, points.at(-1)));
     fill(this.buckets, bucketTable(stats));
     fill(this.verbs, verbTable(this.feed.verbs()));

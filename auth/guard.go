@@ -51,7 +51,7 @@ func NewGuard(file *UserFile, logger *slog.Logger) *Guard {
 		throttle: NewThrottle(remembered),
 		logger:   logger,
 		log:      rate.Sometimes{First: 10, Interval: time.Second},
-		hashing:  make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		hashing:  make(chan struct{}, max(1, runtime.NumCPU()/2)),
 		known:    otter.Must(&otter.Options[login, uint64]{MaximumSize: remembered}),
 	}
 }

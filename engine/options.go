@@ -51,14 +51,14 @@ type Options struct {
 	// refused with session.ErrNoSpace. Default: 256 MiB. Negative: never.
 	DiskReserve int64
 
-	// Compression says how values are compressed. Default: CompressionBlock.
+	// Compression says how values are compressed. Default: CompressionDict.
 	Compression Compression
 
 	// BlockCacheBytes bounds the memory for blocks of tables. Default: 32 MiB.
 	BlockCacheBytes int64
 
 	// MemtableBytes is the size of the buffer that collects writes before they
-	// become a table. It bounds the log to replay after a crash. Default: 64
+	// become a table. It bounds the log to replay after a crash. Default: 32
 	// MiB.
 	MemtableBytes int64
 
@@ -87,23 +87,23 @@ type Options struct {
 type Compression uint8
 
 const (
+	// CompressionDict compresses each value with a dictionary trained from the
+	// store's own sessions (S2), and the blocks of the bottom level with zstd.
+	CompressionDict Compression = iota
+
 	// CompressionBlock compresses blocks of tables, not values: fast methods
 	// for young tables, zstd for the bottom level.
-	CompressionBlock Compression = iota
+	CompressionBlock
 
 	// CompressionOff compresses nothing.
 	CompressionOff
-
-	// CompressionDict compresses each value with a dictionary trained from the
-	// store's own sessions, and blocks on top of that.
-	CompressionDict
 )
 
 const (
 	defaultHotBytes      = 64 << 20
 	defaultDiskReserve   = 256 << 20
 	defaultBlockCache    = 32 << 20
-	defaultMemtableBytes = 64 << 20
+	defaultMemtableBytes = 32 << 20
 	defaultDropEvery     = 10 * time.Second
 	defaultDropGrace     = 10 * time.Minute
 
@@ -122,7 +122,7 @@ func (o *Options) complete() error {
 	if err := o.Durability.check(); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
-	if o.Compression > CompressionDict {
+	if o.Compression > CompressionOff {
 		return fmt.Errorf("engine: unknown compression %d", o.Compression)
 	}
 	if o.FS == nil {

@@ -37,7 +37,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                4096,
 	}
-	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.GOMAXPROCS(0)/2) }
+	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.NumCPU()/2) }
 	o.Experimental.CompactionScheduler = s.compactor
 	o.Experimental.SpanPolicyFunc = s.endAtBuckets
 	for i := range o.Levels {
@@ -77,10 +77,15 @@ func (s *Store) endAtBuckets(start []byte) (policy pebble.SpanPolicy, end []byte
 }
 
 func (c Compression) configure(o *pebble.Options) {
-	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings {
-		if c == CompressionOff {
-			return pebble.UniformDBCompressionSettings(sstable.NoCompression)
+	settings := pebble.DBCompressionBalanced
+	switch c {
+	case CompressionOff:
+		settings = pebble.UniformDBCompressionSettings(sstable.NoCompression)
+	case CompressionDict:
+		// What stands in the upper levels is small already, and soon rewritten.
+		for i := range len(settings.Levels) - 1 {
+			settings.Levels[i] = sstable.NoCompression
 		}
-		return pebble.DBCompressionBalanced
-	})
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return settings })
 }

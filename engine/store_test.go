@@ -56,7 +56,7 @@ func TestConformance(t *testing.T) {
 	}{
 		{"Sync", func(*Options) {}},
 		{"Interval", func(o *Options) { o.Durability.Interval = MaxInterval }},
-		{"Dict", func(o *Options) { o.Compression = CompressionDict }},
+		{"Block", func(o *Options) { o.Compression = CompressionBlock }},
 		{"NoCache", func(o *Options) { o.HotBytes = -1 }},
 		{"TinyCache", func(o *Options) { o.HotBytes = 2000 }},
 	} {

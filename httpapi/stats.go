@@ -218,6 +218,6 @@ func processStats() ProcessStats {
 		Goroutines: int(samples[0].Value.Uint64()),
 		HeapBytes:  samples[1].Value.Uint64(),
 		SysBytes:   samples[2].Value.Uint64(),
-		Processors: runtime.GOMAXPROCS(0),
+		Processors: runtime.NumCPU(),
 	}
 }

@@ -25,7 +25,12 @@ type Population struct {
 
 // state is a session's revision as acknowledged and as last sent; 0 is none.
 // They differ while a write is on its way, or after its answer was lost.
-type state struct{ acked, sent uint32 }
+type state struct {
+	acked, sent uint32
+
+	// until is when the session may end, in Unix seconds.
+	until uint32
+}
 
 // NewPopulation gives a population of which nothing is stored yet. Its sessions
 // have the numbers from base on; populations with other numbers have other

@@ -34,7 +34,8 @@ type Options struct {
 	// memcached-session-manager keeps, and Fill stores it too.
 	Validity bool
 
-	// Strict takes a stored session that is not found as a wrong answer.
+	// Strict takes a stored session that is not found before its time as a
+	// wrong answer.
 	// Otherwise the visitor gets a new one, as from a server that forgets.
 	Strict bool
 
@@ -152,6 +153,7 @@ func (v *visitors) get(number uint64, what content) load.Op {
 func (v *visitors) set(number uint64, ttl int64) load.Op {
 	s := &v.states[number]
 	s.sent++
+	s.until = end(ttl)
 	v.expected = append(v.expected, expectation{number, session, s.sent})
 	key := v.key(number, session)
 	start := len(v.memory)
@@ -180,7 +182,12 @@ func (v *visitors) setValidity(number uint64, ttl int64) load.Op {
 	return load.Op{Kind: load.Set, Key: key, Value: v.memory[start:], Exptime: ttl}
 }
 
+// end gives the earliest instant, in Unix seconds, at which a server may let a
+// session end that is stored for ttl seconds from now on.
+func end(ttl int64) uint32 { return uint32(time.Now().Unix() + ttl - 1) }
+
 func (v *visitors) touch(number uint64) load.Op {
+	v.states[number].until = end(v.options.ttl())
 	v.expected = append(v.expected, expectation{number: number})
 	return load.Op{Kind: load.Touch, Key: v.key(number, session), Exptime: v.options.ttl()}
 }
@@ -232,6 +239,7 @@ func (v *visitors) Check(op *load.Op, a load.Answer) bool {
 // lost handles a session, or the item beside it, that was not found.
 func (v *visitors) lost(want expectation) bool {
 	v.gone = true
-	expected := v.states[want.number].acked > 0 && (want.what != validity || v.options.Validity)
+	s := &v.states[want.number]
+	expected := s.acked > 0 && time.Now().Unix() < int64(s.until) && (want.what != validity || v.options.Validity)
 	return !v.options.Strict || !expected
 }

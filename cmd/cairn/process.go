@@ -24,9 +24,7 @@ const sparedFiles = 2048
 // limits, locked memory, its user. What fails for want of a right is logged
 // where memcached logs it too, and an error where it would be unsafe to go on.
 func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
-	if cfg.Threads > 0 {
-		runtime.GOMAXPROCS(cfg.Threads)
-	}
+	cfg.Threads = setProcessors(cfg.Threads)
 	raiseFileLimit(cfg, logger)
 	if cfg.CoreDumps {
 		raiseCoreLimit(logger)
@@ -48,6 +46,22 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 		}
 	}
 	return nil
+}
+
+// backgroundThreads is how many threads may run beside those that serve clients.
+// Go's scheduler leaves a compaction running for 10 ms while requests wait; given
+// a thread for it, the kernel lets requests go first. More than one would let
+// the garbage collector take more of the processors.
+const backgroundThreads = 1
+
+// setProcessors lets threads serve clients, 0 being one for each processor, and
+// some more run beside them. It gives their number without these.
+func setProcessors(threads int) int {
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	runtime.GOMAXPROCS(threads + backgroundThreads)
+	return threads
 }
 
 // raiseFileLimit makes room for conn-limit connections if the system allows.

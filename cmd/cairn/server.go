@@ -159,8 +159,8 @@ func storeOptions(cfg *config.Config, logger *slog.Logger) engine.Options {
 	switch cfg.Compression {
 	case "off":
 		o.Compression = engine.CompressionOff
-	case "dict":
-		o.Compression = engine.CompressionDict
+	case "block":
+		o.Compression = engine.CompressionBlock
 	}
 	if cfg.Memory == 0 {
 		o.HotBytes = -1

@@ -59,6 +59,11 @@ func (s *Store) open() (err error) {
 	if err := s.values.init(o.Compression); err != nil {
 		return err
 	}
+	if o.SpareLogs > 0 {
+		if s.logs, err = openLogPool(o); err != nil {
+			return err
+		}
+	}
 	s.events = newEvents(s)
 	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()
@@ -197,6 +202,7 @@ func (s *Store) start() error {
 		s.run(ctx, tickEvery, s.Tick)
 		s.run(ctx, s.options.DropEvery, s.sweep)
 		s.run(ctx, trainEvery, s.train)
+		s.run(ctx, prepareEvery, s.prepareLogs)
 	}
 	return nil
 }

@@ -115,6 +115,7 @@ func (p *powerRun) open(fs vfs.FS) (*engine.Store, error) {
 		HotBytes:      100 << 10,
 		MaxValueSize:  powerMaxValue,
 		MemtableBytes: 64 << 10,
+		SpareLogs:     2,
 		DropEvery:     -1,
 		DropGrace:     -1,
 		Fatal:         func(err error) { panic(err) },
@@ -220,6 +221,9 @@ func (p *powerRun) work(bursts int) {
 	wg.Go(func() {
 		for range 3 {
 			p.store.Tick(context.Background())
+			if err := p.store.PrepareLogs(context.Background()); err != nil {
+				p.t.Error(err)
+			}
 			if err := p.store.DropExpired(context.Background()); err != nil {
 				p.t.Error(err)
 			}

@@ -31,12 +31,13 @@ type logPool struct {
 	size int64 // of a full log, bytes
 
 	// spares is how many spares there should be while Pebble writes one log.
-	// All logs and spares together are never more than spares+2, unless Pebble
-	// has as many logs.
+	// Logs and spares of full length are spares+2 at most, unless Pebble alone
+	// has more logs that wait for a flush.
 	spares int
 
 	mu   sync.Mutex
 	live int        // logs that Pebble has
+	next int64      // how long the next log will be if its memtable fills up
 	idle []spareLog // oldest first
 	full bool       // the disk is: nothing is kept
 
@@ -65,13 +66,17 @@ const (
 	// reserve, for a new spare.
 	spareRoom = 16
 
+	// firstMemtable is the size of Pebble's first memtable, in bytes. Each of
+	// the next is twice as large, up to MemtableBytes.
+	firstMemtable = 256 << 10
+
 	prepareEvery = time.Second
 )
 
 // openLogPool makes the pool of the store's directory, with the spares that an
 // earlier process has left.
 func openLogPool(o *Options) (*logPool, error) {
-	p := &logPool{FS: thriftyFS{o.FS}, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs}
+	p := &logPool{FS: thriftyFS{o.FS}, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs, next: firstMemtable}
 	names, err := p.List(o.Dir)
 	if err != nil {
 		return nil, err
@@ -157,11 +162,17 @@ func (p *logPool) Create(path string, category vfs.DiskWriteCategory) (vfs.File,
 	return filledFile{f}, nil
 }
 
-// reuse counts a new log, and makes it of a spare if there is one.
+// reuse counts a new log, and makes it of a spare if there is one. The logs of
+// small memtables are not worth one: it would be missing soon after.
 func (p *logPool) reuse(number wal.NumWAL, path string) (bool, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live++
+	length := p.next
+	p.next = min(2*length, p.size)
+	if length < p.size/8 {
+		return false, nil
+	}
 	i := slices.IndexFunc(p.idle, func(s spareLog) bool { return s.size > 0 && s.number < number })
 	if i < 0 {
 		return false, nil

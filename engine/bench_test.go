@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -127,4 +131,59 @@ func BenchmarkTouch(b *testing.B) {
 	benchWrites(b, func(s *Store, c *session.Command, i int) {
 		*c = session.Command{Op: session.OpTouch, Key: keys[i], Expiry: s.Now().Add(benchTTL)}
 	})
+}
+
+// BenchmarkCommit lets 4 or 50 goroutines commit sessions of 1.8 KB, from an empty
+// store on, while memtables are flushed and tables compacted.
+//
+//	go test ./engine -run - -bench Commit/50 -benchtime 250000x
+func BenchmarkCommit(b *testing.B) {
+	for _, committers := range []int{4, 50} {
+		b.Run(fmt.Sprint(committers, "/logs=grow"), func(b *testing.B) { benchCommit(b, committers, -1) })
+		b.Run(fmt.Sprint(committers, "/logs=spare"), func(b *testing.B) { benchCommit(b, committers, 0) })
+	}
+}
+
+func benchCommit(b *testing.B, committers, spares int) {
+	const size = 1800
+	s, err := Open(Options{Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler), SpareLogs: spares})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.PrepareLogs(b.Context()); err != nil { // as a restart finds them
+		b.Fatal(err)
+	}
+	var next atomic.Int64
+	var all sync.WaitGroup
+	took := make([]time.Duration, b.N)
+	b.ResetTimer()
+	for w := range committers {
+		all.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(w), 0))
+			value := make([]byte, size)
+			in := session.Burst{}
+			in.Reset(s.Now())
+			c := in.Add()
+			for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+				for j := range size / 2 { // half of it compresses
+					value[j] = byte(random.Uint32())
+				}
+				in.Now = s.Now()
+				*c = session.Command{Op: session.OpSet, Key: benchKey(random.IntN(100_000)), Value: value, Expiry: in.Now.Add(benchTTL)}
+				start := time.Now()
+				session.Do(s, &in)
+				took[i-1] = time.Since(start)
+			}
+		})
+	}
+	all.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)/2])/1e3, "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100])/1e3, "p99-µs")
+	stats := s.Stats()
+	b.ReportMetric(stats.SyncTimes.Sum.Seconds()*1e6/float64(stats.SyncTimes.Count), "sync-µs")
+	b.ReportMetric(float64(stats.Disk.WriteStalls), "stalls")
 }

@@ -15,8 +15,18 @@ import (
 // A power loss after the marker of a new manifest was made could leave the
 // marker without the manifest, and no store that opens.
 func TestPowerLossBetweenManifestAndMarker(t *testing.T) {
+	t.Run("logs that grow", func(t *testing.T) { testMarkers(t, 0) })
+	t.Run("spare logs", func(t *testing.T) { testMarkers(t, 1) })
+}
+
+func testMarkers(t *testing.T, spares int) {
 	clock, disk := sessiontest.NewClock(), vfs.NewCrashableMem()
-	s := openStore(t, testOptions(t, disk, clock))
+	options := func(fs vfs.FS) Options {
+		o := testOptions(t, fs, clock)
+		o.SpareLogs = spares
+		return o
+	}
+	s := openStore(t, options(disk))
 	want(t, s, session.OK, set(s, "k", "v", time.Hour))
 	checkAndClose(t, s)
 
@@ -30,11 +40,11 @@ func TestPowerLossBetweenManifestAndMarker(t *testing.T) {
 		}
 		return nil
 	}))
-	checkAndClose(t, openStore(t, testOptions(t, fs, clock)))
+	checkAndClose(t, openStore(t, options(fs)))
 	if len(clones) == 0 {
 		t.Fatal("no marker was moved")
 	}
 	for _, clone := range clones {
-		wantValue(t, openStore(t, testOptions(t, clone, clock)), "k", "v")
+		wantValue(t, openStore(t, options(clone)), "k", "v")
 	}
 }

@@ -59,6 +59,11 @@ func (s *Store) open() (err error) {
 		}
 	}
 	s.values.init(o.Compression)
+	if o.SpareLogs > 0 {
+		if s.logs, err = openLogPool(o); err != nil {
+			return err
+		}
+	}
 	s.events = newEvents(s)
 	s.compactor = newCompactor()
 	s.cache = newBlockCache(o)
@@ -198,6 +203,7 @@ func (s *Store) start() error {
 		s.run(ctx, tickEvery, s.Tick)
 		s.run(ctx, s.options.DropEvery, s.sweep)
 		s.run(ctx, trainEvery, s.train)
+		s.run(ctx, prepareEvery, s.prepareLogs)
 	}
 	return nil
 }

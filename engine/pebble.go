@@ -45,6 +45,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
 	s.options.Compression.configure(o)
+	if s.logs != nil {
+		o.FS, o.Cleaner = orderedFS{s.logs}, newDeleter(pebble.DeleteCleaner{}.Clean)
+	}
 	if s.options.watchDisk {
 		o.WithFSDefaults()
 	}

@@ -16,7 +16,7 @@ import (
 // claim 70 MB.
 func TestNewStoreClaimsLittleDisk(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
-	s := openStore(t, Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), DropEvery: -1})
+	s := openStore(t, Options{Dir: dir, Logger: slog.New(slog.DiscardHandler), DropEvery: -1, Compression: CompressionOff})
 	for i := range 100 {
 		b := &session.Burst{Now: s.Now()}
 		*b.Add() = session.Command{

@@ -79,6 +79,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	w.options.HotBytes = []int64{-1, 4 << 10, 20 << 10, 1 << 20, 1 << 20}[w.rand.IntN(5)]
 	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionOff, CompressionDict}[w.rand.IntN(4)]
 	w.options.MemtableBytes = []int64{32 << 10, 64 << 10, 1 << 20}[w.rand.IntN(3)]
+	w.options.SpareLogs = w.rand.IntN(3)
 	workers := 1 + w.rand.IntN(4)
 	for i := range workers {
 		l := sessiontest.NewLockstep(seed*16+uint64(i), w.options.MaxValueSize)
@@ -166,6 +167,9 @@ func (w *world) meddle(seed uint64, pulse <-chan struct{}) {
 			w.t.Error(err)
 		}
 		if err := w.store.TrainDictionaries(context.Background()); err != nil {
+			w.t.Error(err)
+		}
+		if err := w.store.PrepareLogs(context.Background()); err != nil {
 			w.t.Error(err)
 		}
 		w.store.Stats()

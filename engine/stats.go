@@ -97,6 +97,9 @@ func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {
 		d.Dictionaries++
 		d.DictionaryBytes += int64(len(dictionary.Raw))
 	}
+	if s.logs != nil {
+		d.Bytes += s.logs.bytes()
+	}
 	for i := range m.Levels {
 		d.FlushWritten += int64(m.Levels[i].TableBytesFlushed)
 		d.CompactionWritten += int64(m.Levels[i].TableBytesCompacted)

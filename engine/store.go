@@ -27,6 +27,7 @@ type Store struct {
 	lock    *pebble.Lock
 	db      *pebble.DB
 	cache   *pebble.Cache
+	logs    *logPool // nil: none
 	clock   *ttl.Clock
 
 	// life is held shared by whoever uses Pebble for longer than a burst does,

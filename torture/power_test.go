@@ -129,6 +129,7 @@ func (p *powerRun) open(fs vfs.FS) (*engine.Store, error) {
 		HotBytes:      100 << 10,
 		MaxValueSize:  powerMaxValue,
 		MemtableBytes: 64 << 10,
+		SpareLogs:     2,
 		DropEvery:     -1,
 		DropGrace:     -1,
 		Fatal:         func(err error) { panic(err) },
@@ -281,6 +282,9 @@ func (p *powerRun) work(bursts int) {
 		for range 3 {
 			p.store.Tick(context.Background())
 			p.during("a bucket drop", p.drop)
+			if err := p.store.PrepareLogs(context.Background()); err != nil {
+				p.t.Error(err)
+			}
 		}
 		p.during("a checkpoint", p.checkpoint)
 	})

@@ -48,6 +48,12 @@ type chunk struct {
 
 // parse reads the chunk at the start of b, the rest of a block.
 func parse(b []byte) (c chunk, ok bool) {
+	c, ok = parseHeader(b)
+	return c, ok && c.whole(b)
+}
+
+// parseHeader reads what a chunk at the start of b says of itself.
+func parseHeader(b []byte) (c chunk, ok bool) {
 	if len(b) < legacyHeader {
 		return c, false
 	}
@@ -63,7 +69,7 @@ func parse(b []byte) (c chunk, ok bool) {
 		return c, false
 	}
 	c.size = header + int(binary.LittleEndian.Uint16(b[4:]))
-	if c.size > len(b) || checksum(b[6:c.size]) != binary.LittleEndian.Uint32(b) {
+	if c.size > len(b) {
 		return c, false
 	}
 	if header >= logHeader {
@@ -73,6 +79,11 @@ func parse(b []byte) (c chunk, ok bool) {
 		c.synced = int64(binary.LittleEndian.Uint64(b[logHeader:]))
 	}
 	return c, true
+}
+
+// whole reports whether the chunk's checksum, at the start of b, is right.
+func (c *chunk) whole(b []byte) bool {
+	return checksum(b[6:c.size]) == binary.LittleEndian.Uint32(b)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -167,7 +178,8 @@ func (r *rules) search(block []byte, at int, torn int64) int {
 		if block[at+6] == 0 || block[at+6] > syncLast {
 			continue
 		}
-		if c, ok := parse(block[at:]); ok && r.belongs(&c) && r.proves(&c, torn) {
+		// The checksum comes last: behind a log's end may be a whole older one.
+		if c, ok := parseHeader(block[at:]); ok && r.belongs(&c) && r.proves(&c, torn) && c.whole(block[at:]) {
 			return at
 		}
 	}

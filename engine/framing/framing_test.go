@@ -3,6 +3,7 @@ package framing_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -99,6 +100,19 @@ const logNumber, olderNumber = 7, 6
 // orderly end is left out.
 func log(t testing.TB, number int, records [][]byte) []byte {
 	t.Helper()
+	file, end := writeLog(t, number, records)
+	return file[:end]
+}
+
+// closedLog is like log, with an orderly end.
+func closedLog(t testing.TB, number int, records [][]byte) []byte {
+	t.Helper()
+	file, _ := writeLog(t, number, records)
+	return file
+}
+
+func writeLog(t testing.TB, number int, records [][]byte) (whole []byte, end int) {
+	t.Helper()
 	var file memLog
 	config := record.LogWriterConfig{
 		WriteWALSyncOffsets: func() bool { return true },
@@ -119,11 +133,11 @@ func log(t testing.TB, number int, records [][]byte) []byte {
 			t.Fatal(err)
 		}
 	}
-	n := file.Len()
+	end = file.Len()
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return file.Bytes()[:n]
+	return file.Bytes(), end
 }
 
 func TestTornLog(t *testing.T) {
@@ -145,6 +159,43 @@ func TestRecycledLog(t *testing.T) {
 	copy(file, log(t, logNumber, someRecords(rng)[:5]))
 	if err := framing.Log(bytes.NewReader(file), logNumber); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLogEndsInSpare writes logs whose ends lie at every place around the end of
+// a block, over files of zeros and over older logs. Pebble and this package find
+// all records, and an end: an orderly one, or that of a crash.
+func TestLogEndsInSpare(t *testing.T) {
+	const blockSize = 32 << 10
+	zeros := make([]byte, 4*blockSize)
+	older := log(t, olderNumber, someRecords(rand.New(rand.NewPCG(7, 1))))
+	for size := blockSize - 60; size < blockSize+10; size++ {
+		records := [][]byte{bytes.Repeat([]byte{1}, size/2), bytes.Repeat([]byte{2}, size-size/2)}
+		for _, c := range []struct {
+			file []byte
+			end  error
+		}{{log(t, logNumber, records), record.ErrUnexpectedEOF}, {closedLog(t, logNumber, records), io.EOF}} {
+			for _, spare := range [][]byte{zeros, older} {
+				file := bytes.Clone(spare)
+				copy(file, c.file)
+				if err := framing.Log(bytes.NewReader(file), logNumber); err != nil {
+					t.Errorf("end at %d: %v", len(c.file), err)
+				}
+				r := record.NewReader(bytes.NewReader(file), logNumber)
+				for i := range records {
+					next, err := r.Next()
+					if err != nil {
+						t.Fatalf("end at %d: record %d: %v", len(c.file), i, err)
+					}
+					if got, err := io.ReadAll(next); err != nil || !bytes.Equal(got, records[i]) {
+						t.Errorf("end at %d: record %d of %d bytes: %v", len(c.file), i, len(got), err)
+					}
+				}
+				if _, err := r.Next(); !errors.Is(err, c.end) {
+					t.Errorf("end at %d: %v, want %v", len(c.file), err, c.end)
+				}
+			}
+		}
 	}
 }
 

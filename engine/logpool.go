@@ -1,0 +1,369 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
+)
+
+// logPool is a file system for Pebble that keeps files for logs to come. The
+// sync of a file that grows waits for the journal of the file system, which
+// waits for the data of other files too; the sync of a file whose blocks have
+// been written before does not. So a log that Pebble removes becomes a spare,
+// and fill makes spares of zeros where there are too few. Create opens a spare
+// as the new log, to be written from its start without truncation; as with any
+// new log, Pebble syncs the directory before it writes to it.
+//
+// A spare holds zeros or records of logs below the next one, which all readers
+// of logs take for the end. Its name tells the highest of them.
+type logPool struct {
+	vfs.FS
+	dir  string
+	size int64 // of a full log, bytes
+
+	// spares is how many spares there should be while Pebble writes one log.
+	// Logs and spares of full length are spares+2 at most, unless Pebble alone
+	// has more logs that wait for a flush.
+	spares int
+
+	mu   sync.Mutex
+	live int        // logs that Pebble has
+	next int64      // how long the next log will be if its memtable fills up
+	idle []spareLog // oldest first
+	full bool       // the disk is: nothing is kept
+
+	filling sync.Mutex // is taken before mu
+	failed  bool       // to fill; guarded by filling
+}
+
+// spareLog is a file that waits to be a log.
+type spareLog struct {
+	number wal.NumWAL // the highest log that may have left records in it
+	size   int64      // bytes; 0: it is being filled
+}
+
+const (
+	spareSuffix = ".spare"
+
+	// fillChunk bytes are written at a time, and fillPause lies between two.
+	fillChunk = 1 << 20
+	fillPause = 30 * time.Millisecond
+
+	// fillAfter is the part of a log that clients must have written before
+	// spares are made.
+	fillAfter = 1. / 64
+
+	// spareRoom is how many logs' sizes must be free on the disk, besides the
+	// reserve, for a new spare.
+	spareRoom = 16
+
+	// firstMemtable is the size of Pebble's first memtable, in bytes. Each of
+	// the next is twice as large, up to MemtableBytes.
+	firstMemtable = 256 << 10
+
+	prepareEvery = time.Second
+)
+
+// openLogPool makes the pool of the store's directory, with the spares that an
+// earlier process has left.
+func openLogPool(o *Options) (*logPool, error) {
+	p := &logPool{FS: thriftyFS{o.FS}, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs, next: firstMemtable}
+	names, err := p.List(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if _, isLog := logNumber(name); isLog {
+			p.live++
+		}
+	}
+	for _, name := range names {
+		if base, isSpare := strings.CutSuffix(name, spareSuffix); isSpare {
+			if err := p.adopt(name, base); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, nil
+}
+
+// adopt makes use of a spare that was left, or removes it.
+func (p *logPool) adopt(name, base string) error {
+	path := p.PathJoin(p.dir, name)
+	number, ok := logNumber(base + ".log")
+	info, err := p.Stat(path)
+	if err != nil {
+		return err
+	}
+	spare := spareLog{number, info.Size()}
+	if ok && p.path(spare) == path && p.fits(spare) {
+		p.idle = append(p.idle, spare)
+		return nil
+	}
+	return p.FS.Remove(path)
+}
+
+// fits reports whether the pool has use for the spare. p.mu is held, if others
+// know of p.
+func (p *logPool) fits(s spareLog) bool {
+	return !p.full && p.live+len(p.idle) < p.spares+2 && p.size/2 <= s.size && s.size <= 2*p.size && !p.has(s.number)
+}
+
+func (p *logPool) has(number wal.NumWAL) bool {
+	return slices.ContainsFunc(p.idle, func(s spareLog) bool { return s.number == number })
+}
+
+// logNumber parses the name of a log.
+func logNumber(name string) (wal.NumWAL, bool) {
+	number, _, ok := wal.ParseLogFilename(name)
+	return number, ok
+}
+
+func (p *logPool) path(s spareLog) string {
+	return p.PathJoin(p.dir, s.number.String()+spareSuffix)
+}
+
+// Unwrap implements vfs.FS.
+func (p *logPool) Unwrap() vfs.FS { return p.FS }
+
+// log parses the path of a log in the store's directory: a checkpoint has
+// others.
+func (p *logPool) log(path string) (wal.NumWAL, bool) {
+	number, ok := logNumber(p.PathBase(path))
+	return number, ok && path == p.PathJoin(p.dir, p.PathBase(path))
+}
+
+// Create implements vfs.FS.
+func (p *logPool) Create(path string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	number, ok := p.log(path)
+	if !ok {
+		return p.FS.Create(path, category)
+	}
+	reused, err := p.reuse(number, path)
+	if err != nil {
+		return nil, err
+	}
+	if !reused {
+		return p.FS.Create(path, category)
+	}
+	f, err := p.OpenReadWrite(path, category)
+	if err != nil {
+		return nil, err
+	}
+	return filledFile{f}, nil
+}
+
+// reuse counts a new log, and makes it of a spare if there is one. The logs of
+// small memtables are not worth one: it would be missing soon after.
+func (p *logPool) reuse(number wal.NumWAL, path string) (bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live++
+	length := p.next
+	p.next = min(2*length, p.size)
+	if length < p.size/8 {
+		return false, nil
+	}
+	i := slices.IndexFunc(p.idle, func(s spareLog) bool { return s.size > 0 && s.number < number })
+	if i < 0 {
+		return false, nil
+	}
+	spare := p.idle[i]
+	p.idle = slices.Delete(p.idle, i, i+1)
+	return true, p.Rename(p.path(spare), path)
+}
+
+// Remove implements vfs.FS.
+func (p *logPool) Remove(path string) error {
+	if number, ok := p.log(path); ok {
+		if kept, err := p.recycle(number, path); kept || err != nil {
+			return err
+		}
+	}
+	return p.FS.Remove(path)
+}
+
+// recycle makes a spare of a log that is done with, if it can be one.
+func (p *logPool) recycle(number wal.NumWAL, path string) (kept bool, err error) {
+	info, err := p.Stat(path)
+	if err != nil {
+		return false, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live--
+	spare := spareLog{number, info.Size()}
+	if !p.fits(spare) {
+		return false, nil
+	}
+	if err := p.Rename(path, p.path(spare)); err != nil {
+		return false, err
+	}
+	p.idle = append(p.idle, spare)
+	return true, nil
+}
+
+// fill makes spares of zeros until there are enough. It is in no hurry, so that
+// the syncs of the present log do not wait for it. After an error it does
+// nothing any more: all works without spares, if slower.
+func (p *logPool) fill(ctx context.Context) error {
+	p.filling.Lock()
+	defer p.filling.Unlock()
+	for !p.failed && ctx.Err() == nil {
+		spare, ok := p.begin()
+		if !ok {
+			return nil
+		}
+		err := p.writeZeros(ctx, p.path(spare))
+		if err = p.end(spare, err); err != nil && ctx.Err() == nil {
+			p.failed = true
+			return fmt.Errorf("engine: make a spare log: %w", err)
+		}
+	}
+	return nil
+}
+
+// begin names the next spare to fill, unless there are enough.
+func (p *logPool) begin() (s spareLog, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.full || p.live+len(p.idle) > p.spares {
+		return s, false
+	}
+	for p.has(s.number) {
+		s.number++ // zeros are no records of any log
+	}
+	p.idle = append(p.idle, s)
+	return s, true
+}
+
+// end adds a spare that is filled, or forgets one that could not be.
+func (p *logPool) end(s spareLog, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := slices.Index(p.idle, s)
+	if err == nil && !p.full {
+		p.idle[i].size = p.size
+		return nil
+	}
+	p.idle = slices.Delete(p.idle, i, i+1)
+	if removed := p.FS.Remove(p.path(s)); !errors.Is(removed, os.ErrNotExist) {
+		err = errors.Join(err, removed)
+	}
+	return err
+}
+
+func (p *logPool) writeZeros(ctx context.Context, path string) (err error) {
+	f, err := p.FS.Create(path, "pebble-wal")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	chunk := make([]byte, min(fillChunk, p.size))
+	for at := int64(0); at < p.size; at += int64(len(chunk)) {
+		if at > 0 && !pause(ctx, fillPause) {
+			return ctx.Err()
+		}
+		if _, err := f.Write(chunk[:min(int64(len(chunk)), p.size-at)]); err != nil {
+			return err
+		}
+		if _, err := f.SyncTo(at + int64(len(chunk))); err != nil {
+			return err
+		}
+	}
+	return f.Sync()
+}
+
+// pause waits for d, or reports that ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// setFull tells whether the disk is full. If so, spares are given up.
+func (p *logPool) setFull(full bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.full = full
+	if !full {
+		return nil
+	}
+	var errs []error
+	p.idle = slices.DeleteFunc(p.idle, func(s spareLog) bool {
+		if s.size > 0 { // else fill does it
+			errs = append(errs, p.FS.Remove(p.path(s)))
+		}
+		return s.size > 0
+	})
+	return errors.Join(errs...)
+}
+
+// bytes is the size of all spares.
+func (p *logPool) bytes() (sum int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.idle {
+		sum += s.size
+	}
+	return sum
+}
+
+// filledFile is a log made of a spare. Its space is claimed.
+type filledFile struct{ vfs.File }
+
+func (filledFile) Preallocate(offset, length int64) error { return nil }
+
+// deleter is a pebble.Cleaner that removes files. That it embeds an
+// ArchiveCleaner makes Pebble remove its logs instead of keeping them for reuse
+// itself. F is Pebble's type of file types, which has no public name.
+type deleter[F any] struct{ pebble.ArchiveCleaner }
+
+func newDeleter[F any](func(vfs.FS, F, string) error) deleter[F] { return deleter[F]{} }
+
+// Clean implements pebble.Cleaner.
+func (deleter[F]) Clean(fs vfs.FS, _ F, path string) error { return fs.Remove(path) }
+
+func (deleter[F]) String() string { return pebble.DeleteCleaner{}.String() }
+
+// PrepareLogs makes spare logs where Options.SpareLogs asks for them, if there
+// is plenty of free space. The store calls it itself, once it has been written
+// to, unless Options.DropEvery is negative.
+func (s *Store) PrepareLogs(ctx context.Context) error {
+	if s.logs == nil {
+		return nil
+	}
+	low := s.space.low()
+	if err := s.logs.setFull(low); err != nil || low {
+		return err
+	}
+	o := &s.options
+	if free := s.space.free.Load(); free > 0 && free < max(0, o.DiskReserve)+spareRoom*o.MemtableBytes {
+		return nil
+	}
+	return s.logs.fill(ctx)
+}
+
+// prepareLogs is PrepareLogs in the background.
+func (s *Store) prepareLogs(ctx context.Context) {
+	if float64(s.counts.userWritten.Load()) < fillAfter*float64(s.options.MemtableBytes) && !s.space.low() {
+		return
+	}
+	if err := s.PrepareLogs(ctx); err != nil {
+		s.options.Logger.Warn("the log will be slower", "error", err)
+	}
+}

@@ -263,25 +263,25 @@ func (l *loop) finish(g *group) {
 func (l *loop) reply(g *group, t turn) {
 	cl := t.client
 	for done := false; !done; {
-		l.out, done = cl.conn.reply(l.out[:0], &g.burst)
-		n, err := cl.send(l.out)
-		if err != nil {
+		var err error
+		done = cl.conn.reply(&l.out, &g.burst)
+		if cl.unsent, err = cl.sendOutput(&l.out); err != nil {
 			cl.busy = false
 			l.drop(cl, err)
 			return
 		}
-		if n < len(l.out) {
-			cl.unsent = append(cl.unsent, l.out[n:]...)
+		if len(cl.unsent) > 0 {
 			cl.state.Store(int32(writing))
 			if !done {
 				g.holders++
 				cl.held, cl.heldTurn = g, t
+				l.out.reset() // it must not keep values longer than the group does
 				return
 			}
 		}
 	}
-	if cap(l.out) > maxKeptOut {
-		l.out = make([]byte, 0, 2*replyChunk)
+	if cap(l.out.text) > maxKeptOut {
+		l.out.text = make([]byte, 0, 2*replyChunk)
 	}
 	cl.discard(t.used)
 	if len(cl.unsent) == 0 {
@@ -305,13 +305,11 @@ func (l *loop) proceed(cl *loopClient) {
 
 // flush sends what the socket had no room for earlier.
 func (l *loop) flush(cl *loopClient) {
-	n, err := cl.send(cl.unsent)
-	if err != nil {
+	if err := cl.sendPieces(&cl.unsent); err != nil {
 		l.drop(cl, err)
 		return
 	}
-	if n < len(cl.unsent) {
-		cl.unsent = cl.unsent[:copy(cl.unsent, cl.unsent[n:])]
+	if len(cl.unsent) > 0 {
 		return
 	}
 	cl.unsent = nil

@@ -21,6 +21,12 @@ type entry struct {
 	version uint64
 	expiry  session.Time
 
+	// borrowed says that value is a command's, and unread is the length of a
+	// value that is on disk only. Such entries end with their burst; see
+	// large.go.
+	borrowed bool
+	unread   int
+
 	// bucket is where the newest copy stands; 0: no live bucket holds the key.
 	// A copy without a record (see record.Decode) has an expiry of 0.
 	bucket ttl.Bucket
@@ -52,7 +58,7 @@ func (e *entry) stands(now session.Time) ttl.Bucket {
 }
 
 // size is what the item counts in the ledger, in bytes.
-func (e *entry) size() int64 { return int64(len(e.key) + len(e.value)) }
+func (e *entry) size() int64 { return int64(len(e.key) + len(e.value) + e.unread) }
 
 // newEntry makes an entry with copies of key and value.
 func newEntry(key, value []byte) *entry {
@@ -76,6 +82,7 @@ func (e *entry) derive() *entry {
 		key: e.key, value: e.value, flags: e.flags,
 		stale: e.stale, claimed: e.claimed,
 		version: e.version, expiry: e.expiry,
+		borrowed: e.borrowed, unread: e.unread,
 	}
 	d.access.Store(e.access.Load())
 	return d
@@ -84,7 +91,7 @@ func (e *entry) derive() *entry {
 // sameBody reports whether e and o differ in nothing that a patch cannot
 // change.
 func (e *entry) sameBody(o *entry) bool {
-	return len(e.value) == len(o.value) && e.flags == o.flags &&
+	return len(e.value) == len(o.value) && e.unread == o.unread && e.flags == o.flags &&
 		unsafe.SliceData(e.value) == unsafe.SliceData(o.value)
 }
 

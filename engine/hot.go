@@ -68,9 +68,14 @@ func (h *hot) peek(key []byte, epoch uint32) *entry {
 	return e.Value
 }
 
-// put shares an entry. The stripe of its key must be locked.
+// put shares an entry, or lets the disk answer for its key if the cache does not
+// take it. The stripe of its key must be locked.
 func (h *hot) put(e *entry) {
-	if h != nil {
+	switch {
+	case h == nil:
+	case e.borrowed || e.unread > 0 || !h.keeps(len(e.value)):
+		h.cache.Invalidate(e.key)
+	default:
 		h.cache.Set(e.key, e)
 	}
 }

@@ -36,12 +36,16 @@ func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []by
 		return h, e.value, buf
 	}
 	kind := dictionary.KindOf([]byte(e.key), e.value)
+	most := len(e.value) - len(e.value)/8 // a longer frame is not worth it
+	if len(e.value) >= largeValue && cap(buf) < most {
+		buf = make([]byte, 0, most)
+	}
 	frame, id := v.set.Encode(buf[:0], e.value, kind)
 	if v.trainer.Observe(kind, e.value, len(frame)) {
 		v.due.Store(true)
 	}
 	v.in.Add(int64(len(e.value)))
-	if len(frame) >= len(e.value)-len(e.value)/8 {
+	if len(frame) >= most {
 		v.out.Add(int64(len(e.value)))
 		return h, e.value, frame
 	}

@@ -210,7 +210,7 @@ func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
 		return newEntry(key, nil), nil
 	}
 	var e *entry
-	if !withValue && largeValue <= h.RawLen && h.RawLen <= maxValueSize {
+	if !withValue && s.options.largeValue <= int(h.RawLen) && h.RawLen <= maxValueSize {
 		e = unreadEntry(key, int(h.RawLen))
 	} else if e, err = s.values.decode(&h, key, body); err != nil {
 		s.counts.corruptions.Add(1)
@@ -255,7 +255,7 @@ func (b *burst) reset() {
 		store: b.store, slots: b.slots[:0], bySlot: b.bySlot,
 		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
 	}
-	if cap(frame) <= largeValue {
+	if cap(frame) <= defaultLargeValue {
 		b.frame = frame[:0]
 	}
 }

@@ -17,6 +17,7 @@ import (
 type hot struct {
 	cache   *otter.Cache[string, *entry]
 	counter *stats.Counter
+	large   int // Options.largeValue
 }
 
 var errNoHotCache = errors.New("engine: the store was opened without a cache of hot sessions")
@@ -26,7 +27,7 @@ var errNoHotCache = errors.New("engine: the store was opened without a cache of 
 // hash table; the rest is for what the allocator rounds up.
 const entryOverhead = 256
 
-func newHot(capacity int64) (*hot, error) {
+func newHot(capacity int64, large int) (*hot, error) {
 	if capacity < 0 {
 		return nil, nil
 	}
@@ -41,7 +42,7 @@ func newHot(capacity int64) (*hot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hot{cache: cache, counter: counter}, nil
+	return &hot{cache: cache, counter: counter, large: large}, nil
 }
 
 // get gives the entry of a key, or nil.

@@ -13,8 +13,8 @@ import (
 // kept in buffers that are used again.
 
 const (
-	// largeValue is the length in bytes from which on a value is large.
-	largeValue = 64 << 10
+	// defaultLargeValue is the length in bytes from which on a value is large.
+	defaultLargeValue = 64 << 10
 
 	// largeShare is the part of the cache that a large value may take: one in
 	// so many. A few of them must not drive out what the cache is for.
@@ -31,13 +31,13 @@ const (
 
 // keeps reports whether values of n bytes may be in the cache.
 func (h *hot) keeps(n int) bool {
-	return h != nil && (n < largeValue || uint64(n) <= h.cache.GetMaximum()/largeShare)
+	return h != nil && (n < h.large || uint64(n) <= h.cache.GetMaximum()/largeShare)
 }
 
 // newValue makes an entry for what a command stores. It has a copy of the value,
 // unless that is a large one that the cache does not keep.
 func (b *burst) newValue(key, value []byte) *entry {
-	if len(value) < largeValue || b.store.hot.keeps(len(value)) {
+	if len(value) < b.store.options.largeValue || b.store.hot.keeps(len(value)) {
 		return newEntry(key, value)
 	}
 	e := newEntry(key, nil)
@@ -88,7 +88,7 @@ func (b *burst) newBatch() *pebble.Batch {
 	}
 	size := batchSlack
 	for i := range b.slots {
-		if s := &b.slots[i]; s.after != s.before {
+		if s := &b.slots[i]; s.after != s.before && !patches(s, b.place(s)) {
 			size += batchSlack + int(s.after.size())
 		}
 	}
@@ -96,4 +96,14 @@ func (b *burst) newBatch() *pebble.Batch {
 		b.must(batch.SetRepr(make([]byte, batchrepr.HeaderLen, size)))
 	}
 	return batch
+}
+
+// trimBatch takes the bytes from a large batch that has been applied and waits
+// for the disk: the log and the memtable have copies.
+func (s *Store) trimBatch(batch *pebble.Batch) {
+	if batch.Len() > pooledBatch {
+		if err := batch.SetRepr(make([]byte, batchrepr.HeaderLen)); err != nil {
+			s.fatal(err)
+		}
+	}
 }

@@ -75,6 +75,8 @@ type Options struct {
 	// the error and exit with status 1.
 	Fatal func(error)
 
+	largeValue int // see large.go, in bytes. Default: defaultLargeValue
+
 	watchDisk bool // FS is the operating system's: report slow operations
 }
 
@@ -130,6 +132,7 @@ func (o *Options) complete() error {
 	setDefault(&o.MaxValueSize, session.DefaultMaxValueSize)
 	setDefault(&o.DiskReserve, defaultDiskReserve)
 	setDefault(&o.BlockCacheBytes, defaultBlockCache)
+	setDefault(&o.largeValue, defaultLargeValue)
 	setDefault(&o.MemtableBytes, defaultMemtableBytes)
 	setDefault(&o.DropEvery, defaultDropEvery)
 	setDefault(&o.DropGrace, defaultDropGrace)

@@ -37,7 +37,7 @@ func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []by
 	}
 	kind := dictionary.KindOf([]byte(e.key), e.value)
 	most := len(e.value) - len(e.value)/8 // a longer frame is not worth it
-	if len(e.value) >= largeValue && cap(buf) < most {
+	if len(e.value) >= defaultLargeValue && cap(buf) < most {
 		buf = make([]byte, 0, most)
 	}
 	frame, id := v.set.Encode(buf[:0], e.value, kind)

@@ -64,7 +64,7 @@ func (b *burst) writeFlushAt(batch *pebble.Batch) {
 // newest record of a key stands in the highest bucket that holds the key.
 func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	target := b.place(s)
-	patch := target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before)
+	patch := patches(s, target)
 	if target != 0 && !patch {
 		if err := b.readValue(s); err != nil {
 			b.failKey(s, err)
@@ -93,6 +93,12 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	}
 	s.after.under = underOf(s.before, target, b.now)
 	s.after.bucket = target
+}
+
+// patches reports whether the record of the slot, which belongs into target, can
+// be had from the one that stands there without its body.
+func patches(s *slot, target ttl.Bucket) bool {
+	return target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before)
 }
 
 // place gives the bucket for the slot's new item; 0 if there is none.

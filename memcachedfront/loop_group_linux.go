@@ -15,6 +15,10 @@ const (
 	// maxGroupCommands is how many commands a group has when no further
 	// connection may join.
 	maxGroupCommands = 2048
+
+	// maxGroupBytes is how much input it has then: a store copies all of it at
+	// a time.
+	maxGroupBytes = 4 << 20
 )
 
 // turn is one connection's part of a group: the commands from first to last of
@@ -30,6 +34,7 @@ type turn struct {
 type group struct {
 	burst   session.Burst
 	turns   []turn
+	bytes   int            // of its input
 	arenas  []*arena       // hold its input
 	commit  session.Commit // nil if its results are final
 	arrived time.Time      // when its first turn began
@@ -60,7 +65,7 @@ func (g *group) letGo() {
 	}
 	clear(g.arenas)
 	g.arenas = g.arenas[:0]
-	g.commit = nil
+	g.commit, g.bytes = nil, 0
 	if cap(g.burst.Commands) <= 2*maxGroupCommands {
 		groups.Put(g)
 	}
@@ -75,7 +80,9 @@ func (g *group) keep(a *arena) {
 }
 
 // full reports whether the group should not grow any more.
-func (g *group) full() bool { return len(g.burst.Commands) >= maxGroupCommands }
+func (g *group) full() bool {
+	return len(g.burst.Commands) >= maxGroupCommands || g.bytes >= maxGroupBytes
+}
 
 // serve carries out what some of the ready connections ask for. The connections
 // that only read are in a group of their own, so that they need not wait for
@@ -215,6 +222,7 @@ func (l *loop) consume(cl *loopClient, in []byte) (used int) {
 		g.keep(l.arena)
 	}
 	g.turns = append(g.turns, t)
+	g.bytes += used
 	return used
 }
 

@@ -211,7 +211,7 @@ func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
 	}
 	var e *entry
 	if !withValue && s.options.largeValue <= int(h.RawLen) && h.RawLen <= maxValueSize {
-		e = unreadEntry(key, int(h.RawLen))
+		e = unreadEntry(key, h.RawLen)
 	} else if e, err = s.values.decode(&h, key, body); err != nil {
 		s.counts.corruptions.Add(1)
 		return nil, fmt.Errorf("%w: key %q: %w", session.ErrCorrupt, key, err)

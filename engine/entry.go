@@ -13,19 +13,14 @@ import (
 // has none. Everything but access is immutable once the entry is shared, so
 // results may alias its bytes for as long as they like.
 type entry struct {
-	key     string
-	value   []byte
-	flags   uint32
-	stale   bool
-	claimed bool
-	version uint64
-	expiry  session.Time
-
-	// borrowed says that value is a command's, and unread is the length of a
-	// value that is on disk only. Such entries end with their burst; see
-	// large.go.
-	borrowed bool
-	unread   int
+	key      string
+	value    []byte
+	flags    uint32
+	stale    bool
+	claimed  bool
+	borrowed bool // value is a command's: the entry ends with the burst
+	version  uint64
+	expiry   session.Time
 
 	// bucket is where the newest copy stands; 0: no live bucket holds the key.
 	// A copy without a record (see record.Decode) has an expiry of 0.
@@ -37,6 +32,10 @@ type entry struct {
 
 	ticket uint64 // the batch that made this so; a read must not outrun it
 	epoch  uint32 // flushes seen; an entry of an earlier epoch is void
+
+	// unread is the length of a value that was left on disk. Such an entry ends
+	// with the burst, too; see large.go.
+	unread uint32
 
 	// access is when the item was last read or stored, in milliseconds, times
 	// two, plus one if it was read since it was stored.
@@ -58,7 +57,7 @@ func (e *entry) stands(now session.Time) ttl.Bucket {
 }
 
 // size is what the item counts in the ledger, in bytes.
-func (e *entry) size() int64 { return int64(len(e.key) + len(e.value) + e.unread) }
+func (e *entry) size() int64 { return int64(len(e.key)+len(e.value)) + int64(e.unread) }
 
 // newEntry makes an entry with copies of key and value.
 func newEntry(key, value []byte) *entry {

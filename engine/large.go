@@ -46,7 +46,7 @@ func (b *burst) newValue(key, value []byte) *entry {
 }
 
 // unreadEntry makes an entry for an item whose value of n bytes is left on disk.
-func unreadEntry(key []byte, n int) *entry {
+func unreadEntry(key []byte, n uint32) *entry {
 	e := newEntry(key, nil)
 	e.value, e.unread = nil, n
 	return e

@@ -15,37 +15,37 @@ import (
 	"cairn/memcachedfront/protocol"
 )
 
-// Large values on their way from a socket to the disk and back. The client here
+// Values on their way from a socket to the disk and back. The client here
 // allocates nothing, so B/op is what the server does.
-func BenchmarkLarge(b *testing.B) {
+func BenchmarkValues(b *testing.B) {
 	for name, blocking := range map[string]bool{"loop": false, "goroutine": true} {
-		for _, size := range []int{64 << 10, 1 << 20, 8 << 20} {
+		for _, size := range []int{1 << 10, 64 << 10, 1 << 20, 8 << 20} {
 			b.Run(fmt.Sprintf("%s/set/%dK", name, size>>10), func(b *testing.B) {
-				request, stored := largeSet(size)
-				benchExchange(b, dialLarge(b, blocking), request, stored)
+				request, stored := setOf(size)
+				benchExchange(b, dialServer(b, blocking), request, stored)
 			})
 			b.Run(fmt.Sprintf("%s/get/%dK", name, size>>10), func(b *testing.B) {
-				c := dialLarge(b, blocking)
-				request, stored := largeSet(size)
+				c := dialServer(b, blocking)
+				request, stored := setOf(size)
 				exchange(b, c, request, stored)
-				benchExchange(b, c, protocol.TextClient{}.AppendGet(nil, []byte(key)), largeReply(size))
+				benchExchange(b, c, protocol.TextClient{}.AppendGet(nil, []byte(key)), replyWith(size))
 			})
 		}
 	}
 }
 
-func largeSet(size int) (request, reply []byte) {
+func setOf(size int) (request, reply []byte) {
 	return protocol.TextClient{}.AppendStore(nil, protocol.StoreSet, []byte(key), make([]byte, size), 0, 1800), []byte(protocol.Stored)
 }
 
-func largeReply(size int) []byte {
+func replyWith(size int) []byte {
 	reply := fmt.Appendf(nil, "VALUE %s 0 %d\r\n", key, size)
 	return append(append(reply, make([]byte, size)...), "\r\nEND\r\n"...)
 }
 
-// dialLarge starts a server of its own, with the defaults but for the size of
+// dialServer starts a server of its own, with the defaults but for the size of
 // values, and connects to it.
-func dialLarge(b *testing.B, blocking bool) net.Conn {
+func dialServer(b *testing.B, blocking bool) net.Conn {
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := engine.Open(engine.Options{Dir: b.TempDir(), MaxValueSize: 16 << 20, Logger: quiet, DiskReserve: -1})
 	if err != nil {

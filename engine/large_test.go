@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"testing"
@@ -28,12 +29,12 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 		{"touch", session.Command{Op: session.OpTouch, Expiry: later.Add(-time.Second)}, size / 4},
 		{"delete", session.Command{Op: session.OpDelete}, size / 4},
 	} {
-		e.c.Key = []byte("k")
 		lowest := uint64(1) << 62
-		for range 15 { // of which some meet with a flush of Pebble's
-			if e.c.Op == session.OpTouch || e.c.Op == session.OpDelete {
-				do(s, session.Command{Op: session.OpSet, Key: e.c.Key, Value: value, Expiry: later})
-			}
+		// Some rounds meet with a flush of Pebble's. Each has a key of its own,
+		// since older records of it would be read from tables.
+		for i := range 8 {
+			e.c.Key = fmt.Appendf(nil, "%s%d", e.name, i)
+			do(s, session.Command{Op: session.OpSet, Key: e.c.Key, Value: value, Expiry: later})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			r := do(s, e.c)

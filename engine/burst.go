@@ -71,17 +71,22 @@ var errUnlocked = errors.New("engine: read needs locks")
 // manySlots is the number of keys from which on a map beats a search.
 const manySlots = 16
 
-// slot gives the slot of a key with its state.
-func (b *burst) slot(key []byte) *slot {
+// slot gives the slot of a key with its state. A large value may be missing in
+// that unless it is asked for.
+func (b *burst) slot(key []byte, withValue bool) *slot {
 	if i := b.find(key); i >= 0 {
-		return &b.slots[i]
+		s := &b.slots[i]
+		if withValue && s.err == nil {
+			s.err = b.readValue(s)
+		}
+		return s
 	}
 	b.slots = append(b.slots, slot{key: key, stripe: stripeOf(key)})
 	if len(b.slots) > manySlots {
 		b.index()
 	}
 	s := &b.slots[len(b.slots)-1]
-	s.before, s.err = b.load(s)
+	s.before, s.err = b.load(s, withValue)
 	s.after = s.before
 	return s
 }
@@ -112,7 +117,7 @@ func (b *burst) index() {
 }
 
 // load finds the state of a key: in the cache or on disk.
-func (b *burst) load(s *slot) (*entry, error) {
+func (b *burst) load(s *slot, withValue bool) (*entry, error) {
 	if b.flushed {
 		return newEntry(s.key, nil), nil
 	}
@@ -120,7 +125,7 @@ func (b *burst) load(s *slot) (*entry, error) {
 		b.ticket = max(b.ticket, e.ticket)
 		return e, nil
 	}
-	e, err := b.locate(s.key)
+	e, err := b.locate(s.key, withValue)
 	if err != nil {
 		return e, err
 	}
@@ -164,7 +169,7 @@ func (b *burst) look() (err error) {
 
 // locate finds the newest copy of a key on disk. If there is an error, the entry
 // is nil, or what is known of a copy that cannot be decoded.
-func (b *burst) locate(key []byte) (*entry, error) {
+func (b *burst) locate(key []byte, withValue bool) (*entry, error) {
 	if err := b.look(); err != nil {
 		return nil, err
 	}
@@ -176,7 +181,7 @@ func (b *burst) locate(key []byte) (*entry, error) {
 		if !found {
 			continue
 		}
-		e, err := b.store.decode(key, value)
+		e, err := b.store.decode(key, value, withValue)
 		e.bucket, e.epoch = bucket, b.epoch
 		if i+1 < len(b.live) {
 			e.under = b.live[i+1]
@@ -199,21 +204,24 @@ func (b *burst) probe(bucket ttl.Bucket, key []byte) (value []byte, found bool, 
 	return value, err == nil, b.store.readError(err)
 }
 
-// decode makes an entry of a stored value. A value without a record gives one
+// decode makes an entry of what is stored under a key, without the value of the
+// item if that is large and not asked for. What holds no record gives an entry
 // that is not live. If there is an error, the entry has what the ledger counts
 // of the item, as far as that can be read, and no version.
-func (s *Store) decode(key, value []byte) (*entry, error) {
-	h, body, ok, err := record.Decode(value)
+func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
+	h, body, ok, err := record.Decode(stored)
 	if err != nil {
 		return newEntry(key, nil), s.corrupt(key, err)
 	}
 	if !ok {
 		return newEntry(key, nil), nil
 	}
-	e, err := s.values.decode(&h, key, body)
-	if err != nil {
-		e = newEntry(key, nil)
-		e.expiry, e.missing = h.Expiry, int64(h.RawLen)
+	var e *entry
+	if !withValue && s.options.largeValue <= int(h.RawLen) && h.RawLen <= maxValueSize {
+		e = unreadEntry(key, h.RawLen)
+	} else if e, err = s.values.decode(&h, key, body); err != nil {
+		e = unreadEntry(key, h.RawLen)
+		e.expiry = h.Expiry
 		return e, s.corrupt(key, err)
 	}
 	e.flags, e.version, e.expiry = h.Flags, h.Version, h.Expiry
@@ -255,9 +263,12 @@ func (b *burst) closeIter() {
 func (b *burst) reset() {
 	clear(b.slots)
 	clear(b.bySlot)
+	frame := b.frame
 	*b = burst{
 		store: b.store, slots: b.slots[:0], bySlot: b.bySlot,
 		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
-		frame: b.frame[:0],
+	}
+	if cap(frame) <= defaultLargeValue {
+		b.frame = frame[:0]
 	}
 }

@@ -15,7 +15,7 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 		fail(r, session.ErrBadCommand)
 		return nil
 	}
-	s := b.slot(c.Key)
+	s := b.slot(c.Key, needsValue(c))
 	switch {
 	case s.err == errUnlocked:
 		return s.err
@@ -194,7 +194,7 @@ func wins(it *entry, c *session.Command) bool {
 
 // vivify creates the absent item that c asked for.
 func (b *burst) vivify(s *slot, c *session.Command, value []byte, r *session.Result) {
-	e := newEntry(s.key, value)
+	e := b.newValue(s.key, value)
 	e.flags, e.expiry = c.Flags, c.VivifyExpiry
 	e.claimed = c.Op == session.OpGet
 	b.storeItem(s, c, e, r)
@@ -239,7 +239,7 @@ func matches(it *entry, c *session.Command, r *session.Result) bool {
 
 // put stores the command's value, flags and expiry.
 func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
-	e := newEntry(s.key, c.Value)
+	e := b.newValue(s.key, c.Value)
 	e.flags, e.expiry = c.Flags, c.Expiry
 	b.storeItem(s, c, e, r)
 }
@@ -264,7 +264,7 @@ func (b *burst) set(s *slot, c *session.Command, r *session.Result) {
 // putStale stores a value that is older than the item it replaces, which makes
 // it stale from the start. Expiry and claim stay.
 func (b *burst) putStale(s *slot, it *entry, c *session.Command, r *session.Result) {
-	e := newEntry(s.key, c.Value)
+	e := b.newValue(s.key, c.Value)
 	e.flags, e.expiry = c.Flags, it.expiry
 	e.stale, e.claimed = true, it.claimed
 	b.storeItem(s, c, e, r)

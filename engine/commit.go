@@ -140,6 +140,7 @@ func (s *Store) apply(batch *pebble.Batch, wait bool) (ticket uint64) {
 	}
 	ticket = uint64(batchrepr.ReadSeqNum(header))
 	raise(&s.applied, ticket)
+	s.trimBatch(batch)
 	return ticket
 }
 

@@ -13,13 +13,14 @@ import (
 // has none. Everything but access is immutable once the entry is shared, so
 // results may alias its bytes for as long as they like.
 type entry struct {
-	key     string
-	value   []byte
-	flags   uint32
-	stale   bool
-	claimed bool
-	version uint64
-	expiry  session.Time
+	key      string
+	value    []byte
+	flags    uint32
+	stale    bool
+	claimed  bool
+	borrowed bool // value is a command's: the entry ends with the burst
+	version  uint64
+	expiry   session.Time
 
 	// bucket is where the newest copy stands; 0: no live bucket holds the key.
 	// A copy without a record (see record.Decode) has an expiry of 0.
@@ -29,11 +30,12 @@ type entry struct {
 	// below. 0: there are none.
 	under ttl.Bucket
 
-	// missing is the length of a value that cannot be decoded, in bytes.
-	missing int64
-
 	ticket uint64 // the batch that made this so; a read must not outrun it
 	epoch  uint32 // flushes seen; an entry of an earlier epoch is void
+
+	// unread is the length of a value that was left on disk, or that cannot be
+	// decoded. Such an entry ends with the burst, too; see large.go.
+	unread uint32
 
 	// access is when the item was last read or stored, in milliseconds, times
 	// two, plus one if it was read since it was stored.
@@ -55,7 +57,7 @@ func (e *entry) stands(now session.Time) ttl.Bucket {
 }
 
 // size is what the item counts in the ledger, in bytes.
-func (e *entry) size() int64 { return int64(len(e.key)+len(e.value)) + e.missing }
+func (e *entry) size() int64 { return int64(len(e.key)+len(e.value)) + int64(e.unread) }
 
 // newEntry makes an entry with copies of key and value.
 func newEntry(key, value []byte) *entry {
@@ -79,6 +81,7 @@ func (e *entry) derive() *entry {
 		key: e.key, value: e.value, flags: e.flags,
 		stale: e.stale, claimed: e.claimed,
 		version: e.version, expiry: e.expiry,
+		borrowed: e.borrowed, unread: e.unread,
 	}
 	d.access.Store(e.access.Load())
 	return d
@@ -87,7 +90,7 @@ func (e *entry) derive() *entry {
 // sameBody reports whether e and o differ in nothing that a patch cannot
 // change.
 func (e *entry) sameBody(o *entry) bool {
-	return len(e.value) == len(o.value) && e.flags == o.flags &&
+	return len(e.value) == len(o.value) && e.unread == o.unread && e.flags == o.flags &&
 		unsafe.SliceData(e.value) == unsafe.SliceData(o.value)
 }
 

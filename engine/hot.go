@@ -18,6 +18,7 @@ import (
 type hot struct {
 	cache   *otter.Cache[string, *entry]
 	counter *stats.Counter // of what left the cache
+	large   int            // Options.largeValue
 
 	// Gets, counted here because writes look into the cache too, and a get
 	// that it cannot answer looks twice.
@@ -31,7 +32,7 @@ var errNoHotCache = errors.New("engine: the store was opened without a cache of 
 // hash table; the rest is for what the allocator rounds up.
 const entryOverhead = 256
 
-func newHot(capacity int64) (*hot, error) {
+func newHot(capacity int64, large int) (*hot, error) {
 	if capacity < 0 {
 		return nil, nil
 	}
@@ -46,7 +47,7 @@ func newHot(capacity int64) (*hot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hot{cache: cache, counter: counter}, nil
+	return &hot{cache: cache, counter: counter, large: large}, nil
 }
 
 // get gives the entry of a key, or nil.
@@ -73,9 +74,14 @@ func (h *hot) peek(key []byte, epoch uint32) *entry {
 	return e.Value
 }
 
-// put shares an entry. The stripe of its key must be locked.
+// put shares an entry, or lets the disk answer for its key if the cache does not
+// take it. The stripe of its key must be locked.
 func (h *hot) put(e *entry) {
-	if h != nil {
+	switch {
+	case h == nil:
+	case e.borrowed || e.unread > 0 || !h.keeps(len(e.value)):
+		h.cache.Invalidate(e.key)
+	default:
 		h.cache.Set(e.key, e)
 	}
 }

@@ -66,7 +66,7 @@ func checkRecord(t *testing.T, s *Store, iter *pebble.Iterator, now session.Time
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := s.decode(key, value)
+	e, err := s.decode(key, value, true)
 	if err != nil {
 		t.Fatal(err)
 	}

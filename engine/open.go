@@ -50,7 +50,7 @@ func (s *Store) open() (err error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return err
 	}
-	if s.hot, err = newHot(o.HotBytes); err != nil {
+	if s.hot, err = newHot(o.HotBytes, o.largeValue); err != nil {
 		return err
 	}
 	if !o.JustClosed {

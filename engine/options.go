@@ -85,6 +85,8 @@ type Options struct {
 	// 2 on the operating system's file system, none on others. Negative: none.
 	SpareLogs int
 
+	largeValue int // see large.go, in bytes. Default: defaultLargeValue
+
 	watchDisk bool // FS is the operating system's: report slow operations
 }
 
@@ -142,6 +144,7 @@ func (o *Options) complete() error {
 	setDefault(&o.MaxValueSize, session.DefaultMaxValueSize)
 	setDefault(&o.DiskReserve, defaultDiskReserve)
 	setDefault(&o.BlockCacheBytes, defaultBlockCache)
+	setDefault(&o.largeValue, defaultLargeValue)
 	setDefault(&o.MemtableBytes, defaultMemtableBytes)
 	setDefault(&o.DropEvery, defaultDropEvery)
 	setDefault(&o.DropGrace, defaultDropGrace)

@@ -78,6 +78,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 	}
 	w.options.HotBytes = []int64{-1, 4 << 10, 20 << 10, 1 << 20, 1 << 20}[w.rand.IntN(5)]
 	w.options.Compression = []Compression{CompressionBlock, CompressionOff, CompressionOff, CompressionDict}[w.rand.IntN(4)]
+	w.options.largeValue = []int{1, 30, 1000, defaultLargeValue}[w.rand.IntN(4)]
 	w.options.MemtableBytes = []int64{32 << 10, 64 << 10, 1 << 20}[w.rand.IntN(3)]
 	w.options.SpareLogs = w.rand.IntN(3)
 	workers := 1 + w.rand.IntN(4)

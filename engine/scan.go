@@ -189,7 +189,7 @@ func (m *merged) entry(c *cursor) (*entry, error) {
 	if err != nil {
 		return nil, m.store.readError(err)
 	}
-	return m.store.decode(c.key, value)
+	return m.store.decode(c.key, value, true)
 }
 
 // skip moves all cursors past key.

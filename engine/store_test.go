@@ -57,6 +57,7 @@ func TestConformance(t *testing.T) {
 		{"Sync", func(*Options) {}},
 		{"Interval", func(o *Options) { o.Durability.Interval = MaxInterval }},
 		{"Block", func(o *Options) { o.Compression = CompressionBlock }},
+		{"AllLarge", func(o *Options) { o.largeValue, o.HotBytes = 1, 2000 }},
 		{"NoCache", func(o *Options) { o.HotBytes = -1 }},
 		{"TinyCache", func(o *Options) { o.HotBytes = 2000 }},
 	} {

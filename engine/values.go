@@ -18,8 +18,13 @@ type values struct {
 	in, out atomic.Int64 // bytes compressed so far, and what became of them
 }
 
-// minCompressed is the length in bytes from which on a value is worth a frame.
-const minCompressed = 64
+// Values are worth a frame from minCompressed bytes on. Those of more than
+// maxCompressed, which a dictionary does not help, are left to the compression
+// of blocks: a frame would be one copy more of them.
+const (
+	minCompressed = 64
+	maxCompressed = defaultLargeValue
+)
 
 func (v *values) init(c Compression) {
 	v.compress = c == CompressionDict
@@ -31,16 +36,17 @@ func (v *values) init(c Compression) {
 // item's value or stands in buf, whose memory may have been replaced.
 func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []byte) {
 	h = e.header()
-	if !v.compress || len(e.value) < minCompressed {
+	if !v.compress || len(e.value) < minCompressed || len(e.value) > maxCompressed {
 		return h, e.value, buf
 	}
 	kind := dictionary.KindOf([]byte(e.key), e.value)
+	most := len(e.value) - len(e.value)/8 // a longer frame is not worth it
 	frame, id := v.set.Encode(buf, e.value, kind)
 	if v.trainer.Observe(kind, e.value, len(frame)) {
 		v.due.Store(true)
 	}
 	v.in.Add(int64(len(e.value)))
-	if len(frame) >= len(e.value)-len(e.value)/8 {
+	if len(frame) >= most {
 		v.out.Add(int64(len(e.value)))
 		return h, e.value, frame
 	}

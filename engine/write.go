@@ -16,7 +16,7 @@ import (
 // has changed.
 func (b *burst) write() *pebble.Batch {
 	delta := record.Ledger{Now: b.now}
-	batch := b.store.db.NewBatch()
+	batch := b.newBatch()
 	if b.flushed {
 		b.must(batch.DeleteRange(record.DataStart, record.DataEnd, nil))
 		b.store.buckets.remove(ttl.Forever)
@@ -66,6 +66,13 @@ func (b *burst) writeFlushAt(batch *pebble.Batch) {
 // newest record of a key stands in the highest bucket that holds the key.
 func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	target := b.place(s)
+	patch := patches(s, target)
+	if target != 0 && !patch {
+		if err := b.readValue(s); err != nil {
+			b.failKey(s, err)
+			return
+		}
+	}
 	doomed, err := b.copiesAbove(s, target)
 	if err != nil {
 		b.failKey(s, err)
@@ -81,13 +88,19 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 		return
 	}
 	b.store.buckets.add(target) // before the value is encoded; see adopt
-	if target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before) {
+	if patch {
 		b.mergePatch(batch, s, target)
 	} else {
 		b.setRecord(batch, s, target)
 	}
 	s.after.under = underOf(s.before, target, b.now)
 	s.after.bucket = target
+}
+
+// patches reports whether the record of the slot, which belongs into target, can
+// be had from the one that stands there without its body.
+func patches(s *slot, target ttl.Bucket) bool {
+	return target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before)
 }
 
 // place gives the bucket for the slot's new item; 0 if there is none.

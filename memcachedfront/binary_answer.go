@@ -58,7 +58,8 @@ func (c *conn) answerBinaryGet(dst []byte, h protocol.BinaryHeader, a *answer, b
 	c.countRetrieval(result.Status, a.verb == protocol.Gat)
 	switch {
 	case result.Status == session.OK:
-		return protocol.AppendBinaryItem(dst, h, &result.Item, withKey, true)
+		dst = protocol.AppendBinaryItemHead(dst, h, &result.Item, withKey, true)
+		return c.appendValue(dst, result.Item.Value)
 	case result.Status != session.NotFound:
 		return c.appendBinaryFault(dst, h, result)
 	case a.quiet:

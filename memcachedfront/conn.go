@@ -73,6 +73,9 @@ type conn struct {
 	answered int
 	replied  int
 
+	// out is what answers go to while reply runs.
+	out *output
+
 	// full says that no further request may join the burst.
 	full bool
 
@@ -242,26 +245,41 @@ func (c *conn) resumeRetrieval(in []byte, b *session.Burst) (n int) {
 	return n
 }
 
-// reply appends answers to the burst's requests to dst, in the order of the
-// requests. It stops when dst is long enough to be sent; done reports that the
-// answers are complete and forgotten. The results of b must be final.
-func (c *conn) reply(dst []byte, b *session.Burst) (_ []byte, done bool) {
-	start := len(dst)
-	for c.answered < len(c.plan) {
-		if len(dst) >= replyChunk {
-			break
-		}
-		if dst, done = c.answer(dst, &c.plan[c.answered], b); !done {
+// reply replaces what is in out by answers to the burst's requests, in the
+// order of the requests. It stops when they are long enough to be sent; done
+// reports that there are no more of them, and that those in out need neither b
+// nor the input any longer. The results of b must be final.
+func (c *conn) reply(out *output, b *session.Burst) (done bool) {
+	out.reset()
+	c.out = out
+	for c.answered < len(c.plan) && !c.enough(out.text) {
+		if out.text, done = c.answer(out.text, &c.plan[c.answered], b); !done {
 			break
 		}
 		c.answered++
 	}
-	c.replied += len(dst) - start
-	if c.answered < len(c.plan) {
-		return dst, false
+	c.out = nil
+	c.replied += out.len()
+	if c.answered < len(c.plan) || len(out.lent) > 0 {
+		return false
 	}
 	c.forget()
-	return dst, true
+	return true
+}
+
+// enough reports whether the answers in dst are worth sending before more of
+// them are made.
+func (c *conn) enough(dst []byte) bool { return len(dst)+c.out.size >= replyChunk }
+
+// appendValue appends a value of the burst's results to dst, or lends it to the
+// output.
+func (c *conn) appendValue(dst, value []byte) []byte {
+	if len(value) < minLent {
+		return append(dst, value...)
+	}
+	c.out.lent = append(c.out.lent, lent{at: len(dst), value: value})
+	c.out.size += len(value)
+	return dst
 }
 
 // forget empties the plan and learns from how long the answers were.

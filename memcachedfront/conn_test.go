@@ -57,9 +57,9 @@ func (l *line) receive(piece string) {
 		}
 		session.Do(l.server.options.Store, &b)
 		for done := false; !done; {
-			var out []byte
-			out, done = l.conn.reply(nil, &b)
-			l.output.Write(out)
+			var out output
+			done = l.conn.reply(&out, &b)
+			l.output.Write(out.pieces().joined())
 		}
 		b.Reset(0)
 		for i := range in {
@@ -261,7 +261,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		"setq": unhex("80110003080000000000000e000000000000000000000000", "0000000000000000", "6b6579", "616263"),
 	} {
 		c := newConn(testServer(t, nil), nil)
-		in, out := []byte(request), make([]byte, 0, 1000)
+		in, out := []byte(request), output{text: make([]byte, 0, 1000)}
 		var b session.Burst
 		results := []session.Result{{Status: session.OK, Item: session.Item{Key: []byte("key"), Value: []byte("abc"), Expiry: session.Never}}}
 		if allocs := testing.AllocsPerRun(100, func() {
@@ -270,7 +270,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 				t.Fatalf("%s: consumed %d of %d bytes", name, n, len(in))
 			}
 			b.Results = append(b.Results[:0], results...)
-			out, _ = c.reply(out[:0], &b)
+			c.reply(&out, &b)
 		}); allocs != 0 {
 			t.Errorf("%s: %v allocations", name, allocs)
 		}

@@ -84,7 +84,7 @@ func (l *loop) stand() {
 	var f frozen
 	for _, cl := range l.clients {
 		l.settle(cl)
-		state, err := cl.connState(cl.in, cl.unsent)
+		state, err := cl.connState(cl.in, cl.unsent.joined())
 		f.err = errors.Join(f.err, err)
 		f.conns = append(f.conns, FrozenConn{FD: cl.fd, State: state})
 	}
@@ -99,9 +99,11 @@ func (l *loop) settle(cl *loopClient) {
 		return
 	}
 	for done := false; !done; {
-		l.out, done = cl.conn.reply(l.out[:0], &g.burst)
-		cl.unsent = append(cl.unsent, l.out...)
+		done = cl.conn.reply(&l.out, &g.burst)
+		cl.unsent = append(cl.unsent, l.out.rest(0)...)
 	}
+	cl.unsent = pieces{cl.unsent.joined()} // values may stand in the group
+	l.out.reset()
 	cl.discard(cl.heldTurn.used)
 	cl.held = nil
 	g.letGo()
@@ -143,8 +145,9 @@ func (s *Server) resume(c FrozenConn) error {
 	s.clients.know(cl.id)
 	cl.in = slices.Clone(state.input) // they would keep all of the message
 	cl.more = len(cl.in) > 0
-	cl.unsent = slices.Clone(state.output)
-	cl.busy = len(cl.unsent) > 0
+	if len(state.output) > 0 {
+		cl.unsent, cl.busy = pieces{slices.Clone(state.output)}, true
+	}
 	s.clients.add(cl)
 	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
 		s.clients.remove(cl)

@@ -23,7 +23,7 @@ type loopClient struct {
 
 	// unsent are answers that the socket had no room for. If there are more of
 	// them, held is the group they come from.
-	unsent   []byte
+	unsent   pieces
 	held     *group
 	heldTurn turn
 
@@ -88,20 +88,50 @@ func (cl *loopClient) send(p []byte) (n int, err error) {
 	return n, nil
 }
 
+// sendOutput sends as much of o as the socket has room for and gives the rest.
+func (cl *loopClient) sendOutput(o *output) (rest pieces, err error) {
+	if len(o.lent) == 0 {
+		n, err := cl.send(o.text)
+		if err != nil || n == len(o.text) {
+			return nil, err
+		}
+		return o.rest(n), nil
+	}
+	p := o.pieces()
+	if err := cl.sendPieces(&p); err != nil || len(p) == 0 {
+		return nil, err
+	}
+	return o.rest(o.len() - p.len()), nil
+}
+
+// sendPieces sends as much of p as the socket has room for, and takes it off.
+func (cl *loopClient) sendPieces(p *pieces) error {
+	for p.skip(0); len(*p) > 0; {
+		n, err := unix.Writev(cl.fd, *p)
+		switch err {
+		case nil:
+			cl.wrote(n)
+			p.skip(n)
+		case unix.EINTR:
+		case unix.EAGAIN:
+			return nil
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
 // keep keeps rest, which lies elsewhere, as the input to go on with.
 func (cl *loopClient) keep(rest []byte) {
-	cl.in = append(make([]byte, 0, max(2*len(rest), smallBuffer)), rest...)
+	cl.in = append(make([]byte, 0, max(nextBuffer(len(rest), cl.conn.need), smallBuffer)), rest...)
 }
 
 // fill reads more input behind that which waits. The buffer grows with what has
 // really arrived, not with what a client announces.
 func (cl *loopClient) fill() error {
 	if len(cl.in) == cap(cl.in) {
-		size := 2 * cap(cl.in)
-		if need := cl.conn.need; need > cap(cl.in) {
-			size = min(size, need)
-		}
-		cl.in = append(make([]byte, 0, size), cl.in...)
+		cl.in = append(make([]byte, 0, nextBuffer(len(cl.in), cl.conn.need)), cl.in...)
 	}
 	n, err := cl.receive(cl.in[len(cl.in):cap(cl.in)])
 	cl.in = cl.in[:len(cl.in)+n]

@@ -15,6 +15,10 @@ const (
 	// maxGroupCommands is how many commands a group has when no further
 	// connection may join.
 	maxGroupCommands = 2048
+
+	// maxGroupBytes is how much input it has then: a store copies all of it at
+	// a time.
+	maxGroupBytes = 4 << 20
 )
 
 // turn is one connection's part of a group: the commands from first to last of
@@ -30,6 +34,7 @@ type turn struct {
 type group struct {
 	burst   session.Burst
 	turns   []turn
+	bytes   int            // of its input
 	arenas  []*arena       // hold its input
 	commit  session.Commit // nil if its results are final
 	arrived time.Time      // when its first turn began
@@ -60,7 +65,7 @@ func (g *group) letGo() {
 	}
 	clear(g.arenas)
 	g.arenas = g.arenas[:0]
-	g.commit = nil
+	g.commit, g.bytes = nil, 0
 	if cap(g.burst.Commands) <= 2*maxGroupCommands {
 		groups.Put(g)
 	}
@@ -75,7 +80,9 @@ func (g *group) keep(a *arena) {
 }
 
 // full reports whether the group should not grow any more.
-func (g *group) full() bool { return len(g.burst.Commands) >= maxGroupCommands }
+func (g *group) full() bool {
+	return len(g.burst.Commands) >= maxGroupCommands || g.bytes >= maxGroupBytes
+}
 
 // serve carries out what some of the ready connections ask for. The connections
 // that only read are in a group of their own, so that they need not wait for
@@ -218,6 +225,7 @@ func (l *loop) consume(cl *loopClient, in []byte) (used int) {
 		g.keep(l.arena)
 	}
 	g.turns = append(g.turns, t)
+	g.bytes += used
 	return used
 }
 
@@ -266,25 +274,25 @@ func (l *loop) finish(g *group) {
 func (l *loop) reply(g *group, t turn) {
 	cl := t.client
 	for done := false; !done; {
-		l.out, done = cl.conn.reply(l.out[:0], &g.burst)
-		n, err := cl.send(l.out)
-		if err != nil {
+		var err error
+		done = cl.conn.reply(&l.out, &g.burst)
+		if cl.unsent, err = cl.sendOutput(&l.out); err != nil {
 			cl.busy = false
 			l.drop(cl, err)
 			return
 		}
-		if n < len(l.out) {
-			cl.unsent = append(cl.unsent, l.out[n:]...)
+		if len(cl.unsent) > 0 {
 			cl.state.Store(int32(writing))
 			if !done {
 				g.holders++
 				cl.held, cl.heldTurn = g, t
+				l.out.reset() // it must not keep values longer than the group does
 				return
 			}
 		}
 	}
-	if cap(l.out) > maxKeptOut {
-		l.out = make([]byte, 0, 2*replyChunk)
+	if cap(l.out.text) > maxKeptOut {
+		l.out.text = make([]byte, 0, 2*replyChunk)
 	}
 	cl.discard(t.used)
 	if len(cl.unsent) == 0 {
@@ -308,13 +316,11 @@ func (l *loop) proceed(cl *loopClient) {
 
 // flush sends what the socket had no room for earlier.
 func (l *loop) flush(cl *loopClient) {
-	n, err := cl.send(cl.unsent)
-	if err != nil {
+	if err := cl.sendPieces(&cl.unsent); err != nil {
 		l.drop(cl, err)
 		return
 	}
-	if n < len(cl.unsent) {
-		cl.unsent = cl.unsent[:copy(cl.unsent, cl.unsent[n:])]
+	if len(cl.unsent) > 0 {
 		return
 	}
 	cl.unsent = nil

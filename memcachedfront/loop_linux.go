@@ -43,7 +43,7 @@ type loop struct {
 	arena     *arena                // for the input to come
 	reads     *group                // of the connections that only read
 	writes    *group                // of the others
-	out       []byte                // answers being sent
+	out       output                // answers being sent
 	nextSweep time.Time
 
 	freezing chan<- frozen // gets the connections when the loop stands still
@@ -81,7 +81,7 @@ func newLoop(s *Server, shard *counters) (l *loop, err error) {
 		counters:   shard,
 		clients:    make(map[int32]*loopClient),
 		arena:      newArena(),
-		out:        make([]byte, 0, 2*replyChunk),
+		out:        output{text: make([]byte, 0, 2*replyChunk)},
 		applying:   make(chan *group, maxQueued),
 		committing: make(chan *group, maxQueued),
 		alarm:      -1,

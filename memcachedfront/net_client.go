@@ -116,15 +116,27 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 func (cl *netClient) answer(r *round) error {
 	cl.state.Store(int32(writing))
 	for done := false; !done; {
-		r.out, done = cl.conn.reply(r.out[:0], &r.burst)
-		if len(r.out) == 0 {
-			continue
-		}
-		if _, err := cl.Write(r.out); err != nil {
+		done = cl.conn.reply(&r.out, &r.burst)
+		if err := cl.send(&r.out); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// send sends all of o.
+func (cl *netClient) send(o *output) error {
+	if o.len() == 0 {
+		return nil
+	}
+	if len(o.lent) == 0 {
+		_, err := cl.Write(o.text)
+		return err
+	}
+	rest := net.Buffers(o.pieces())
+	n, err := rest.WriteTo(cl.nc)
+	cl.wrote(int(n))
+	return err
 }
 
 // run runs the connection's errand.

@@ -118,17 +118,31 @@ func (r *reader) firstBuffer() *[]byte {
 	return &buf
 }
 
+// nextBuffer gives the size of the buffer to go on with when the input that has
+// arrived, in bytes, fills the present one. need is the length of the request,
+// or 0 if that is not known.
+//
+// The result is at most four times what has arrived (or smallBuffer), so that a
+// client that only announces much takes up little. The sizes lead up to need: the last buffer
+// is exactly as long as the request, and the one before it a quarter of that.
+// So the two that exist while one is copied into the other are hardly more than
+// the request.
+func nextBuffer(arrived, need int) int {
+	if need <= arrived {
+		return 2 * arrived
+	}
+	for need > max(4*arrived, smallBuffer) {
+		need = (need + 3) / 4
+	}
+	return need
+}
+
 // grow replaces a full buffer by a larger one.
 func (r *reader) grow(need int) {
-	size := 2 * len(*r.buf)
 	var bigger *[]byte
-	switch {
-	case size <= inputBuffer:
+	if size := nextBuffer(len(*r.buf), need); size <= inputBuffer {
 		bigger = inputBuffers.Get().(*[]byte)
-	default:
-		if need > len(*r.buf) {
-			size = min(size, need)
-		}
+	} else {
 		buf := make([]byte, size)
 		bigger = &buf
 	}

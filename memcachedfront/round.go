@@ -10,7 +10,7 @@ import (
 // the answers to it. It is borrowed only while there is something to do.
 type round struct {
 	burst session.Burst
-	out   []byte
+	out   output
 	tally tally
 }
 
@@ -21,7 +21,7 @@ const (
 	maxKeptCommands = 2 * maxBurstCommands
 )
 
-var rounds = sync.Pool{New: func() any { return &round{out: make([]byte, 0, 4<<10)} }}
+var rounds = sync.Pool{New: func() any { return &round{out: output{text: make([]byte, 0, 4<<10)}} }}
 
 func newRound() *round { return rounds.Get().(*round) }
 
@@ -29,7 +29,8 @@ func newRound() *round { return rounds.Get().(*round) }
 // alive.
 func (r *round) release() {
 	r.burst.Reset(0)
-	if cap(r.out) <= maxKeptOut && cap(r.burst.Commands) <= maxKeptCommands {
+	r.out.reset()
+	if cap(r.out.text) <= maxKeptOut && cap(r.burst.Commands) <= maxKeptCommands {
 		rounds.Put(r)
 	}
 }

@@ -41,7 +41,8 @@ type Burst struct {
 	Commands []Command
 
 	// Results has one element per command once Apply is done. The bytes in it
-	// may be the store's own: they are read-only and stay valid until Reset.
+	// may be the store's own or the commands': they are read-only, and valid
+	// until Reset as long as the commands' bytes stay unchanged.
 	Results []Result
 }
 

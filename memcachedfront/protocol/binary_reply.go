@@ -99,18 +99,28 @@ func AppendBinaryStatus(dst []byte, h BinaryHeader, status BinaryStatus) []byte 
 // AppendBinaryItem appends an answer that carries an item: its flags and
 // version, with key and value if they are asked for.
 func AppendBinaryItem(dst []byte, h BinaryHeader, it *session.Item, withKey, withValue bool) []byte {
-	var key, value []byte
+	dst = AppendBinaryItemHead(dst, h, it, withKey, withValue)
+	if withValue {
+		dst = append(dst, it.Value...)
+	}
+	return dst
+}
+
+// AppendBinaryItemHead appends what stands in front of the value in an answer
+// that carries an item.
+func AppendBinaryItemHead(dst []byte, h BinaryHeader, it *session.Item, withKey, withValue bool) []byte {
+	var key []byte
 	if withKey {
 		key = it.Key
 	}
+	value := 0
 	if withValue {
-		value = it.Value
+		value = len(it.Value)
 	}
 	h.CAS = it.Version
-	dst = appendBinaryHeader(dst, h, 4, len(key), len(value))
+	dst = appendBinaryHeader(dst, h, 4, len(key), value)
 	dst = binary.BigEndian.AppendUint32(dst, it.Flags)
-	dst = append(dst, key...)
-	return append(dst, value...)
+	return append(dst, key...)
 }
 
 // AppendBinaryNumber appends an answer that carries the outcome of an incr or

@@ -20,8 +20,16 @@ const (
 )
 
 // AppendValue appends the answer to get for one item: a VALUE line and the data
-// block. withCAS adds the CAS unique, as gets does.
+// block.
 func AppendValue(dst []byte, it *session.Item, withCAS bool) []byte {
+	dst = AppendValueLine(dst, it, withCAS)
+	dst = append(dst, it.Value...)
+	return append(dst, '\r', '\n')
+}
+
+// AppendValueLine appends the line in front of the data block of an item.
+// withCAS adds the CAS unique, as gets does.
+func AppendValueLine(dst []byte, it *session.Item, withCAS bool) []byte {
 	dst = append(dst, "VALUE "...)
 	dst = append(dst, it.Key...)
 	dst = append(dst, ' ')
@@ -32,8 +40,6 @@ func AppendValue(dst []byte, it *session.Item, withCAS bool) []byte {
 		dst = append(dst, ' ')
 		dst = strconv.AppendUint(dst, it.Version, 10)
 	}
-	dst = append(dst, '\r', '\n')
-	dst = append(dst, it.Value...)
 	return append(dst, '\r', '\n')
 }
 

@@ -101,6 +101,11 @@ func (l *takeoverLoop) pause(mostMillis int) {
 func (l *takeoverLoop) takeOver(heir *server) (cut bool) {
 	l.t.Helper()
 	l.taken++
+	defer func() {
+		if l.t.Failed() {
+			l.t.Logf("the log of the process that was to take over:\n%s", heir.log)
+		}
+	}()
 	l.awaitEnd(l.s)
 	if l.s.err != nil {
 		l.t.Errorf("the process that gave the server away ended with %v", l.s.err)

@@ -77,7 +77,7 @@ func TestDiskErrors(t *testing.T) {
 // of tables larger than the victims'.
 var diskOperations = []errorfs.OpKind{
 	errorfs.OpCreate, errorfs.OpLink, errorfs.OpRemoveAll, errorfs.OpOpen, errorfs.OpOpenDir, errorfs.OpRemove, errorfs.OpRename,
-	errorfs.OpReuseForWrite, errorfs.OpMkdirAll, errorfs.OpLock, errorfs.OpList, errorfs.OpFilePreallocate,
+	errorfs.OpMkdirAll, errorfs.OpLock, errorfs.OpList, errorfs.OpFilePreallocate,
 	errorfs.OpStat, errorfs.OpGetDiskUsage, errorfs.OpFileRead, errorfs.OpFileReadAt,
 	errorfs.OpFileWrite, errorfs.OpFileStat, errorfs.OpFileSync, errorfs.OpFileSyncData,
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,17 +20,11 @@ type compactor struct {
 	end    context.CancelFunc
 	grants sync.Mutex // held while Pebble is asked what it would compact
 
-	behind atomic.Int32 // flushes since a compaction ended
-
 	mu      sync.Mutex
 	changed *sync.Cond // on mu: running
 	running int
 	calm    bool
 }
-
-// manyBehind is the number of flushes without a compaction from which on
-// compactions no longer give way to requests.
-const manyBehind = 8
 
 // regrantEvery bounds how long a compaction waits that Pebble came to want
 // without telling.
@@ -117,28 +110,10 @@ func (c *compactor) grant() {
 // Started, MeasureCPU, CumulativeStats and Done make it the
 // pebble.CompactionGrantHandle of each compaction.
 func (c *compactor) Started()                                                {}
+func (c *compactor) MeasureCPU(pebble.CompactionGoroutineKind)               {}
 func (c *compactor) CumulativeStats(stats pebble.CompactionGrantHandleStats) {}
 
-// MeasureCPU is called by each goroutine that works for a compaction, when it
-// begins and when it ends.
-func (c *compactor) MeasureCPU(pebble.CompactionGoroutineKind) {
-	if c.behind.Load() < manyBehind {
-		giveWay()
-	}
-}
-
-// flushBegins is called by the goroutine of a flush of so many memtables, and
-// flushEnds when there is one more table for compactions to deal with.
-func (c *compactor) flushBegins(memtables int) {
-	if memtables == 1 {
-		giveWay()
-	}
-}
-
-func (c *compactor) flushEnds() { c.behind.Add(1) }
-
 func (c *compactor) Done() {
-	c.behind.Store(0)
 	c.finish()
 	c.grant()
 }

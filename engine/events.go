@@ -91,8 +91,6 @@ func (e *events) listener() *pebble.EventListener {
 			// The callee must not wait for a disk, where the log may be.
 			go e.log(slog.LevelWarn, "the disk is slow", "operation", info.String())
 		},
-		FlushBegin: func(info pebble.FlushInfo) { e.store.compactor.flushBegins(info.Input) },
-		FlushEnd:   func(pebble.FlushInfo) { e.store.compactor.flushEnds() },
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
 			e.stalls.Add(1)
 			e.stalled.Store(time.Now().UnixNano())

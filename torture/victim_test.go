@@ -130,6 +130,7 @@ func victimOptions(fs vfs.FS) engine.Options {
 	return engine.Options{
 		Dir: os.Getenv(victimDirEnv), FS: fs, HotBytes: -1, MemtableBytes: 64 << 10, BlockCacheBytes: 64 << 10,
 		DiskReserve: -1, DropEvery: -1, MaxValueSize: 64 << 10,
+		Compression: engine.CompressionOff, // so that there are tables soon
 	}
 }
 

@@ -26,7 +26,7 @@ var (
 // defaultCommands is a minute's work in CI, and little on a desk.
 func defaultCommands() int {
 	if os.Getenv("CI") != "" {
-		return 1_000_000
+		return 500_000
 	}
 	return 100_000
 }

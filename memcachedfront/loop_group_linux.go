@@ -1,6 +1,7 @@
 package memcachedfront
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -84,6 +85,50 @@ func (g *group) full() bool {
 	return len(g.burst.Commands) >= maxGroupCommands || g.bytes >= maxGroupBytes
 }
 
+// backlog holds groups of writes until they are applied. The loop goes on adding
+// to the last of them as long as it waits, so that what arrives while the store
+// is busy becomes one batch.
+type backlog struct {
+	mu     sync.Mutex
+	groups []*group      // in the order in which they are to be applied
+	filled chan struct{} // has an element if a group was added; closed at the end
+}
+
+func (b *backlog) add(g *group) {
+	b.mu.Lock()
+	b.groups = append(b.groups, g)
+	b.mu.Unlock()
+	select {
+	case b.filled <- struct{}{}:
+	default:
+	}
+}
+
+// first removes the group to be applied next; nil: there is none.
+func (b *backlog) first() (g *group) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.groups) > 0 {
+		g = b.groups[0]
+		b.groups = slices.Delete(b.groups, 0, 1)
+	}
+	return g
+}
+
+// last removes the last group if it can grow; nil: there is none.
+func (b *backlog) last() *group {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.groups)
+	if n == 0 || b.groups[n-1].full() {
+		return nil
+	}
+	g := b.groups[n-1]
+	b.groups[n-1] = nil
+	b.groups = b.groups[:n-1]
+	return g
+}
+
 // serve carries out what some of the ready connections ask for. The connections
 // that only read are in a group of their own, so that they need not wait for
 // what others write to become durable.
@@ -93,9 +138,9 @@ func (l *loop) serve() {
 	}
 	now := l.server.options.Clock.Now()
 	arrived := time.Now()
-	l.reads, l.writes = newGroup(now, arrived), newGroup(now, arrived)
+	l.reads, l.writes = newGroup(now, arrived), nil
 	taken := 0
-	for taken < min(len(l.ready), maxTurns) && !l.reads.full() && !l.writes.full() {
+	for taken < min(len(l.ready), maxTurns) && !l.reads.full() && (l.writes == nil || !l.writes.full()) {
 		cl := l.ready[taken]
 		taken++
 		cl.queued = false
@@ -107,28 +152,23 @@ func (l *loop) serve() {
 		}
 	}
 	l.ready = l.ready[:copy(l.ready, l.ready[taken:])]
-	l.launch(l.writes)
+	if l.writes != nil {
+		l.backlog.add(l.writes)
+	}
 	l.carryOut(l.reads)
 }
 
-// launch gives a group of writes away to be applied: that can take long when the
-// disk cannot keep up.
-func (l *loop) launch(g *group) {
-	if len(g.turns) == 0 {
-		g.letGo()
-		return
-	}
-	l.applying <- g
-}
-
-// applyWrites applies groups of writes and passes them on to be waited for.
+// applyWrites applies groups of writes and passes them on to be waited for. The
+// loop itself does not, because that can take long when the disk cannot keep up.
 func (l *loop) applyWrites() {
 	defer close(l.committing)
-	for g := range l.applying {
-		if g.commit = l.server.options.Store.Apply(&g.burst); g.commit != nil {
-			l.committing <- g
-		} else {
-			l.giveBack(g)
+	for range l.backlog.filled {
+		for g := l.backlog.first(); g != nil; g = l.backlog.first() {
+			if g.commit = l.server.options.Store.Apply(&g.burst); g.commit != nil {
+				l.committing <- g
+			} else {
+				l.giveBack(g)
+			}
 		}
 	}
 }
@@ -240,6 +280,12 @@ func writes(commands []session.Command) bool {
 
 // move moves the commands of t, the last ones read, to the group of writes.
 func (l *loop) move(t *turn) *group {
+	if l.writes == nil {
+		if l.writes = l.backlog.last(); l.writes == nil {
+			l.writes = newGroup(l.reads.burst.Now, l.reads.arrived)
+		}
+		l.writes.burst.Now = l.reads.burst.Now
+	}
 	reads, writes := &l.reads.burst, &l.writes.burst
 	by := len(writes.Commands) - t.first
 	writes.Commands = append(writes.Commands, reads.Commands[t.first:t.last]...)

@@ -17,8 +17,7 @@ import (
 // becomes so.
 const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
-// maxQueued is how many groups wait to be applied, or committed, before the loop
-// takes no more input.
+// maxQueued is how many groups wait to be durable before no more are applied.
 const maxQueued = 8192
 
 // loop serves many connections from one goroutine: it waits for input on all of
@@ -42,7 +41,7 @@ type loop struct {
 	ready     []*loopClient         // may have something to do
 	arena     *arena                // for the input to come
 	reads     *group                // of the connections that only read
-	writes    *group                // of the others
+	writes    *group                // of the others; nil: none yet
 	out       output                // answers being sent
 	nextSweep time.Time
 
@@ -54,7 +53,7 @@ type loop struct {
 	mail   mailbox
 	taken  mailbox // the mail being worked on, for its memory
 
-	applying   chan *group // writes
+	backlog    backlog     // of writes to be applied
 	committing chan *group // final when their commits are
 }
 
@@ -82,7 +81,7 @@ func newLoop(s *Server, shard *counters) (l *loop, err error) {
 		clients:    make(map[int32]*loopClient),
 		arena:      newArena(),
 		out:        output{text: make([]byte, 0, 2*replyChunk)},
-		applying:   make(chan *group, maxQueued),
+		backlog:    backlog{filled: make(chan struct{}, 1)},
 		committing: make(chan *group, maxQueued),
 		alarm:      -1,
 	}
@@ -144,7 +143,7 @@ func (l *loop) run() {
 	others.Go(l.applyWrites)
 	others.Go(l.awaitCommits)
 	defer others.Wait()
-	defer close(l.applying)
+	defer close(l.backlog.filled)
 	for {
 		l.collect()
 		l.readMail()

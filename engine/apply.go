@@ -69,17 +69,17 @@ func failAll(in *session.Burst) session.Commit {
 // which batch they show.
 func (s *Store) readHot(in *session.Burst, now session.Time) (n int, hits int64, ticket uint64) {
 	epoch := s.epoch.Load()
+	var e entry
 	for n = range in.Commands {
 		c, r := &in.Commands[n], &in.Results[n]
 		if !session.ValidKey(c.Key) || c.Has(session.SetVersion) {
 			return n, hits, ticket
 		}
-		e := s.hot.get(c.Key, epoch)
-		if e == nil {
+		if !s.hot.get(&e, c.Key, epoch) {
 			return n, hits, ticket
 		}
 		ticket = max(ticket, e.ticket)
-		if e.bucket != 0 && (!e.live(now) || wins(e, c)) {
+		if e.bucket != 0 && (!e.live(now) || wins(&e, c)) {
 			return n, hits, ticket
 		}
 		if !c.Has(session.Peek) {

@@ -121,7 +121,8 @@ func (b *burst) load(s *slot, withValue bool) (*entry, error) {
 	if b.flushed {
 		return newEntry(s.key, nil), nil
 	}
-	if e := b.store.hot.get(s.key, b.epoch); e != nil {
+	e := new(entry)
+	if b.store.hot.get(e, s.key, b.epoch) {
 		b.ticket = max(b.ticket, e.ticket)
 		return e, nil
 	}
@@ -207,7 +208,7 @@ func (b *burst) probe(bucket ttl.Bucket, key []byte) (value []byte, found bool, 
 // decode makes an entry of what is stored under a key, without the value of the
 // item if that is large and not asked for. What holds no record gives an entry
 // that is not live. If there is an error, the entry has what the ledger counts
-// of the item, as far as that can be read, and no version.
+// of the item, as far as that can be read, and no version. It refers to key.
 func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
 	h, body, ok, err := record.Decode(stored)
 	if err != nil {

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"cairn/session"
 )
 
@@ -194,7 +196,7 @@ func wins(it *entry, c *session.Command) bool {
 
 // vivify creates the absent item that c asked for.
 func (b *burst) vivify(s *slot, c *session.Command, value []byte, r *session.Result) {
-	e := b.newValue(s.key, value)
+	e := newEntry(s.key, value)
 	e.flags, e.expiry = c.Flags, c.VivifyExpiry
 	e.claimed = c.Op == session.OpGet
 	b.storeItem(s, c, e, r)
@@ -239,7 +241,7 @@ func matches(it *entry, c *session.Command, r *session.Result) bool {
 
 // put stores the command's value, flags and expiry.
 func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
-	e := b.newValue(s.key, c.Value)
+	e := newEntry(s.key, c.Value)
 	e.flags, e.expiry = c.Flags, c.Expiry
 	b.storeItem(s, c, e, r)
 }
@@ -264,7 +266,7 @@ func (b *burst) set(s *slot, c *session.Command, r *session.Result) {
 // putStale stores a value that is older than the item it replaces, which makes
 // it stale from the start. Expiry and claim stay.
 func (b *burst) putStale(s *slot, it *entry, c *session.Command, r *session.Result) {
-	e := b.newValue(s.key, c.Value)
+	e := newEntry(s.key, c.Value)
 	e.flags, e.expiry = c.Flags, it.expiry
 	e.stale, e.claimed = true, it.claimed
 	b.storeItem(s, c, e, r)
@@ -305,8 +307,7 @@ func (b *burst) join(s *slot, it *entry, c *session.Command, r *session.Result) 
 	if c.Op == session.OpPrepend {
 		first, second = second, first
 	}
-	e := newBlank(s.key, len(first)+len(second))
-	copy(e.value[copy(e.value, first):], second)
+	e := newEntry(s.key, slices.Concat(first, second))
 	e.flags, e.expiry = it.flags, it.expiry
 	b.storeItem(s, c, e, r)
 }

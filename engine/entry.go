@@ -1,26 +1,38 @@
 package engine
 
 import (
-	"sync/atomic"
 	"unsafe"
 
+	"cairn/engine/hot"
 	"cairn/engine/record"
 	"cairn/session"
 	"cairn/ttl"
 )
 
-// entry is what is known about one key: its newest record, decoded, or that it
-// has none. Everything but access is immutable once the entry is shared, so
-// results may alias its bytes for as long as they like.
+// entry is what a burst knows about one key: its newest record, decoded, or that
+// it has none. Its bytes are the command's, those of the cache or a copy from
+// disk. Nothing of it but access changes once another can see it, and it ends
+// with the burst.
 type entry struct {
-	key      string
-	value    []byte
-	flags    uint32
-	stale    bool
-	claimed  bool
-	borrowed bool // value is a command's: the entry ends with the burst
-	version  uint64
-	expiry   session.Time
+	facts
+	key   []byte
+	value []byte
+
+	// unread is the length of a value that was left on disk, or that cannot be
+	// decoded; see large.go.
+	unread uint32
+
+	// access is when the item was last read or stored, in milliseconds, times
+	// two, plus one if it was read since it was stored. It is also the mark of
+	// the item in the cache, if it is there.
+	access uint64
+	mark   *hot.Mark
+}
+
+// facts are what the cache keeps of an entry besides key, value and access.
+type facts struct {
+	version uint64
+	expiry  session.Time
 
 	// bucket is where the newest copy stands; 0: no live bucket holds the key.
 	// A copy without a record (see record.Decode) has an expiry of 0.
@@ -30,16 +42,11 @@ type entry struct {
 	// below. 0: there are none.
 	under ttl.Bucket
 
-	ticket uint64 // the batch that made this so; a read must not outrun it
-	epoch  uint32 // flushes seen; an entry of an earlier epoch is void
-
-	// unread is the length of a value that was left on disk, or that cannot be
-	// decoded. Such an entry ends with the burst, too; see large.go.
-	unread uint32
-
-	// access is when the item was last read or stored, in milliseconds, times
-	// two, plus one if it was read since it was stored.
-	access atomic.Uint64
+	ticket  uint64 // the batch that made this so; a read must not outrun it
+	epoch   uint32 // flushes seen; an entry of an earlier epoch is void
+	flags   uint32
+	stale   bool
+	claimed bool
 }
 
 // unplaced stands for the bucket of an entry that no batch has placed yet.
@@ -59,31 +66,16 @@ func (e *entry) stands(now session.Time) ttl.Bucket {
 // size is what the item counts in the ledger, in bytes.
 func (e *entry) size() int64 { return int64(len(e.key)+len(e.value)) + int64(e.unread) }
 
-// newEntry makes an entry with copies of key and value.
+// newEntry makes an entry that refers to key and value.
 func newEntry(key, value []byte) *entry {
-	e := newBlank(key, len(value))
-	copy(e.value, value)
-	return e
+	return &entry{key: key, value: value[:len(value):len(value)]}
 }
 
-// newBlank makes an entry with a copy of key and a value of n bytes to be
-// filled in.
-func newBlank(key []byte, n int) *entry {
-	buf := make([]byte, len(key)+n)
-	copy(buf, key)
-	return &entry{key: borrow(buf[:len(key)]), value: buf[len(key):len(buf):len(buf)]}
-}
-
-// derive makes an entry with the same item, to be changed before it is shared.
-// Key and value are shared.
+// derive makes an entry with the same item, to be changed.
 func (e *entry) derive() *entry {
-	d := &entry{
-		key: e.key, value: e.value, flags: e.flags,
-		stale: e.stale, claimed: e.claimed,
-		version: e.version, expiry: e.expiry,
-		borrowed: e.borrowed, unread: e.unread,
-	}
-	d.access.Store(e.access.Load())
+	d := &entry{key: e.key, value: e.value, unread: e.unread, access: e.access}
+	d.flags, d.version, d.expiry = e.flags, e.version, e.expiry
+	d.stale, d.claimed = e.stale, e.claimed
 	return d
 }
 
@@ -96,23 +88,27 @@ func (e *entry) sameBody(o *entry) bool {
 
 // describe fills in all of it but Key and Value.
 func (e *entry) describe(it *session.Item) {
-	access := e.access.Load()
 	it.Flags = e.flags
 	it.Version = e.version
 	it.Expiry = e.expiry
 	it.Stale = e.stale
 	it.Claimed = e.claimed
-	it.Fetched = access&1 != 0
-	it.LastAccess = session.Time(access >> 1)
+	it.Fetched = e.access&1 != 0
+	it.LastAccess = session.Time(e.access >> 1)
 }
 
 // stored notes that the item was stored at now.
-func (e *entry) stored(now session.Time) { e.access.Store(uint64(max(now, 0)) << 1) }
+func (e *entry) stored(now session.Time) { e.access = uint64(max(now, 0)) << 1 }
 
 // read notes that the item was read at now.
 func (e *entry) read(now session.Time) {
-	if access := uint64(max(now, 0))<<1 | 1; e.access.Load() != access {
-		e.access.Store(access)
+	access := uint64(max(now, 0))<<1 | 1
+	if e.access == access {
+		return
+	}
+	e.access = access
+	if e.mark != nil {
+		e.mark.Store(access)
 	}
 }
 

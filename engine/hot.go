@@ -4,21 +4,19 @@ import (
 	"errors"
 	"sync/atomic"
 
-	"github.com/maypok86/otter/v2"
-	"github.com/maypok86/otter/v2/stats"
-
+	"cairn/engine/hot"
 	"cairn/session"
 )
 
-// hot is the cache of entries in front of Pebble. It is coherent because an
-// entry is put in only under the lock of its key's stripe: by the writer, after
-// its batch was applied, or by a reader that finds that no batch has touched
-// the stripe since before it looked. The methods of a nil hot are those of an
-// empty cache.
-type hot struct {
-	cache   *otter.Cache[string, *entry]
-	counter *stats.Counter // of what left the cache
-	large   int            // Options.largeValue
+// hotEntries is the cache of entries in front of Pebble. It is coherent because
+// an entry is put in only under the lock of its key's stripe: by the writer,
+// after its batch was applied, or by a reader that finds that no batch has
+// touched the stripe since before it looked. The methods of a nil hotEntries are
+// those of an empty cache.
+type hotEntries struct {
+	cache    *hot.Cache[facts]
+	capacity atomic.Int64 // bytes
+	large    int          // Options.largeValue
 
 	// Gets, counted here because writes look into the cache too, and a get
 	// that it cannot answer looks twice.
@@ -27,67 +25,61 @@ type hot struct {
 
 var errNoHotCache = errors.New("engine: the store was opened without a cache of hot sessions")
 
-// entryOverhead is what an entry costs in memory besides its key and value, in
-// bytes: 183 were measured for the entry, the cache's node and its place in the
-// hash table; the rest is for what the allocator rounds up.
-const entryOverhead = 256
-
-func newHot(capacity int64, large int) (*hot, error) {
+func newHotEntries(capacity int64, large int) *hotEntries {
 	if capacity < 0 {
-		return nil, nil
+		return nil
 	}
-	counter := stats.NewCounter()
-	cache, err := otter.New(&otter.Options[string, *entry]{
-		MaximumWeight: uint64(capacity),
-		StatsRecorder: counter,
-		Weigher: func(key string, e *entry) uint32 {
-			return uint32(len(key) + len(e.value) + entryOverhead)
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &hot{cache: cache, counter: counter, large: large}, nil
+	h := &hotEntries{cache: hot.New[facts](capacity), large: large}
+	h.capacity.Store(capacity)
+	return h
 }
 
-// get gives the entry of a key, or nil.
-func (h *hot) get(key []byte, epoch uint32) *entry {
+// get makes e the entry of a key, or reports false. The entry refers to key.
+func (h *hotEntries) get(e *entry, key []byte, epoch uint32) bool {
 	if h == nil {
-		return nil
+		return false
 	}
-	e, ok := h.cache.GetIfPresent(borrow(key))
-	if !ok || e.epoch != epoch {
-		return nil
-	}
-	return e
+	e.value, e.mark = h.cache.Get(key, &e.facts)
+	return e.found(key, epoch)
 }
 
 // peek is get without counting as a use.
-func (h *hot) peek(key []byte, epoch uint32) *entry {
+func (h *hotEntries) peek(e *entry, key []byte, epoch uint32) bool {
 	if h == nil {
-		return nil
+		return false
 	}
-	e, ok := h.cache.GetEntryQuietly(borrow(key))
-	if !ok || e.Value.epoch != epoch {
-		return nil
+	e.value, e.mark = h.cache.Peek(key, &e.facts)
+	return e.found(key, epoch)
+}
+
+// found completes an entry from the cache, unless there is none, or a flush has
+// made it void.
+func (e *entry) found(key []byte, epoch uint32) bool {
+	if e.mark == nil || e.epoch != epoch {
+		return false
 	}
-	return e.Value
+	e.key = key
+	e.access = e.mark.Load()
+	return true
 }
 
 // put shares an entry, or lets the disk answer for its key if the cache does not
 // take it. The stripe of its key must be locked.
-func (h *hot) put(e *entry) {
-	switch {
-	case h == nil:
-	case e.borrowed || e.unread > 0 || !h.keeps(len(e.value)):
-		h.cache.Invalidate(e.key)
-	default:
-		h.cache.Set(e.key, e)
+func (h *hotEntries) put(e *entry) {
+	if h == nil {
+		return
+	}
+	if e.unread > 0 || !h.keeps(len(e.value)) {
+		h.cache.Remove(e.key)
+		return
+	}
+	if e.mark = h.cache.Put(e.key, e.value, &e.facts); e.mark != nil {
+		e.mark.Store(e.access)
 	}
 }
 
 // count adds gets that the cache answered and gets that it could not.
-func (h *hot) count(hits, misses int64) {
+func (h *hotEntries) count(hits, misses int64) {
 	if h == nil {
 		return
 	}
@@ -100,37 +92,32 @@ func (h *hot) count(hits, misses int64) {
 }
 
 // resize changes the memory for the cache of hot sessions to capacity bytes.
-func (h *hot) resize(capacity int64) error {
+func (h *hotEntries) resize(capacity int64) error {
 	if h == nil || capacity < 0 {
 		return errNoHotCache
 	}
-	h.cache.SetMaximum(uint64(capacity))
+	h.cache.Resize(capacity)
+	h.capacity.Store(capacity)
 	return nil
 }
 
-func (h *hot) clear() {
+func (h *hotEntries) clear() {
 	if h != nil {
-		h.cache.InvalidateAll()
+		h.cache.Clear()
 	}
 }
 
-func (h *hot) close() {
-	if h != nil {
-		h.cache.StopAllGoroutines()
-	}
-}
-
-func (h *hot) stats() session.HotStats {
+func (h *hotEntries) stats() session.HotStats {
 	if h == nil {
 		return session.HotStats{}
 	}
-	c := h.counter.Snapshot()
+	c := h.cache.Stats()
 	return session.HotStats{
-		Items:    int64(h.cache.EstimatedSize()),
-		Bytes:    int64(h.cache.WeightedSize()),
-		Capacity: int64(h.cache.GetMaximum()),
+		Items:    c.Items,
+		Bytes:    c.Bytes,
+		Capacity: h.capacity.Load(),
 		Hits:     h.hits.Load(),
 		Misses:   h.misses.Load(),
-		Evicted:  int64(c.Evictions),
+		Evicted:  c.Evicted,
 	}
 }

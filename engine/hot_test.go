@@ -37,7 +37,6 @@ func TestSetHotBytesLeavesSessionsOnDisk(t *testing.T) {
 			t.Fatalf("key %d: status %d", i, b.Results[i].Status)
 		}
 	}
-	store.hot.cache.CleanUp()
 	if hot := store.Stats().Hot; hot.Capacity != 10<<10 || hot.Bytes > hot.Capacity {
 		t.Errorf("%d bytes in a cache of %d", hot.Bytes, hot.Capacity)
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"testing"
@@ -34,8 +35,8 @@ func checkInvariants(t *testing.T, s *Store) {
 		if e == nil {
 			continue
 		}
-		if above := newest[e.key]; above == nil {
-			newest[e.key] = e
+		if above := newest[string(e.key)]; above == nil {
+			newest[string(e.key)] = e
 			want.Count(ttl.Minute(e.expiry), 1, e.size())
 		} else if e.version > above.version && e.version < 1<<62 && above.version < 1<<62 && above.version != 0 {
 			t.Errorf("key %q: bucket %d holds version %d, above it bucket %d holds %d",
@@ -66,7 +67,7 @@ func checkRecord(t *testing.T, s *Store, iter *pebble.Iterator, now session.Time
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := s.decode(key, value, true)
+	e, err := s.decode(bytes.Clone(key), value, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,8 @@ func checkCache(t *testing.T, s *Store, newest map[string]*entry, now session.Ti
 	if s.hot == nil {
 		return
 	}
-	for key, e := range s.hot.cache.All() {
+	for key, cached := range s.hot.cache.All() {
+		e := &entry{facts: cached.Facts, key: []byte(key), value: cached.Value}
 		if e.epoch != s.epoch.Load() {
 			continue
 		}

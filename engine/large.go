@@ -8,8 +8,7 @@ import (
 )
 
 // Of a large value there should be as few copies at a time as possible: the
-// command's, and the one in the batch. It is not copied from the command unless
-// the cache keeps it, not read from disk unless a command asks for it, and not
+// command's, and the one in the batch. It is not read from disk unless a command asks for it, and not
 // kept in buffers that are used again.
 
 const (
@@ -18,7 +17,7 @@ const (
 
 	// largeShare is the part of the cache that a large value may take: one in
 	// so many. A few of them must not drive out what the cache is for.
-	largeShare = 32
+	largeShare = 128
 
 	// pooledBatch is the size in bytes up to which Pebble uses the memory of
 	// batches again.
@@ -30,25 +29,14 @@ const (
 )
 
 // keeps reports whether values of n bytes may be in the cache.
-func (h *hot) keeps(n int) bool {
-	return h != nil && (n < h.large || uint64(n) <= h.cache.GetMaximum()/largeShare)
-}
-
-// newValue makes an entry for what a command stores. It has a copy of the value,
-// unless that is a large one that the cache does not keep.
-func (b *burst) newValue(key, value []byte) *entry {
-	if len(value) < b.store.options.largeValue || b.store.hot.keeps(len(value)) {
-		return newEntry(key, value)
-	}
-	e := newEntry(key, nil)
-	e.value, e.borrowed = value[:len(value):len(value)], true
-	return e
+func (h *hotEntries) keeps(n int) bool {
+	return n < h.large || int64(n) <= h.capacity.Load()/largeShare
 }
 
 // unreadEntry makes an entry for an item whose value of n bytes is left on disk.
 func unreadEntry(key []byte, n uint32) *entry {
 	e := newEntry(key, nil)
-	e.value, e.unread = nil, n
+	e.unread = n
 	return e
 }
 

@@ -36,6 +36,7 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 		for i := range 8 {
 			e.c.Key = fmt.Appendf(nil, "%s%d", e.name, i)
 			do(s, session.Command{Op: session.OpSet, Key: e.c.Key, Value: value, Expiry: later})
+			rest(s)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			r := do(s, e.c)
@@ -54,6 +55,17 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 	}
 	if hot := s.Stats().Hot; hot.Bytes > 1<<20 {
 		t.Errorf("%d bytes in the cache of hot sessions", hot.Bytes)
+	}
+}
+
+// rest waits until Pebble has nothing to do in the background.
+func rest(s *Store) {
+	for {
+		m := s.db.Metrics()
+		if m.Flush.NumInProgress+m.Compact.NumInProgress == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 

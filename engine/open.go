@@ -50,9 +50,7 @@ func (s *Store) open() (err error) {
 	if err := checkFormat(o.FS, o.Dir); err != nil {
 		return err
 	}
-	if s.hot, err = newHot(o.HotBytes, o.largeValue); err != nil {
-		return err
-	}
+	s.hot = newHotEntries(o.HotBytes, o.largeValue)
 	if !o.JustClosed {
 		if err := inspect(o.FS, o.Dir); err != nil {
 			return err

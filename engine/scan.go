@@ -53,10 +53,11 @@ func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *sess
 
 // scanned gives e as fn sees it, with what only the cache knows.
 func (s *Store) scanned(e *entry) *session.Item {
-	if hot := s.hot.peek([]byte(e.key), s.epoch.Load()); hot != nil && hot.version == e.version {
-		e.access.Store(hot.access.Load())
+	var cached entry
+	if s.hot.peek(&cached, e.key, s.epoch.Load()) && cached.version == e.version {
+		e.access = cached.access
 	}
-	it := &session.Item{Key: []byte(e.key), Value: e.value}
+	it := &session.Item{Key: e.key, Value: e.value}
 	e.describe(it)
 	return it
 }
@@ -189,7 +190,7 @@ func (m *merged) entry(c *cursor) (*entry, error) {
 	if err != nil {
 		return nil, m.store.readError(err)
 	}
-	return m.store.decode(c.key, value, true)
+	return m.store.decode(bytes.Clone(c.key), value, true)
 }
 
 // skip moves all cursors past key.

@@ -41,7 +41,7 @@ type Store struct {
 	closed atomic.Bool
 
 	stripes stripes
-	hot     *hot
+	hot     *hotEntries
 	buckets bucketList
 	ledger  ledger
 	space   space
@@ -149,7 +149,6 @@ func (s *Store) release() error {
 	if s.cache != nil {
 		s.cache.Unref()
 	}
-	s.hot.close()
 	if closeErr := s.lock.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("engine: release the lock: %w", closeErr))
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"sync/atomic"
 
@@ -39,7 +40,7 @@ func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []by
 	if !v.compress || len(e.value) < minCompressed || len(e.value) > maxCompressed {
 		return h, e.value, buf
 	}
-	kind := dictionary.KindOf([]byte(e.key), e.value)
+	kind := dictionary.KindOf(e.key, e.value)
 	most := len(e.value) - len(e.value)/8 // a longer frame is not worth it
 	frame, id := v.set.Encode(buf, e.value, kind)
 	if v.trainer.Observe(kind, e.value, len(frame)) {
@@ -55,15 +56,16 @@ func (v *values) encode(buf []byte, e *entry) (h record.Header, body, grown []by
 	return h, frame, frame
 }
 
-// decode makes an entry of a key and the body that h describes.
+// decode makes an entry of a key and the body that h describes. It refers to the
+// key and has a value of its own.
 func (v *values) decode(h *record.Header, key, body []byte) (*entry, error) {
 	if h.Codec == record.Raw {
-		return newEntry(key, body), nil
+		return newEntry(key, bytes.Clone(body)), nil
 	}
 	if h.RawLen > maxValueSize {
 		return nil, fmt.Errorf("%w: a value of %d bytes", record.ErrCorrupt, h.RawLen)
 	}
-	e := newBlank(key, int(h.RawLen))
+	e := newEntry(key, make([]byte, h.RawLen))
 	if err := v.set.Decode(e.value, body, h.Dictionary); err != nil {
 		return nil, err
 	}

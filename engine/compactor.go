@@ -147,6 +147,8 @@ func (c *compactor) resume() {
 // a Close would have to wait for, and settles. On an error, such as that of ctx,
 // the store is as before. Resume undoes it.
 func (s *Store) Quiesce(ctx context.Context) error {
+	s.pacer.hurry()
+	defer s.pacer.calm()
 	err := s.compactor.quiet(ctx)
 	if err == nil {
 		err = s.Settle()

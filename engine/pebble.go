@@ -21,7 +21,7 @@ const (
 // has the measurements.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                    orderedFS{thriftyFS{s.options.FS}},
+		FS:                    orderedFS{pacedFS{thriftyFS{s.options.FS}, &s.pacer}},
 		Lock:                  s.lock,
 		Cache:                 s.cache,
 		Logger:                s.events,
@@ -32,7 +32,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		FlushDelayDeleteRange: time.Second,
 
 		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       2,
+		L0CompactionThreshold:       8,
 		L0StopWritesThreshold:       1000,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                4096,
@@ -46,7 +46,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	}
 	s.options.Compression.configure(o)
 	if s.logs != nil {
-		o.FS, o.Cleaner = orderedFS{s.logs}, newDeleter(pebble.DeleteCleaner{}.Clean)
+		o.FS, o.Cleaner = orderedFS{pacedFS{s.logs, &s.pacer}}, newDeleter(pebble.DeleteCleaner{}.Clean)
 	}
 	if s.options.watchDisk {
 		o.WithFSDefaults()

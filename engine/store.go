@@ -62,6 +62,7 @@ type Store struct {
 	unsynced atomic.Bool   // batches were applied that nobody waits for
 
 	compactor *compactor
+	pacer     pacer
 
 	counts counts
 	events *events
@@ -91,6 +92,7 @@ func (s *Store) fatal(err error) { s.options.Fatal(err) }
 func (s *Store) Close() error {
 	s.stop()
 	s.background.Wait()
+	s.pacer.hurry()
 	err := s.Settle() // while bursts go on
 	s.life.Lock()
 	defer s.life.Unlock()
@@ -121,6 +123,8 @@ const patience = 10 * time.Second
 func (s *Store) settle() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	s.pacer.hurry()
+	defer s.pacer.calm()
 	if err := s.flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/session"
+)
+
+// Who writes a table rests longer than it has worked, unless somebody waits for
+// it, or there is too much to do.
+func TestTablesAreWrittenAtAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pacer
+		fs := pacedFS{vfs.NewMem(), &p}
+		write := func(name string, worked time.Duration) (rested time.Duration) {
+			f, err := fs.Create(name, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			time.Sleep(worked)
+			begun := time.Now()
+			if _, err := f.Write([]byte("a block")); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(begun)
+		}
+		for _, c := range []struct {
+			what         string
+			name         string
+			worked, rest time.Duration
+			prepare      func()
+		}{
+			{"a little work", "1.sst", restAfter / 2, 0, func() {}},
+			{"some work", "2.sst", restAfter, restRatio * restAfter, func() {}},
+			{"much work", "3.sst", time.Second, maxRest, func() {}},
+			{"a log", "4.log", time.Second, 0, func() {}},
+			{"somebody waits", "5.sst", time.Second, 0, p.hurry},
+			{"two wait", "6.sst", time.Second, 0, p.hurry},
+			{"one still waits", "7.sst", time.Second, 0, p.calm},
+			{"nobody waits any more", "8.sst", time.Second, maxRest, p.calm},
+			{"behind", "9.sst", time.Second, 0, func() { p.behind.Store(true) }},
+		} {
+			c.prepare()
+			if got := write(c.name, c.worked); got != c.rest {
+				t.Errorf("%s: rested for %v, not %v", c.what, got, c.rest)
+			}
+		}
+	})
+}
+
+// A store notices that compactions fall behind, and that they have caught up.
+func TestCompactionsHurry(t *testing.T) {
+	s := openStore(t, Options{FS: vfs.NewMem(), Dir: "data", DropEvery: -1})
+	if err := s.compactor.quiet(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range hurryAtSublevels {
+		if s.Tick(t.Context()); s.pacer.behind.Load() {
+			t.Fatalf("behind after %d flushes", i)
+		}
+		want(t, s, session.OK, set(s, "k", "v", time.Hour))
+		if err := s.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if s.Tick(t.Context()); !s.pacer.behind.Load() {
+		t.Errorf("not behind after %d flushes without a compaction", hurryAtSublevels)
+	}
+	s.Resume()
+	for s.pacer.behind.Load() {
+		time.Sleep(time.Millisecond)
+		s.Tick(t.Context())
+	}
+}

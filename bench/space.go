@@ -4,7 +4,9 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,6 +34,7 @@ type space struct {
 	Live    int64              `json:"liveBytes"`    // keys and values of live sessions
 	Sent    int64              `json:"sentBytes"`    // since the start
 	Written int64              `json:"writtenBytes"` // since the start, its clean end included
+	Device  int64              `json:"deviceBytes"`  // that the disk was given meanwhile; 0: unknown
 	Disk    peer.Disk          `json:"disk"`         // at the end of the traffic
 	Stopped peer.Disk          `json:"diskStopped"`
 	Metrics map[string]float64 `json:"metrics,omitempty"` // Cairn's own, at the end of the traffic
@@ -49,11 +52,15 @@ func runSpace(ctx context.Context, s *suite) (report.Section, error) {
 		if !spec.Durable() {
 			continue
 		}
+		before, err := diskWritten(s.Dir)
+		if err != nil {
+			return report.Section{}, err
+		}
 		c, err := s.enter(ctx, spec, s.spaceSessions(), s.MemoryMB)
 		if err != nil {
 			return report.Section{}, err
 		}
-		spaces[spec.Name], err = s.measureSpace(ctx, c)
+		spaces[spec.Name], err = s.measureSpace(ctx, c, before)
 		if err = leaveAll([]*contestant{c}, err); err != nil {
 			return report.Section{}, err
 		}
@@ -61,7 +68,18 @@ func runSpace(ctx context.Context, s *suite) (report.Section, error) {
 	return s.spaceSection(spaces), nil
 }
 
-func (s *suite) measureSpace(ctx context.Context, c *contestant) (*space, error) {
+// diskWritten is peer.DiskWritten, and 0 where there is no single disk.
+func diskWritten(dir string) (int64, error) {
+	n, err := peer.DiskWritten(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	return n, err
+}
+
+// measureSpace measures c, before whose start the disk had been given that many
+// bytes.
+func (s *suite) measureSpace(ctx context.Context, c *contestant, before int64) (*space, error) {
 	o := workload.Options{Timeout: s.Timeout, Seed: s.Seed}
 	if err := s.fill(ctx, c, workload.Fill, o); err != nil {
 		return nil, err
@@ -84,7 +102,12 @@ func (s *suite) measureSpace(ctx context.Context, c *contestant) (*space, error)
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return result, result.conclude(ctx, c)
+	if err := result.conclude(ctx, c); err != nil {
+		return nil, err
+	}
+	after, err := diskWritten(s.Dir)
+	result.Device = after - before
+	return result, err
 }
 
 // sampleDisk looks at the size of the files every second until finished.
@@ -144,11 +167,12 @@ func (s *suite) spaceSection(spaces map[string]*space) report.Section {
 		Notes: []string{
 			"Disk is what the files take from others, with what is reserved for them to grow into; files is what they hold.",
 			"Sent are keys and uncompressed values of stores and the keys of touches, from the server's start on. " +
-				"Written is what the kernel counts for the process, its clean end included: whole pages, so that a small write which is synced costs 4 KiB.",
+				"Written is what the kernel counts for the process, its clean end included: whole pages, and on new kernels pages of up to megabytes, of which it writes parts. " +
+				"The disk's own count has all that was written meanwhile, by whomever, the file system's own records included.",
 		},
 	}
 	table := report.Table{Columns: []string{"server", "ops/s", "live data", "disk", "files", "disk / live", "files / live",
-		"files after the end", "sent", "written", "write amplification", "by the engine's count"}}
+		"files after the end", "sent", "written", "write amplification", "by the disk's count", "by the engine's count"}}
 	plot := report.Plot{Title: "Size of the files", XLabel: "seconds", YLabel: "MiB"}
 	for _, spec := range s.Peers {
 		p := spaces[spec.Name]
@@ -157,7 +181,7 @@ func (s *suite) spaceSection(spaces map[string]*space) report.Section {
 		}
 		table.Rows = append(table.Rows, []string{
 			spec.Name, report.Quantity(p.Round.Throughput), report.Bytes(p.Live), report.Bytes(p.Disk.Allocated), report.Bytes(p.Disk.Length),
-			quotient(p.Disk.Allocated, p.Live), quotient(p.Disk.Length, p.Live), report.Bytes(p.Stopped.Length), report.Bytes(p.Sent), report.Bytes(p.Written), quotient(p.Written, p.Sent), p.engineAmplification(),
+			quotient(p.Disk.Allocated, p.Live), quotient(p.Disk.Length, p.Live), report.Bytes(p.Stopped.Length), report.Bytes(p.Sent), report.Bytes(p.Written), quotient(p.Written, p.Sent), quotient(p.Device, p.Sent), p.engineAmplification(),
 		})
 		line := report.Line{Name: spec.Name}
 		for _, sample := range p.Samples {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Usage is what a server has cost since its start, from the kernel's books; it
@@ -134,4 +136,40 @@ func skipGone(err error) error {
 		return nil
 	}
 	return err
+}
+
+// DiskWritten gives how many bytes the disk below dir has been given to write
+// since the machine started, by whomever, once what waits in memory is written.
+// The error is fs.ErrNotExist if there is no single disk.
+func DiskWritten(dir string) (int64, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return 0, fmt.Errorf("peer: %s: %w", dir, err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return 0, fmt.Errorf("peer: %s: %w", dir, err)
+	}
+	name := fmt.Sprintf("/sys/dev/block/%d:%d/stat", unix.Major(st.Dev), unix.Minor(st.Dev))
+	stat, err := os.ReadFile(name)
+	if err != nil {
+		return 0, fmt.Errorf("peer: %w", err)
+	}
+	return sectorsWritten(string(stat))
+}
+
+// sectorsWritten reads the seventh number of a block device's statistics
+// (Documentation/block/stat.rst of Linux), which counts sectors of 512 bytes,
+// and gives it in bytes.
+func sectorsWritten(stat string) (int64, error) {
+	fields := strings.Fields(stat)
+	if len(fields) < 7 {
+		return 0, fmt.Errorf("peer: unexpected statistics of a disk: %q", stat)
+	}
+	n, err := strconv.ParseInt(fields[6], 10, 64)
+	return 512 * n, err
 }

@@ -15,7 +15,9 @@
 package hot
 
 import (
+	"fmt"
 	"iter"
+	"reflect"
 	"sync/atomic"
 	"unsafe"
 
@@ -35,8 +37,12 @@ const (
 	minShardBytes = 1 << 20
 )
 
-// New makes a cache that takes at most capacity bytes.
+// New makes a cache that takes at most capacity bytes. It panics if F has
+// pointers.
 func New[F any](capacity int64) *Cache[F] {
+	if t := reflect.TypeFor[F](); hasPointers(t) {
+		panic(fmt.Sprintf("hot: %v has pointers", t))
+	}
 	n := min(max(capacity/minShardBytes, 1), maxShards)
 	c := &Cache[F]{shards: make([]shard[F], n)}
 	for i := range c.shards {
@@ -44,6 +50,22 @@ func New[F any](capacity int64) *Cache[F] {
 		c.shards[i].clear()
 	}
 	return c
+}
+
+func hasPointers(t reflect.Type) bool {
+	switch k := t.Kind(); k {
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if hasPointers(t.Field(i).Type) {
+				return true
+			}
+		}
+		return false
+	case reflect.Array:
+		return hasPointers(t.Elem())
+	default:
+		return k > reflect.Complex128
+	}
 }
 
 func (c *Cache[F]) shard(hash uint64) *shard[F] {

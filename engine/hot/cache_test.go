@@ -94,6 +94,36 @@ func TestAgreesWithMap(t *testing.T) {
 	}
 }
 
+func TestFactsHaveNoPointers(t *testing.T) {
+	New[struct {
+		a [2]struct{ b bool }
+		c complex128
+	}](0)
+	defer func() {
+		if recover() == nil {
+			t.Error("facts with a string in them were accepted")
+		}
+	}()
+	New[[1]struct {
+		a int
+		b string
+	}](0)
+}
+
+// Gaps take no more memory than what fills the cache does, about.
+func TestGapsAreTidied(t *testing.T) {
+	c := New[fact](minShardBytes)
+	var f fact
+	const items, length = 200, 500
+	for i := range 100_000 {
+		c.Put(key(i%items), make([]byte, length), &f)
+	}
+	s := &c.shards[0]
+	if most := wellFilled*s.live + 3*minShardBytes/chunksPerShard; s.total > most || s.evicted > 0 {
+		t.Errorf("%d bytes for %d, more than %d, %d items evicted", s.total, s.live, most, s.evicted)
+	}
+}
+
 // What fits stays, though parts of it are written over and over.
 func TestRewritingEvictsNobody(t *testing.T) {
 	c := New[fact](1 << 20)

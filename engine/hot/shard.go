@@ -40,9 +40,11 @@ const (
 	// Items are not evicted before this part of the capacity is in use.
 	fullNumerator, fullDenominator = 3, 4
 
-	// maxChunkShare is how often the items would fit into the chunks at most,
-	// besides two chunks: the rest are gaps.
-	maxChunkShare = 2
+	// wellFilled is how often the items may fit into the chunks, besides two
+	// chunks, before gaps are done away with: that of tidyChunks chunks for each
+	// new one.
+	wellFilled = 2
+	tidyChunks = 2
 )
 
 func (s *shard[F]) clear() {
@@ -73,15 +75,16 @@ func (s *shard[F]) remove(hash uint64) {
 // makeRoom sees to it that an item of that size fits.
 func (s *shard[F]) makeRoom(size int64) {
 	kept := int64(0)
-	for len(s.chunks) > 0 && s.memory()+s.needed(size) > s.limit() {
+	for len(s.chunks) > 0 && s.memory()+s.needed(size) > s.capacity {
 		// Not more than once around: then there are no gaps worth the effort.
 		kept += s.dropOldest(kept < s.capacity)
 	}
-}
-
-// limit gives how many bytes the shard may take with the items that it has.
-func (s *shard[F]) limit() int64 {
-	return min(s.capacity, maxChunkShare*s.live+placeBytes*int64(len(s.index))+2*s.capacity/chunksPerShard)
+	for range tidyChunks {
+		if s.hasRoom(size) || s.total <= wellFilled*s.live+2*s.chunkBytes(size) {
+			return
+		}
+		s.dropOldest(true)
+	}
 }
 
 // needed gives by how many bytes an item of that size makes the shard grow.

@@ -25,6 +25,7 @@ type burst struct {
 
 	slots   []slot
 	bySlot  map[string]int // slots by key, once there are many
+	order   []int32        // see sorted
 	flushed bool           // a flush of this burst has emptied the store
 	flushAt session.Time   // the pending flush as this burst leaves it; 0: untouched
 
@@ -266,7 +267,7 @@ func (b *burst) reset() {
 	clear(b.bySlot)
 	frame := b.frame
 	*b = burst{
-		store: b.store, slots: b.slots[:0], bySlot: b.bySlot,
+		store: b.store, slots: b.slots[:0], bySlot: b.bySlot, order: b.order[:0],
 		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
 	}
 	if cap(frame) <= defaultLargeValue {

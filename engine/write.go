@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,7 +24,7 @@ func (b *burst) write() *pebble.Batch {
 		b.store.buckets.remove(ttl.Forever)
 	}
 	b.writeFlushAt(batch)
-	for i := range b.slots {
+	for _, i := range b.sorted() {
 		if s := &b.slots[i]; s.after != s.before {
 			b.writeSlot(batch, s, &delta)
 		}
@@ -42,6 +44,18 @@ func (b *burst) write() *pebble.Batch {
 	b.ticket = b.store.apply(batch, !b.unsynced)
 	b.share(&delta)
 	return batch
+}
+
+// sorted gives the numbers of the slots in the order of their keys: neighbours in
+// a batch are neighbours in the memtable then, and it need not search for each
+// from the start.
+func (b *burst) sorted() []int32 {
+	b.order = b.order[:0]
+	for i := range b.slots {
+		b.order = append(b.order, int32(i))
+	}
+	slices.SortFunc(b.order, func(i, j int32) int { return bytes.Compare(b.slots[i].key, b.slots[j].key) })
+	return b.order
 }
 
 // must reports an error that cannot happen: batches are built in memory.

@@ -15,7 +15,7 @@ const (
 
 	// maxGroupCommands is how many commands a group has when no further
 	// connection may join.
-	maxGroupCommands = 2048
+	maxGroupCommands = 256
 
 	// maxGroupBytes is how much input it has then: a store copies all of it at
 	// a time.

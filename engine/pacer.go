@@ -8,10 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// pacer makes flushes and compactions rest between pieces of work, so that
-// requests get the processor and the disk in between. Left alone, one that has
-// started takes every second time slice until it ends. They work on without rest
-// while somebody waits for them, or when they fall behind.
+// pacer makes flushes, compactions and the removal of tables rest between pieces
+// of work, so that requests get the processor and the disk in between. Left
+// alone, one that has started takes every second time slice until it ends. They
+// work on without rest while somebody waits for them, or when they fall behind.
 type pacer struct {
 	hurried atomic.Int32 // by how many
 	behind  atomic.Bool  // see look
@@ -24,7 +24,9 @@ const (
 	// restRatio is how long it rests, in terms of how long it has worked.
 	restRatio = 2
 
-	maxRest = 5 * time.Millisecond
+	maxRest = 20 * time.Millisecond
+
+	tableExt = ".sst"
 
 	// Writers wait for a flush when there are memtablesToWait memtables. Flushes
 	// hurry from one less on.
@@ -53,7 +55,7 @@ func (p *pacer) rest(worked time.Duration) {
 	}
 }
 
-// pacedFS is a file system on which the writers of tables rest.
+// pacedFS is a file system on which those who write and remove tables rest.
 type pacedFS struct {
 	vfs.FS
 	pacer *pacer
@@ -63,10 +65,21 @@ func (fs pacedFS) Unwrap() vfs.FS { return fs.FS }
 
 func (fs pacedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.Create(name, category)
-	if err != nil || path.Ext(name) != ".sst" {
+	if err != nil || path.Ext(name) != tableExt {
 		return f, err
 	}
 	return &pacedFile{File: f, pacer: fs.pacer, since: time.Now()}, nil
+}
+
+// Remove removes a file. A table of some megabytes takes the kernel milliseconds,
+// and a bucket has many.
+func (fs pacedFS) Remove(name string) error {
+	begun := time.Now()
+	err := fs.FS.Remove(name)
+	if path.Ext(name) == tableExt {
+		fs.pacer.rest(time.Since(begun))
+	}
+	return err
 }
 
 // pacedFile is a table being written, by one goroutine.

@@ -53,6 +53,35 @@ func TestTablesAreWrittenAtAPace(t *testing.T) {
 	})
 }
 
+// slowFS takes a while to remove a file.
+type slowFS struct{ vfs.FS }
+
+const removal = 6 * time.Millisecond
+
+func (slowFS) Remove(string) error {
+	time.Sleep(removal)
+	return nil
+}
+
+// A dropped bucket's tables are removed at a pace, too.
+func TestTablesAreRemovedAtAPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := pacedFS{slowFS{vfs.NewMem()}, new(pacer)}
+		for name, want := range map[string]time.Duration{
+			"1.sst": removal + restRatio*removal,
+			"2.log": removal,
+		} {
+			begun := time.Now()
+			if err := fs.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took != want {
+				t.Errorf("%s: %v, not %v", name, took, want)
+			}
+		}
+	})
+}
+
 // A store notices that compactions fall behind, and that they have caught up.
 func TestCompactionsHurry(t *testing.T) {
 	s := openStore(t, Options{FS: vfs.NewMem(), Dir: "data", DropEvery: -1})

@@ -157,7 +157,7 @@ func (l *loader) prefixOf(restored map[string]string, least, most int) (n int, o
 // one that is not in it was acknowledged.
 func TestBackupUnderLoad(t *testing.T) {
 	// Small memtables, so that tables are written and compacted all the time.
-	store := openEngineWith(t, engine.Options{Dir: filepath.Join(t.TempDir(), "store"), MemtableBytes: 256 << 10})
+	store := openEngineWith(t, engine.Options{Dir: filepath.Join(t.TempDir(), "store"), MemtableBytes: 32 << 10})
 	h := start(t, Options{Engine: store})
 	var clock atomic.Int64
 	loaders := make([]*loader, 4)

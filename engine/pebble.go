@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"cairn/engine/record"
 )
@@ -20,8 +21,12 @@ const (
 // pebbleOptions are what makes buckets cheap to probe and to drop; DESIGN.md
 // has the measurements.
 func (s *Store) pebbleOptions() *pebble.Options {
+	var files vfs.FS = thriftyFS{s.options.FS}
+	if s.logs != nil {
+		files = s.logs
+	}
 	o := &pebble.Options{
-		FS:                    orderedFS{pacedFS{thriftyFS{s.options.FS}, &s.pacer}},
+		FS:                    orderedFS{pacedFS{files, &s.pacer}},
 		Lock:                  s.lock,
 		Cache:                 s.cache,
 		Logger:                s.events,
@@ -31,8 +36,8 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		MemTableSize:          uint64(s.options.MemtableBytes),
 		FlushDelayDeleteRange: time.Second,
 
-		MemTableStopWritesThreshold: 4,
-		L0CompactionThreshold:       8,
+		MemTableStopWritesThreshold: memtablesToWait,
+		L0CompactionThreshold:       2 * compactAtSublevels, // Pebble counts each twice
 		L0StopWritesThreshold:       1000,
 		LBaseMaxBytes:               64 << 20,
 		MaxOpenFiles:                4096,
@@ -46,7 +51,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	}
 	s.options.Compression.configure(o)
 	if s.logs != nil {
-		o.FS, o.Cleaner = orderedFS{pacedFS{s.logs, &s.pacer}}, newDeleter(pebble.DeleteCleaner{}.Clean)
+		o.Cleaner = newDeleter(pebble.DeleteCleaner{}.Clean)
 	}
 	if s.options.watchDisk {
 		o.WithFSDefaults()

@@ -86,18 +86,22 @@ func (s *Store) syncUpTo(ticket uint64) error {
 	if s.durable.Load() >= ticket {
 		return nil
 	}
-	if !s.enter() {
-		return nil // Close has synced everything
-	}
-	defer s.leave()
-	return s.db.LogData(nil, pebble.Sync)
+	return s.syncLog()
 }
 
 // settleLog makes all batches that can be seen durable. Their tickets need not
 // be known yet: a batch is seen before apply returns.
 func (s *Store) settleLog() error {
-	if s.options.Durability.Interval > 0 || !s.enter() {
+	if s.options.Durability.Interval > 0 {
 		return nil
+	}
+	return s.syncLog()
+}
+
+// syncLog makes all batches durable that have been applied.
+func (s *Store) syncLog() error {
+	if !s.enter() {
+		return nil // Close has synced everything
 	}
 	defer s.leave()
 	return s.db.LogData(nil, pebble.Sync)

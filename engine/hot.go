@@ -14,9 +14,8 @@ import (
 // touched the stripe since before it looked. The methods of a nil hotEntries are
 // those of an empty cache.
 type hotEntries struct {
-	cache    *hot.Cache[facts]
-	capacity atomic.Int64 // bytes
-	large    int          // Options.largeValue
+	cache *hot.Cache[facts]
+	large int // Options.largeValue
 
 	// Gets, counted here because writes look into the cache too, and a get
 	// that it cannot answer looks twice.
@@ -29,9 +28,7 @@ func newHotEntries(capacity int64, large int) *hotEntries {
 	if capacity < 0 {
 		return nil
 	}
-	h := &hotEntries{cache: hot.New[facts](capacity), large: large}
-	h.capacity.Store(capacity)
-	return h
+	return &hotEntries{cache: hot.New[facts](capacity), large: large}
 }
 
 // get makes e the entry of a key, or reports false. The entry refers to key.
@@ -97,7 +94,6 @@ func (h *hotEntries) resize(capacity int64) error {
 		return errNoHotCache
 	}
 	h.cache.Resize(capacity)
-	h.capacity.Store(capacity)
 	return nil
 }
 
@@ -115,7 +111,7 @@ func (h *hotEntries) stats() session.HotStats {
 	return session.HotStats{
 		Items:    c.Items,
 		Bytes:    c.Bytes,
-		Capacity: h.capacity.Load(),
+		Capacity: h.cache.Capacity(),
 		Hits:     h.hits.Load(),
 		Misses:   h.misses.Load(),
 		Evicted:  c.Evicted,

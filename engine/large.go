@@ -8,8 +8,8 @@ import (
 )
 
 // Of a large value there should be as few copies at a time as possible: the
-// command's, and the one in the batch. It is not read from disk unless a command asks for it, and not
-// kept in buffers that are used again.
+// command's, and the one in the batch. It is not read from disk unless a command
+// asks for it, and not kept in buffers that are used again.
 
 const (
 	// defaultLargeValue is the length in bytes from which on a value is large.
@@ -30,7 +30,7 @@ const (
 
 // keeps reports whether values of n bytes may be in the cache.
 func (h *hotEntries) keeps(n int) bool {
-	return n < h.large || int64(n) <= h.capacity.Load()/largeShare
+	return n < h.large || int64(n) <= h.cache.Capacity()/largeShare
 }
 
 // unreadEntry makes an entry for an item whose value of n bytes is left on disk.

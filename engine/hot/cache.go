@@ -27,7 +27,8 @@ import (
 // Cache holds items: a key, a value, and facts about it of a type F without
 // pointers. It is safe for concurrent use.
 type Cache[F any] struct {
-	shards []shard[F]
+	shards   []shard[F]
+	capacity atomic.Int64 // bytes
 }
 
 const (
@@ -45,6 +46,7 @@ func New[F any](capacity int64) *Cache[F] {
 	}
 	n := min(max(capacity/minShardBytes, 1), maxShards)
 	c := &Cache[F]{shards: make([]shard[F], n)}
+	c.capacity.Store(capacity)
 	for i := range c.shards {
 		c.shards[i].capacity = capacity / n
 		c.shards[i].clear()
@@ -138,8 +140,12 @@ func (c *Cache[F]) Clear() {
 	}
 }
 
+// Capacity gives how many bytes the cache may take.
+func (c *Cache[F]) Capacity() int64 { return c.capacity.Load() }
+
 // Resize changes the capacity.
 func (c *Cache[F]) Resize(capacity int64) {
+	c.capacity.Store(capacity)
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
@@ -151,10 +157,9 @@ func (c *Cache[F]) Resize(capacity int64) {
 
 // Stats describe a Cache.
 type Stats struct {
-	Items    int64
-	Bytes    int64 // what the items take, without gaps
-	Capacity int64 // in bytes
-	Evicted  int64 // items, ever
+	Items   int64
+	Bytes   int64 // what the items take, without gaps
+	Evicted int64 // items, ever
 }
 
 // Stats gives the present figures.
@@ -164,7 +169,6 @@ func (c *Cache[F]) Stats() (t Stats) {
 		s.mu.Lock()
 		t.Items += int64(len(s.index))
 		t.Bytes += s.live + placeBytes*int64(len(s.index))
-		t.Capacity += s.capacity
 		t.Evicted += s.evicted
 		s.mu.Unlock()
 	}

@@ -25,7 +25,7 @@ type burst struct {
 
 	slots   []slot
 	bySlot  map[string]int // slots by key, once there are many
-	order   []int32        // see sorted
+	order   []int32        // see changed
 	flushed bool           // a flush of this burst has emptied the store
 	flushAt session.Time   // the pending flush as this burst leaves it; 0: untouched
 

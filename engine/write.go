@@ -24,10 +24,8 @@ func (b *burst) write() *pebble.Batch {
 		b.store.buckets.remove(ttl.Forever)
 	}
 	b.writeFlushAt(batch)
-	for _, i := range b.sorted() {
-		if s := &b.slots[i]; s.after != s.before {
-			b.writeSlot(batch, s, &delta)
-		}
+	for _, i := range b.changed() {
+		b.writeSlot(batch, &b.slots[i], &delta)
 	}
 	if batch.Empty() {
 		b.must(batch.Close())
@@ -46,13 +44,15 @@ func (b *burst) write() *pebble.Batch {
 	return batch
 }
 
-// sorted gives the numbers of the slots in the order of their keys: neighbours in
-// a batch are neighbours in the memtable then, and it need not search for each
-// from the start.
-func (b *burst) sorted() []int32 {
+// changed gives the numbers of the slots that commands have changed, in the order
+// of their keys: neighbours in a batch are neighbours in the memtable then, and
+// it need not search for each from the start.
+func (b *burst) changed() []int32 {
 	b.order = b.order[:0]
 	for i := range b.slots {
-		b.order = append(b.order, int32(i))
+		if s := &b.slots[i]; s.after != s.before {
+			b.order = append(b.order, int32(i))
+		}
 	}
 	slices.SortFunc(b.order, func(i, j int32) int { return bytes.Compare(b.slots[i].key, b.slots[j].key) })
 	return b.order

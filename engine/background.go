@@ -33,8 +33,8 @@ func (s *Store) run(ctx context.Context, d time.Duration, f func(context.Context
 // Tick does what must happen about once a second: the clock's adjustment, a
 // flush that fell due without traffic, the clock's mark while nothing is
 // written, a look at the free space and at what waits for compaction, and the
-// removal of what flushes have made void from the cache. The store calls it itself unless
-// Options.DropEvery is negative.
+// removal of what flushes have made void from the cache. The store calls it
+// itself unless Options.DropEvery is negative.
 func (s *Store) Tick(context.Context) {
 	s.watchClock(s.clock.Adjust())
 	s.space.look(s)

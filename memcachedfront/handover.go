@@ -32,8 +32,9 @@ const blockingGrace = 500 * time.Millisecond
 
 // Freeze stops serving without closing a connection: it accepts nobody, finishes
 // what is under way, and reads no more. It returns the connections as they are
-// then. Those with TLS, and those that watch or dump at the moment, are closed, as are
-// logins that take longer than a right password does. Thaw or Release comes next. On an error the server has thawed.
+// then. Those with TLS, and those that watch or dump at the moment, are closed, as
+// are logins that take longer than a right password does. Thaw or Release comes
+// next. On an error the server has thawed.
 func (s *Server) Freeze(ctx context.Context) ([]FrozenConn, error) {
 	if len(s.loops) == 0 {
 		return nil, ErrNoHandover

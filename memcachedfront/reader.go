@@ -123,10 +123,10 @@ func (r *reader) firstBuffer() *[]byte {
 // or 0 if that is not known.
 //
 // The result is at most four times what has arrived (or smallBuffer), so that a
-// client that only announces much takes up little. The sizes lead up to need: the last buffer
-// is exactly as long as the request, and the one before it a quarter of that.
-// So the two that exist while one is copied into the other are hardly more than
-// the request.
+// client that only announces much takes up little. The sizes lead up to need:
+// the last buffer is exactly as long as the request, and the one before it a
+// quarter of that. So the two that exist while one is copied into the other are
+// hardly more than the request.
 func nextBuffer(arrived, need int) int {
 	if need <= arrived {
 		return 2 * arrived

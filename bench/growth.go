@@ -37,16 +37,9 @@ type size struct {
 }
 
 func runGrowth(ctx context.Context, s *suite) (report.Section, error) {
-	sizes := map[string][]size{}
-	for _, spec := range s.Peers {
-		c, err := s.enter(ctx, spec, 0, s.MemoryMB)
-		if err != nil {
-			return report.Section{}, err
-		}
-		sizes[spec.Name], err = s.grow(ctx, c)
-		if err = leaveAll([]*contestant{c}, err); err != nil {
-			return report.Section{}, err
-		}
+	sizes, err := oneByOne(ctx, s, s.Peers, 0, s.MemoryMB, s.grow)
+	if err != nil {
+		return report.Section{}, err
 	}
 	return s.growthSection(sizes), nil
 }

@@ -37,16 +37,9 @@ type step struct {
 }
 
 func runLatency(ctx context.Context, s *suite) (report.Section, error) {
-	steps := map[string][]step{}
-	for _, spec := range s.Peers {
-		c, err := s.enter(ctx, spec, s.Sessions, s.MemoryMB)
-		if err != nil {
-			return report.Section{}, err
-		}
-		steps[spec.Name], err = s.climb(ctx, c)
-		if err = leaveAll([]*contestant{c}, err); err != nil {
-			return report.Section{}, err
-		}
+	steps, err := oneByOne(ctx, s, s.Peers, s.Sessions, s.MemoryMB, s.climb)
+	if err != nil {
+		return report.Section{}, err
 	}
 	return s.latencySection(steps), nil
 }

@@ -47,16 +47,9 @@ type second struct {
 }
 
 func runPaced(ctx context.Context, s *suite) (report.Section, error) {
-	watches := map[string]*watch{}
-	for _, spec := range s.Peers {
-		c, err := s.enter(ctx, spec, s.Sessions, s.MemoryMB)
-		if err != nil {
-			return report.Section{}, err
-		}
-		watches[spec.Name], err = s.pace(ctx, c)
-		if err = leaveAll([]*contestant{c}, err); err != nil {
-			return report.Section{}, err
-		}
+	watches, err := oneByOne(ctx, s, s.Peers, s.Sessions, s.MemoryMB, s.pace)
+	if err != nil {
+		return report.Section{}, err
 	}
 	return s.pacedSection(watches), nil
 }

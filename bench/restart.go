@@ -53,16 +53,9 @@ func (l losses) String() string {
 }
 
 func runRestart(ctx context.Context, s *suite) (report.Section, error) {
-	restarts := map[string]*restart{}
-	for _, spec := range s.Peers {
-		c, err := s.enter(ctx, spec, s.Sessions, s.MemoryMB)
-		if err != nil {
-			return report.Section{}, err
-		}
-		restarts[spec.Name], err = s.measureRestart(ctx, c)
-		if err = leaveAll([]*contestant{c}, err); err != nil {
-			return report.Section{}, err
-		}
+	restarts, err := oneByOne(ctx, s, s.Peers, s.Sessions, s.MemoryMB, s.measureRestart)
+	if err != nil {
+		return report.Section{}, err
 	}
 	return s.restartSection(restarts), nil
 }

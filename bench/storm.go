@@ -52,16 +52,9 @@ type storm struct {
 }
 
 func runStorm(ctx context.Context, s *suite) (report.Section, error) {
-	storms := map[string]*storm{}
-	for _, spec := range s.Peers {
-		c, err := s.enter(ctx, spec, s.Sessions, s.stormMemory())
-		if err != nil {
-			return report.Section{}, err
-		}
-		storms[spec.Name], err = s.measureStorm(ctx, c)
-		if err = leaveAll([]*contestant{c}, err); err != nil {
-			return report.Section{}, err
-		}
+	storms, err := oneByOne(ctx, s, s.Peers, s.Sessions, s.stormMemory(), s.measureStorm)
+	if err != nil {
+		return report.Section{}, err
 	}
 	return s.stormSection(storms), nil
 }

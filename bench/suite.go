@@ -156,6 +156,24 @@ func (c *contestant) leave() error {
 	return c.Remove()
 }
 
+// oneByOne measures servers one after the other, each alone and with room for so
+// many sessions, and gives what was measured by their names.
+func oneByOne[T any](ctx context.Context, s *suite, peers []peer.Spec, sessions, memoryMB int,
+	measure func(context.Context, *contestant) (T, error)) (map[string]T, error) {
+	results := map[string]T{}
+	for _, spec := range peers {
+		c, err := s.enter(ctx, spec, sessions, memoryMB)
+		if err != nil {
+			return nil, err
+		}
+		results[spec.Name], err = measure(ctx, c)
+		if err = errors.Join(err, c.leave()); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
+}
+
 // leaveAll ends an experiment, after err.
 func leaveAll(contestants []*contestant, err error) error {
 	for _, c := range contestants {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cairn/bench/load"
+	"cairn/bench/peer"
 	"cairn/bench/report"
 	"cairn/bench/workload"
 )
@@ -44,19 +45,10 @@ type takeovers struct {
 }
 
 func runTakeover(ctx context.Context, s *suite) (report.Section, error) {
-	measured := map[string]*takeovers{}
-	for _, spec := range s.Peers {
-		if !spec.IsCairn() {
-			continue
-		}
-		c, err := s.enter(ctx, spec, s.Sessions, s.MemoryMB)
-		if err != nil {
-			return report.Section{}, err
-		}
-		measured[spec.Name], err = s.measureTakeovers(ctx, c)
-		if err = leaveAll([]*contestant{c}, err); err != nil {
-			return report.Section{}, err
-		}
+	cairns := slices.DeleteFunc(slices.Clone(s.Peers), func(spec peer.Spec) bool { return !spec.IsCairn() })
+	measured, err := oneByOne(ctx, s, cairns, s.Sessions, s.MemoryMB, s.measureTakeovers)
+	if err != nil {
+		return report.Section{}, err
 	}
 	return s.takeoverSection(measured), nil
 }

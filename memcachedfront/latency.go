@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/session"
 )
 
 // latencyBounds are the upper bounds of the histograms of latencies.
@@ -20,15 +21,8 @@ var latencyBounds = [...]time.Duration{
 // Latency is the histogram of the time from the arrival of a request to its
 // answer being handed to the operating system, for one verb.
 type Latency struct {
-	Verb  string
-	Count uint64
-	Sum   time.Duration
-
-	// Bounds are upper bounds, ascending; Counts[i] is the number of requests
-	// that took at most Bounds[i] and more than the bound before. What took
-	// longer than the last bound is only in Count.
-	Bounds []time.Duration
-	Counts []uint64
+	Verb string
+	session.Histogram
 }
 
 // latencies has a histogram per verb. There is one per shard.
@@ -76,7 +70,9 @@ func (ls *latencies) record(t *tally, d time.Duration) {
 func (s *Server) Latencies() []Latency {
 	var list []Latency
 	for verb := range protocol.NumVerbs {
-		l := Latency{Verb: verb.String(), Bounds: latencyBounds[:], Counts: make([]uint64, len(latencyBounds))}
+		l := Latency{Verb: verb.String(), Histogram: session.Histogram{
+			Bounds: latencyBounds[:], Counts: make([]uint64, len(latencyBounds)),
+		}}
 		for i := range s.counters.shards {
 			h := &s.counters.shards[i].latencies[verb]
 			l.Sum += time.Duration(h.sum.Load())

@@ -9,7 +9,6 @@ import (
 	"cairn/httpapi"
 	"cairn/httpapi/console"
 	"cairn/memcachedfront"
-	"cairn/session"
 	"cairn/tlsconfig"
 )
 
@@ -84,10 +83,7 @@ func (v frontView) Connections() []httpapi.Connection {
 
 func (v frontView) Latencies() []httpapi.Latency {
 	return convert(v.front.Latencies(), func(l memcachedfront.Latency) httpapi.Latency {
-		return httpapi.Latency{
-			Verb:      l.Verb,
-			Histogram: session.Histogram{Count: l.Count, Sum: l.Sum, Bounds: l.Bounds, Counts: l.Counts},
-		}
+		return httpapi.Latency(l)
 	})
 }
 

@@ -24,7 +24,7 @@ func (s *server) await(ctx context.Context) (given bool, err error) {
 	giver, err := takeover.NewGiver(takeover.GiverOptions{
 		Path:    filepath.Join(s.cfg.DataDir, takeover.SocketName),
 		Dialect: memcachedfront.StateFormat,
-		Manager: takeover.Manager{NotifySocket: manager.NotifySocket, Watchdog: manager.Watchdog},
+		Manager: takeover.Manager(manager),
 		Logger:  s.logger,
 	})
 	if err != nil {
@@ -74,7 +74,6 @@ func (e estate) ReopenStore() error { return e.store.open(false) }
 
 func (e estate) Release(pid int) {
 	e.front.Release()
-	e.sockets.leave()
 	e.notify(systemd.MainPID(pid))
 }
 

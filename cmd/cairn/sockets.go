@@ -202,16 +202,6 @@ func (s *sockets) forTaker() []takeover.Listener {
 	return list
 }
 
-// leave keeps the names of Unix sockets in the file system when those close:
-// they are another process's.
-func (s *sockets) leave() {
-	for l := range s.names {
-		if unix, ok := l.(*net.UnixListener); ok {
-			unix.SetUnlinkOnClose(false)
-		}
-	}
-}
-
 func (s *sockets) close() {
 	for l := range s.names {
 		l.Close()

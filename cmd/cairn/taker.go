@@ -36,8 +36,7 @@ func (s *server) takeOver(ctx context.Context) error {
 	if err := taker.Opened(); err != nil {
 		return err
 	}
-	manager := taker.Manager()
-	if err := systemd.Adopt(systemd.Manager{NotifySocket: manager.NotifySocket, Watchdog: manager.Watchdog}); err != nil {
+	if err := systemd.Adopt(systemd.Manager(taker.Manager())); err != nil {
 		s.logger.Warn("the service manager cannot be told", "error", err)
 	}
 	s.resume(conns)

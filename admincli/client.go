@@ -62,7 +62,7 @@ func (a *app) client() (*client, error) {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if transport.TLSClientConfig, err = a.tlsConfig(); err != nil {
+	if transport.TLSClientConfig, err = tlsConfig(a.server.ca, a.server.cert, a.server.key); err != nil {
 		return nil, err
 	}
 	c.http = &http.Client{Transport: transport}
@@ -91,20 +91,22 @@ func (a *app) readToken() (string, error) {
 	return token, err
 }
 
-func (a *app) tlsConfig() (*tls.Config, error) {
+// tlsConfig trusts the authorities in the file ca and shows the certificate in
+// cert. Files without a name are left out.
+func tlsConfig(ca, certificate, key string) (*tls.Config, error) {
 	config := &tls.Config{}
-	if a.server.ca != "" {
-		pem, err := os.ReadFile(a.server.ca)
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
 		if err != nil {
 			return nil, err
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate", a.server.ca)
+			return nil, fmt.Errorf("%s has no certificate", ca)
 		}
 	}
-	if a.server.cert != "" {
-		cert, err := tls.LoadX509KeyPair(a.server.cert, a.server.key)
+	if certificate != "" {
+		cert, err := tls.LoadX509KeyPair(certificate, key)
 		if err != nil {
 			return nil, err
 		}

@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -77,7 +78,11 @@ func TestImportFromMemcached(t *testing.T) {
 
 	r := newRig(t)
 	r.put("s0000", "mine", 100)
-	got := decodeJSON[imported](t, r.must("import", "--keep", "--from-memcached", addr, "-o", "json"))
+	out, _, err := r.run("import", "--keep", "--from-memcached", addr, "-o", "json")
+	if !errors.Is(err, errLeftOut) {
+		t.Errorf("with a value that is too large: %v", err)
+	}
+	got := decodeJSON[imported](t, out)
 	if got.Stored != 3000 || got.Kept != 1 || got.TooLarge != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -103,16 +108,20 @@ func TestImportFromRedis(t *testing.T) {
 	talk(t, addr, requests.String())
 
 	r := newRig(t)
-	got := decodeJSON[imported](t, r.must("import", "--from-redis", addr, "-o", "json"))
+	out, _, err := r.run("import", "--from-redis", addr, "-o", "json")
+	if !errors.Is(err, errLeftOut) {
+		t.Errorf("with a list: %v", err)
+	}
+	got := decodeJSON[imported](t, out)
 	if got.Stored != 1001 || got.Unsuitable != 1 {
 		t.Errorf("%+v", got)
 	}
 	if out := r.must("show", "s0999"); !strings.Contains(out, "value999") || !strings.Contains(out, "16m") {
 		t.Errorf("a session that was taken over: %s", out)
 	}
-	out := r.must("import", "--from-redis", "redis://"+addr+"/0", "--match", "s00*")
+	out = r.must("import", "--from-redis", "redis://"+addr+"/0", "--match", "s00*")
 	if !strings.Contains(out, "stored  100") {
 		t.Errorf("with a pattern: %s", out)
 	}
-	r.refuse("goes with", "import", "--match", "x")
+	r.refuse("does not go with", "import", "--match", "x")
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,21 @@ type ImportResult struct {
 	Stored  int64 `json:"stored"`
 	Kept    int64 `json:"kept" doc:"Left as they were in the store, with keep=true."`
 	Expired int64 `json:"expired" doc:"Skipped because their time was over."`
+
+	TooLarge int64         `json:"too_large" doc:"Skipped because the server takes no value of that size."`
+	Skipped  []SkippedLine `json:"skipped,omitempty" maxItems:"100" doc:"The first of those that were too large."`
 }
+
+// SkippedLine is a line of an import that was left out.
+type SkippedLine struct {
+	Line      int64  `json:"line" doc:"From 1."`
+	Key       string `json:"key,omitempty" doc:"The key, if it is UTF-8 and the line was not too long to be read."`
+	KeyBase64 string `json:"key_base64,omitempty" doc:"The key in base64url without padding, if it is not UTF-8."`
+	Reason    string `json:"reason"`
+}
+
+// maxSkipped is how many skipped lines a result names.
+const maxSkipped = 100
 
 type importInput struct {
 	Keep bool `query:"keep" doc:"Leave sessions that are in the store as they are."`
@@ -86,20 +101,30 @@ type importer struct {
 	result ImportResult
 
 	burst session.Burst
-	bytes int // of values in the burst
+	lines []int64 // where the commands of the burst come from
+	bytes int     // of values in the burst
 }
 
 // run reads to the end of r. Its errors are problems.
 func (m *importer) run(ctx context.Context, r io.Reader) error {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), int(m.server.maxPutBody()))
+	lines := lineReader{in: bufio.NewReaderSize(r, 64<<10), max: int(m.server.maxPutBody())}
 	m.burst.Reset(m.server.engine.Now())
-	for lines.Scan() {
-		if err := ctx.Err(); err != nil {
-			return failure(err)
+	for {
+		line, err := lines.next()
+		if err == io.EOF {
+			return m.store()
 		}
 		m.result.Lines++
-		if err := m.add(lines.Bytes()); err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return failure(ctx.Err())
+		case errors.Is(err, bufio.ErrTooLong):
+			m.skip(m.result.Lines, nil)
+			continue
+		case err == nil:
+			err = m.add(line)
+		}
+		if err != nil {
 			return m.problem(err)
 		}
 		if len(m.burst.Commands) == bulkBatch || m.bytes >= importBytes {
@@ -108,11 +133,51 @@ func (m *importer) run(ctx context.Context, r io.Reader) error {
 			}
 		}
 	}
-	if err := lines.Err(); err != nil {
-		m.result.Lines++
-		return m.problem(err)
+}
+
+// skip counts and names a line whose value is too large. A nil key is unknown.
+func (m *importer) skip(line int64, key []byte) {
+	m.result.TooLarge++
+	if len(m.result.Skipped) == maxSkipped {
+		return
 	}
-	return m.store()
+	reason := fmt.Sprintf("a value may have %d bytes", m.server.options.MaxValueSize)
+	if key == nil {
+		reason = "the line is longer than the largest value needs"
+	}
+	skipped := SkippedLine{Line: line, Reason: reason}
+	skipped.Key, skipped.KeyBase64 = keyText(key)
+	m.result.Skipped = append(m.result.Skipped, skipped)
+}
+
+// lineReader reads lines of at most max bytes and can go on behind longer ones.
+type lineReader struct {
+	in  *bufio.Reader
+	max int
+	buf []byte
+}
+
+// next returns the next line without its end, valid until the next call. The
+// error is bufio.ErrTooLong for a line of more than max bytes, which has been
+// read then, and io.EOF at the end.
+func (l *lineReader) next() ([]byte, error) {
+	l.buf = l.buf[:0]
+	tooLong := false
+	for {
+		part, err := l.in.ReadSlice('\n')
+		if tooLong = tooLong || len(l.buf)+len(part) > l.max; !tooLong {
+			l.buf = append(l.buf, part...)
+		}
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			continue
+		case err != nil && (err != io.EOF || len(l.buf) == 0 && !tooLong):
+			return nil, err
+		case tooLong:
+			return nil, bufio.ErrTooLong
+		}
+		return bytes.TrimRight(l.buf, "\r\n"), nil
+	}
 }
 
 // add puts the session of a line into the burst.
@@ -132,8 +197,13 @@ func (m *importer) add(line []byte) error {
 		m.result.Expired++
 		return nil
 	}
+	if len(c.Value) > m.server.options.MaxValueSize {
+		m.skip(m.result.Lines, c.Key)
+		return nil
+	}
 	c.Op = m.op
 	*m.burst.Add() = c
+	m.lines = append(m.lines, m.result.Lines)
 	m.bytes += len(c.Value)
 	return nil
 }
@@ -172,12 +242,14 @@ func (m *importer) store() error {
 			m.result.Stored++
 		case session.NotStored:
 			m.result.Kept++
+		case session.TooLarge:
+			m.skip(m.lines[i], m.burst.Commands[i].Key)
 		default:
 			return storeProblem(r)
 		}
 	}
 	m.burst.Reset(m.server.engine.Now())
-	m.bytes = 0
+	m.lines, m.bytes = m.lines[:0], 0
 	return nil
 }
 
@@ -186,9 +258,6 @@ func (m *importer) store() error {
 func (m *importer) problem(err error) error {
 	if stored := m.store(); stored != nil {
 		return stored
-	}
-	if errors.Is(err, bufio.ErrTooLong) {
-		err = errors.New("the line is longer than the largest value needs")
 	}
 	return huma.Error422UnprocessableEntity(
 		fmt.Sprintf("line %d: %v; the %d sessions before it are stored", m.result.Lines, err, m.result.Stored),

@@ -68,8 +68,6 @@ func TestImportStopsAtABadLine(t *testing.T) {
 		{"no value", `{"key":"k","ttl_seconds":60}`, "value"},
 		{"no expiry", `{"key":"k","value":"v"}`, "ttl_seconds"},
 		{"bad base64", `{"key_base64":"!","value":"v","ttl_seconds":60}`, "base64"},
-		{"too long", strings.Repeat("x", 200_000), "longer"},
-		{"too large", fmt.Sprintf(`{"key":"k","value":%q,"ttl_seconds":60}`, strings.Repeat("x", 9<<20)), "longer"},
 	} {
 		before := c.name + " before"
 		r := h.do("POST", "/v1/import", good(before)+c.bad+"\n"+good(c.name+" after"))
@@ -79,6 +77,35 @@ func TestImportStopsAtABadLine(t *testing.T) {
 		if keys := keysOf(t, h, "limit=100"); !slices.Contains(keys, before) || slices.Contains(keys, c.name+" after") {
 			t.Errorf("%s: stored are %v", c.name, keys)
 		}
+	}
+}
+
+// TestImportSkipsWhatIsTooLarge goes on behind values that the server does not
+// take, and names them.
+func TestImportSkipsWhatIsTooLarge(t *testing.T) {
+	h := start(t, Options{MaxValueSize: 1000})
+	line := func(key string, bytes int) string {
+		return fmt.Sprintf(`{"key":%q,"value":%q,"ttl_seconds":60}`, key, strings.Repeat("x", bytes)) + "\n"
+	}
+	body := line("a", 1000) + line("b", 1001) + strings.Repeat("x", 200_000) + "\n" + line("c", 9<<20) + line("d", 1) + strings.TrimSpace(line("e", 70_000))
+	result := as[ImportResult](t, h.do("POST", "/v1/import", body).want(t, 200))
+	if result.Lines != 6 || result.Stored != 2 || result.TooLarge != 4 || len(result.Skipped) != 4 {
+		t.Fatalf("%+v", result)
+	}
+	for i, want := range []struct {
+		line int64
+		key  string
+	}{{2, "b"}, {3, ""}, {4, ""}, {6, ""}} {
+		if got := result.Skipped[i]; got.Line != want.line || got.Key != want.key || got.Reason == "" {
+			t.Errorf("skipped %+v, want %+v", got, want)
+		}
+	}
+	if keys := keysOf(t, h, "limit=100"); !slices.Equal(keys, []string{"a", "d"}) {
+		t.Errorf("stored are %v", keys)
+	}
+	many := as[ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line("b", 1001), 150)).want(t, 200))
+	if many.TooLarge != 150 || len(many.Skipped) != 100 {
+		t.Errorf("%d skipped, %d named", many.TooLarge, len(many.Skipped))
 	}
 }
 

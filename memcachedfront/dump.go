@@ -29,7 +29,7 @@ func (c *conn) dump(r *protocol.Request, b *session.Burst, kind, classes string)
 		line, end = appendMgdump, "EN\r\n"
 	}
 	c.errand = func(ctx context.Context, w peer) error {
-		d := dumper{to: w, line: line}
+		d := dumper{to: w, line: line, out: []byte("OK\r\n")} // as memcached from 1.6.43 on
 		if holdsItems(classes) {
 			if err := d.scan(ctx, options.Inspector); err != nil {
 				return err

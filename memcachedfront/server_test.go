@@ -220,9 +220,10 @@ func TestDumps(t *testing.T) {
 	address := startServer(t, inspectable)
 	converse(t, address, "set a 5 0 3\r\nabc\r\nms YSBi 2 b T1000\r\nhi\r\n")
 	meta := strings.Split(converse(t, address, "version\r\nlru_crawler metadump all\r\nget a\r\n"), "\n")
-	if len(meta) != 8 || meta[0] != "VERSION 1.6.45\r" || meta[3] != "END\r" || meta[4] != "VALUE a 5 3\r" {
+	if len(meta) != 9 || meta[0] != "VERSION 1.6.45\r" || meta[1] != "OK\r" || meta[4] != "END\r" || meta[5] != "VALUE a 5 3\r" {
 		t.Fatalf("metadump: %q", meta)
 	}
+	meta = meta[1:]
 	if !strings.HasPrefix(meta[1], "key=a exp=-1 la=") || !strings.HasSuffix(meta[1], " cas=1 fetch=no cls=1 size=4 flags=5") {
 		t.Errorf("metadump: %q", meta[1])
 	}
@@ -230,9 +231,9 @@ func TestDumps(t *testing.T) {
 		t.Errorf("metadump: %q", meta[2])
 	}
 	for says, want := range map[string]string{
-		"lru_crawler mgdump hash\r\n":    "mg a\r\nmg YSBi b\r\nEN\r\n",
-		"lru_crawler mgdump 1,2\r\n":     "mg a\r\nmg YSBi b\r\nEN\r\n",
-		"lru_crawler mgdump 2\r\nmn\r\n": "EN\r\nMN\r\n",
+		"lru_crawler mgdump hash\r\n":    "OK\r\nmg a\r\nmg YSBi b\r\nEN\r\n",
+		"lru_crawler mgdump 1,2\r\n":     "OK\r\nmg a\r\nmg YSBi b\r\nEN\r\n",
+		"lru_crawler mgdump 2\r\nmn\r\n": "OK\r\nEN\r\nMN\r\n",
 		"lru_crawler metadump x\r\n":     "BADCLASS invalid class id\r\n",
 	} {
 		if got := converse(t, address, says); got != want {
@@ -254,7 +255,7 @@ func TestDumpBlocksNobody(t *testing.T) {
 		t.Errorf("during a dump: %q", got)
 	}
 	close(inspector.scanning)
-	expect(t, dumping, "mg a\r\nmg b\r\nEN\r\n")
+	expect(t, dumping, "OK\r\nmg a\r\nmg b\r\nEN\r\n")
 }
 
 func TestWatch(t *testing.T) {

@@ -2,7 +2,6 @@ package migrate
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,28 +9,22 @@ import (
 	"time"
 )
 
-// conn is a connection to the other server, on which every read and write has
-// a deadline.
+// conn is a connection to a source. Each read and each write must end within
+// timeout.
 type conn struct {
 	net.Conn
 	in  *bufio.Reader
 	out *bufio.Writer
 }
 
-func dial(ctx context.Context, dialer interface {
-	DialContext(ctx context.Context, network, addr string) (net.Conn, error)
-}, addr string) (*conn, error) {
-	nc, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, err
-	}
+func newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc}
 	c.in = bufio.NewReaderSize(timed{nc}, 64<<10)
 	c.out = bufio.NewWriterSize(timed{nc}, 64<<10)
-	return c, nil
+	return c
 }
 
-// timed gives each read and write a deadline of its own.
+// timed is a connection on which nothing takes longer than timeout.
 type timed struct{ net.Conn }
 
 func (t timed) Read(p []byte) (int, error) {
@@ -48,7 +41,24 @@ func (t timed) Write(p []byte) (int, error) {
 	return t.Conn.Write(p)
 }
 
-// line reads up to CRLF, of which it gives what is before. It is valid until
+// send sends s with all that was written to out before it.
+func (c *conn) send(s string) error {
+	if _, err := c.out.WriteString(s); err != nil {
+		return err
+	}
+	return c.out.Flush()
+}
+
+// ask sends a request of one line and returns the first line of its answer.
+func (c *conn) ask(request string) (string, error) {
+	if err := c.send(request + "\r\n"); err != nil {
+		return "", err
+	}
+	line, err := c.line()
+	return string(line), err
+}
+
+// line reads a line of at most 64 KB, without its end. The result is valid until
 // the next read.
 func (c *conn) line() ([]byte, error) {
 	line, err := c.in.ReadSlice('\n')
@@ -61,11 +71,12 @@ func (c *conn) line() ([]byte, error) {
 	return line[:len(line)-2], nil
 }
 
-// maxBlock is the longest value that is read, in bytes.
+// maxBlock is the largest value that is read, in bytes. It keeps a foreign
+// answer from claiming all memory.
 const maxBlock = 1 << 30
 
-// block reads n bytes and the CRLF behind them into buf, which grows as they
-// come.
+// block reads n bytes and the line end behind them. The bytes are in buf if it
+// has room for them.
 func (c *conn) block(buf []byte, n int64) ([]byte, error) {
 	if n < 0 || n > maxBlock {
 		return nil, fmt.Errorf("%w: a value of %d bytes", errProtocol, n)

@@ -8,58 +8,12 @@ import (
 	"io"
 	"maps"
 	"net"
-	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
-
-// startServer runs a real server on a free loopback port until the test ends.
-func startServer(t *testing.T, name string, args func(port string) []string) (addr string) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr = ln.Addr().String()
-	ln.Close()
-	_, port, _ := net.SplitHostPort(addr)
-	cmd := exec.Command(path, args(port)...)
-	cmd.Dir = t.TempDir()
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	for range 1000 {
-		nc, err := net.Dial("tcp", addr)
-		if err == nil {
-			nc.Close()
-			return addr
-		}
-		time.Sleep(10 * time.Millisecond) // until the other process listens
-	}
-	t.Fatalf("%s does not listen", name)
-	return ""
-}
-
-func startMemcached(t *testing.T) string {
-	return startServer(t, "memcached", func(port string) []string {
-		return []string{"-u", "nobody", "-l", "127.0.0.1", "-p", port, "-U", "0", "-m", "256"}
-	})
-}
 
 // sent is what a test stores in the other server.
 type sent struct {
@@ -88,7 +42,7 @@ func talk(t *testing.T, addr, requests string, lines int) {
 
 // collect runs a migration and gives the records by key, without their bytes'
 // owner.
-func collect(t *testing.T, run func(emit func(int64, *Record) error) (Summary, error)) (map[string]sent, int64, Summary) {
+func collect(t *testing.T, run func(emit Emit) (Summary, error)) (map[string]sent, int64, Summary) {
 	t.Helper()
 	got := map[string]sent{}
 	var total int64
@@ -145,8 +99,8 @@ func TestMemcached(t *testing.T) {
 	requests.WriteString("ms AP8KIA== 2 b T3000\r\nhi\r\n") // a key of \x00 \xff \n and a space
 	want["\x00\xff\n "] = sent{"hi", 0, 3000}
 	talk(t, addr, requests.String(), len(want))
-	got, total, summary := collect(t, func(emit func(int64, *Record) error) (Summary, error) {
-		return Memcached(t.Context(), addr, emit)
+	got, total, summary := collect(t, func(emit Emit) (Summary, error) {
+		return Memcached(t.Context(), addr, Options{}, emit)
 	})
 	compare(t, got, want)
 	if total != int64(len(want)) || summary != (Summary{}) {
@@ -180,8 +134,8 @@ func TestRedis(t *testing.T) {
 	add("SET", strings.Repeat("k", 251), "key too long")
 	talk(t, addr, requests, len(want)+4)
 	target := "redis://:pass%3Aword@" + addr + "/3"
-	got, total, summary := collect(t, func(emit func(int64, *Record) error) (Summary, error) {
-		return Redis(t.Context(), target, "", emit)
+	got, total, summary := collect(t, func(emit Emit) (Summary, error) {
+		return Redis(t.Context(), target, Options{}, emit)
 	})
 	compare(t, got, want)
 	if total != int64(len(want)+2) || summary != (Summary{Unsuitable: 2}) {
@@ -189,22 +143,22 @@ func TestRedis(t *testing.T) {
 	}
 
 	maps.DeleteFunc(want, func(key string, _ sent) bool { return !strings.HasPrefix(key, "session:00") })
-	got, _, _ = collect(t, func(emit func(int64, *Record) error) (Summary, error) {
-		return Redis(t.Context(), target, "session:00*", emit)
+	got, _, _ = collect(t, func(emit Emit) (Summary, error) {
+		return Redis(t.Context(), target, Options{Match: "session:00*"}, emit)
 	})
 	compare(t, got, want)
 
 	none := func(int64, *Record) error { return nil }
-	_, err := Redis(t.Context(), addr, "", none)
+	_, err := Redis(t.Context(), addr, Options{}, none)
 	if err == nil || !strings.Contains(err.Error(), "NOAUTH") {
 		t.Errorf("without a password: %v", err)
 	}
-	_, err = Redis(t.Context(), "redis://:wrong-password@"+addr, "", none)
+	_, err = Redis(t.Context(), "redis://:wrong-password@"+addr, Options{}, none)
 	if err == nil || strings.Contains(err.Error(), "wrong-password") {
 		t.Errorf("with a wrong password: %v", err)
 	}
 	stop := errors.New("stop")
-	if _, err := Redis(t.Context(), target, "", func(int64, *Record) error { return stop }); !errors.Is(err, stop) {
+	if _, err := Redis(t.Context(), target, Options{}, func(int64, *Record) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("emit's error came back as %v", err)
 	}
 }
@@ -212,18 +166,21 @@ func TestRedis(t *testing.T) {
 // TestForeignAnswers lets a server answer nonsense: an error each time, never
 // a panic or a wait without end.
 func TestForeignAnswers(t *testing.T) {
+	const listed = "VERSION 1.6.0\r\nOK\r\nkey=a exp=-1\nEND\r\n"
 	for _, answer := range []string{
 		"", "\n", "\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n", "ERROR\r\n", "END\r\nERROR\r\n", "END\r\nBUSY\r\n",
-		"STAT curr_items x\r\nEND\r\n", "END\r\nkey=%zz exp=1\r\n", "END\r\nkey=a exp=b\r\nEND\r\n",
-		"END\r\nkey=a exp=-1\r\nEND\r\nVA 99999999999 f0\r\n", "END\r\nkey=a exp=-1\r\nEND\r\nVA 1 fx\r\n",
+		"VERSION 1.6.0\r\n", "VERSION 1.6.0\r\nBUSY\r\n", "VERSION 1.6.0\r\nOK\r\n", "VERSION 1.6.0\r\nkey=%zz exp=1\r\n",
+		listed + "VA 99999999999 f0 O0\r\n", listed + "VA 1 fx O0\r\n", listed + "VA 1 f0\r\na\r\nMN\r\n",
+		listed + "VA 1 f0 O1\r\na\r\nMN\r\n", listed + "VA 1 f0 O-1\r\n", listed + "VA 1 f0 t1 O0\r\na\r\nVA 1 f0 t1 O0\r\na\r\n",
+		listed + "VA\r\n", listed + "VA \r\n", listed + "HD\r\n", listed + "\r\n", listed + "ERROR\r\n",
 		":5\r\n*1\r\n:0\r\n", ":5\r\n*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n:1\r\n$9999999999\r\n", "*99999999\r\n",
 		":5\r\n" + strings.Repeat("*1\r\n", 100), "$-5\r\n", ":x\r\n", "?\r\n",
 	} {
 		none := func(int64, *Record) error { return nil }
-		if _, err := Memcached(t.Context(), answering(t, answer), none); err == nil {
+		if _, err := Memcached(t.Context(), answering(t, answer), Options{}, none); err == nil {
 			t.Errorf("memcached that says %q: no error", answer)
 		}
-		if _, err := Redis(t.Context(), answering(t, answer), "", none); err == nil {
+		if _, err := Redis(t.Context(), answering(t, answer), Options{}, none); err == nil {
 			t.Errorf("Redis that says %q: no error", answer)
 		}
 	}
@@ -258,11 +215,11 @@ func TestNobodyThere(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	none := func(int64, *Record) error { return nil }
-	if _, err := Memcached(ctx, "127.0.0.1:1", none); err == nil {
+	if _, err := Memcached(ctx, "127.0.0.1:1", Options{}, none); err == nil {
 		t.Error("memcached: no error")
 	}
-	for _, target := range []string{"127.0.0.1:1", "http://x", "redis://%zz"} {
-		if _, err := Redis(ctx, target, "", none); err == nil {
+	for _, target := range []string{"127.0.0.1:1", "http://x", "redis://%zz", "redis://", "unix://host/x", "redis://127.0.0.1:1?data=3"} {
+		if _, err := Redis(ctx, target, Options{}, none); err == nil {
 			t.Errorf("%s: no error", target)
 		}
 	}

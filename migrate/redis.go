@@ -2,11 +2,7 @@ package migrate
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,97 +10,71 @@ import (
 	"cairn/session"
 )
 
-// Redis reads all string keys of one database of a Redis, or of a server that
-// speaks its protocol, and gives them to emit. target is host:port or a URL:
-// redis://[user][:password]@host[:port][/database], or rediss:// for TLS. If
-// match is not empty, only keys that match that glob pattern are read.
-//
-// total is the number of keys that the server says it has. Reading with SCAN,
-// GET and PTTL does not block the server; GET does count as an access there.
-func Redis(ctx context.Context, target, match string, emit func(total int64, r *Record) error) (Summary, error) {
-	r := &redis{match: match, emit: emit}
-	err := r.run(ctx, target)
+var redisScheme = scheme{plain: "redis", secure: "rediss", port: "6379", parameters: []string{"db"}}
+
+// Redis emits all strings of the Redis at target with the time they have left:
+// host:port, redis://user:password@host:port/database, rediss://... with TLS, or
+// unix:///path. The database may also stand behind it as ?db=N. Keys of other
+// types are counted as unsuitable; of a Redis Cluster, each master has a share.
+func Redis(ctx context.Context, target string, o Options, emit Emit) (Summary, error) {
+	r := &redis{options: o, emit: emit}
+	a, err := redisScheme.parse(target)
 	if err != nil {
-		err = fmt.Errorf("redis: %w", err)
+		return r.summary, fmt.Errorf("redis: %w", err)
+	}
+	if err = r.run(ctx, a); err != nil {
+		err = fmt.Errorf("redis at %v: %w", a, err)
 	}
 	return r.summary, err
 }
 
+// redis is a migration from one.
 type redis struct {
+	options Options
+	emit    Emit
 	conn    *conn
 	total   int64
-	match   string
-	emit    func(total int64, r *Record) error
 	summary Summary
 }
 
-func (r *redis) run(ctx context.Context, target string) error {
-	u, err := parseRedisURL(target)
-	if err != nil {
-		return err
-	}
-	if err := r.connect(ctx, u); err != nil {
+func (r *redis) run(ctx context.Context, a *address) (err error) {
+	if r.conn, err = a.dial(ctx, r.options.TLS); err != nil {
 		return err
 	}
 	defer r.conn.Close()
-	size, err := r.ask("DBSIZE")
-	if err != nil {
-		return err
+	defer context.AfterFunc(ctx, func() { r.conn.Close() })()
+	if err = r.greet(a); err == nil {
+		err = r.scan(ctx)
 	}
-	r.total, _ = size.(int64)
-	return r.scan(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
-// parseRedisURL also takes host:port.
-func parseRedisURL(target string) (*url.URL, error) {
-	if !strings.Contains(target, "://") {
-		target = "redis://" + target
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		return nil, errors.New("the address is no valid URL") // err may show the password
-	}
-	if u.Scheme != "redis" && u.Scheme != "rediss" {
-		return nil, fmt.Errorf("%s:// is no address of a Redis", u.Scheme)
-	}
-	if u.Port() == "" {
-		u.Host = net.JoinHostPort(u.Hostname(), "6379")
-	}
-	return u, nil
-}
-
-func (r *redis) connect(ctx context.Context, u *url.URL) (err error) {
-	if u.Scheme == "rediss" {
-		r.conn, err = dial(ctx, &tls.Dialer{Config: &tls.Config{ServerName: u.Hostname()}}, u.Host)
-	} else {
-		r.conn, err = dial(ctx, &net.Dialer{}, u.Host)
-	}
-	if err != nil {
-		return err
-	}
-	if err := r.greet(u); err != nil {
-		return errors.Join(err, r.conn.Close())
-	}
-	return nil
-}
-
-// greet authenticates and chooses the database.
-func (r *redis) greet(u *url.URL) error {
-	if password, ok := u.User.Password(); ok {
-		auth := []string{"AUTH", password}
-		if name := u.User.Username(); name != "" {
-			auth = []string{"AUTH", name, password}
+// greet logs in, chooses the database and asks how many keys it has.
+func (r *redis) greet(a *address) error {
+	if a.hasPassword {
+		auth := []string{"AUTH", a.password}
+		if a.user != "" {
+			auth = []string{"AUTH", a.user, a.password}
 		}
 		if _, err := r.ask(auth...); err != nil {
 			return err
 		}
 	}
-	if database := strings.Trim(u.Path, "/"); database != "" {
+	database := a.path
+	if a.query.Has("db") {
+		database = a.query.Get("db")
+	}
+	if database != "" {
 		if _, err := r.ask("SELECT", database); err != nil {
 			return err
 		}
 	}
-	return nil
+	size, err := r.ask("DBSIZE")
+	r.total, _ = size.(int64)
+	return err
 }
 
 // scan goes through all keys. SCAN may give a key twice; storing it twice does
@@ -115,8 +85,8 @@ func (r *redis) scan(ctx context.Context) error {
 			return err
 		}
 		command := []string{"SCAN", cursor, "COUNT", strconv.Itoa(batch)}
-		if r.match != "" {
-			command = append(command, "MATCH", r.match)
+		if r.options.Match != "" {
+			command = append(command, "MATCH", r.options.Match)
 		}
 		reply, err := r.ask(command...)
 		if err != nil {
@@ -165,24 +135,30 @@ func (r *redis) fetch(keys []any) error {
 	return nil
 }
 
-// record emits one key if it is a session.
+// record emits the session of a key, of which ttl and value are the answers to
+// PTTL and GET.
 func (r *redis) record(key []byte, ttl, value any, now time.Time) error {
-	ms, ok := ttl.(int64)
+	if refused, ok := value.(redisError); ok {
+		if !strings.HasPrefix(string(refused), "WRONGTYPE") {
+			return fmt.Errorf("GET: %w", refused)
+		}
+		r.summary.skip(&r.options, key, "it is not a string")
+		return nil
+	}
+	left, ok := ttl.(int64)
 	if !ok {
 		return fmt.Errorf("PTTL: %v", ttl)
 	}
-	if ms == -2 || value == nil {
+	data, ok := value.([]byte)
+	switch {
+	case !ok && value != nil:
+		return fmt.Errorf("GET: %w", errProtocol)
+	case left == -2 || !ok:
 		r.summary.Gone++
 		return nil
-	}
-	data, isString := value.([]byte)
-	if !isString || !session.ValidKey(key) {
-		r.summary.Unsuitable++
+	case !session.ValidKey(key):
+		r.summary.skip(&r.options, key, fmt.Sprintf("a key has 1 to %d bytes", session.MaxKeyLen))
 		return nil
 	}
-	rec := &Record{Key: key, Value: data}
-	if ms >= 0 {
-		rec.Expires = now.Add(time.Duration(ms) * time.Millisecond)
-	}
-	return r.emit(r.total, rec)
+	return r.emit(r.total, &Record{Key: key, Value: data, Expires: after(now, left, time.Millisecond)})
 }

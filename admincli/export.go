@@ -1,0 +1,93 @@
+package admincli
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func (a *app) exportCommand() *cobra.Command {
+	var filter filterFlags
+	var noValues bool
+	cmd := &cobra.Command{
+		Use:   "export [FILE]",
+		Short: "Write sessions as NDJSON",
+		Long:  "Write sessions with their values, one JSON object per line, to FILE or standard output. import reads them.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			query, err := filter.query(time.Now())
+			if err != nil {
+				return err
+			}
+			if !noValues {
+				query.Set("values", "true")
+			}
+			name := "-"
+			if len(args) > 0 {
+				name = args[0]
+			}
+			return a.export(cmd, c, name, query)
+		},
+	}
+	filter.add(cmd)
+	cmd.Flags().BoolVar(&noValues, "no-values", false, "leave the values out; a token of scope read will do")
+	return cmd
+}
+
+func (a *app) export(cmd *cobra.Command, c *client, name string, query url.Values) error {
+	total := int64(-1)
+	if stats, err := c.stats(cmd.Context()); err == nil && len(query) <= 1 {
+		total = stats.Sessions.Items
+	}
+	resp, err := c.open(cmd.Context(), "GET", "/v1/export", query, "", nil)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	p := a.newProgress("export", total, false)
+	defer p.end()
+	lines, err := saveTo(name, a.Stdout, func(w io.Writer) (int64, error) {
+		counter := &lineCounter{Writer: w, progress: p}
+		_, err := io.Copy(counter, resp.Body)
+		return counter.lines, err
+	})
+	if err != nil {
+		return fmt.Errorf("the export is not whole: %w", err)
+	}
+	p.end()
+	switch {
+	case name == "-":
+		return nil
+	case a.json():
+		return printJSON(a.Stdout, map[string]any{"file": name, "sessions": lines})
+	}
+	fmt.Fprintf(a.Stdout, "%s: %s sessions\n", name, count(lines))
+	return nil
+}
+
+// lineCounter counts lines as they are written.
+type lineCounter struct {
+	io.Writer
+	progress *progress
+	lines    int64
+}
+
+func (w *lineCounter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	lines := 0
+	for _, b := range p[:n] {
+		if b == '\n' {
+			lines++
+		}
+	}
+	w.lines += int64(lines)
+	w.progress.add(lines)
+	return n, err
+}

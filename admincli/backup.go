@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,16 +112,28 @@ func (a *app) restoreCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore FILE --data-dir DIRECTORY",
 		Short: "Bring a backup up in an empty directory",
-		Long: "Check a backup (- is standard input) and unpack it into a directory that is empty or absent, then verify the store in it. " +
-			"If anything is wrong with the backup, nothing is left behind.",
+		Long: "Check a backup (- is standard input), unpack it into a directory that is empty or absent, and verify the store in it. " +
+			"The directory may be a mount point or a link to one. If anything is wrong with the backup or its store, nothing is left behind.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.restore(cmd.Context(), args[0], dir) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := cmp.Or(dir, a.Getenv(dataDirVariable))
+			if dir == "" {
+				return errors.New("say where to with --data-dir or " + dataDirVariable)
+			}
+			return a.restore(cmd.Context(), args[0], dir)
+		},
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", "", "`directory` to restore into")
-	_ = cmd.MarkFlagRequired("data-dir")
+	cmd.Flags().StringVar(&dir, "data-dir", "", "`directory` to restore into; default: "+dataDirVariable+" of the environment")
 	_ = cmd.MarkFlagDirname("data-dir")
 	return cmd
 }
+
+// dataDirVariable is what the server takes its data directory from where no
+// flag names one.
+const dataDirVariable = "CAIRN_DATA_DIR"
+
+// errDamagedStore says that files which arrived whole make no sound store.
+var errDamagedStore = errors.New("the store in the backup is damaged; nothing was restored")
 
 // restored is what a restore came to.
 type restored struct {
@@ -140,22 +153,28 @@ func (a *app) restore(ctx context.Context, name, dir string) error {
 	defer in.Close()
 	defer context.AfterFunc(ctx, func() { in.Close() })()
 	p := a.newProgress("restore", total, true)
-	info, err := backup.Restore(p.reader(in), dir)
+	result := restored{Dir: dir, Problems: []string{}}
+	info, err := backup.Restore(p.reader(in), dir, func(staged string) (err error) {
+		p.end()
+		if result.Problems, err = a.verify(staged); err == nil && len(result.Problems) > 0 {
+			err = errDamagedStore
+		}
+		return err
+	})
 	p.end()
+	if errors.Is(err, errDamagedStore) {
+		return errors.Join(err, a.problems(name, result.Problems))
+	}
 	if err != nil {
 		return err
 	}
-	result := restored{Dir: dir, Files: info.Files, Bytes: info.Bytes, Created: info.Created, Version: info.Version}
-	if result.Problems, err = a.verify(dir); err != nil {
-		return err
-	}
+	result.Files, result.Bytes, result.Created, result.Version = info.Files, info.Bytes, info.Created, info.Version
 	if a.json() {
-		err = printJSON(a.Stdout, &result)
-	} else {
-		fmt.Fprintf(a.Stdout, "%s: %d files of %s, backed up at %s by version %s\n",
-			dir, info.Files, size(info.Bytes), moment(&info.Created), info.Version)
+		return printJSON(a.Stdout, &result)
 	}
-	return errors.Join(err, a.problems(dir, result.Problems))
+	fmt.Fprintf(a.Stdout, "%s: %d files of %s, backed up at %s by version %s\n",
+		dir, info.Files, size(info.Bytes), moment(&info.Created), info.Version)
+	return nil
 }
 
 // input opens a file to read and gives its size; - is standard input, of
@@ -195,6 +214,7 @@ func (a *app) checkCommand() *cobra.Command {
 		Long:  "Read every file of a stopped store and verify checksums, records and counts. Nothing is changed. The exit code is 1 if there are problems.",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
+			dir := cmp.Or(dir, a.Getenv(dataDirVariable), "./cairn-data")
 			problems, err := a.verify(dir)
 			if err != nil {
 				return err
@@ -207,7 +227,7 @@ func (a *app) checkCommand() *cobra.Command {
 			return errors.Join(err, a.problems(dir, problems))
 		},
 	}
-	cmd.Flags().StringVar(&dir, "data-dir", "./cairn-data", "`directory` of the store")
+	cmd.Flags().StringVar(&dir, "data-dir", "", "`directory` of the store; default: "+dataDirVariable+" of the environment, else ./cairn-data")
 	_ = cmd.MarkFlagDirname("data-dir")
 	return cmd
 }

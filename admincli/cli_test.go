@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cairn/backup"
 	"cairn/decode"
 	"cairn/engine"
 	"cairn/httpapi"
@@ -386,9 +387,41 @@ func TestBackupRestoreCheck(t *testing.T) {
 		t.Errorf("a bad backup left something: %v", err)
 	}
 	r.damage(restored)
-	out, _, err := r.run("check", "--data-dir", restored)
+	r.env[dataDirVariable] = restored
+	out, _, err := r.run("check")
 	if err == nil || !strings.Contains(err.Error(), "problems") || out == "" {
 		t.Errorf("check of a damaged store: %v %s", err, out)
+	}
+}
+
+// TestRestoreOfADamagedStore packs a damaged store into an archive whose
+// checksums are right: nothing of it may stay.
+func TestRestoreOfADamagedStore(t *testing.T) {
+	r := newRig(t)
+	r.refuse("--data-dir", "restore", "b.tar.zst")
+	for i := range 500 {
+		r.put(fmt.Sprintf("s%03d", i), strings.Repeat("value", i), 3600)
+	}
+	checkpoint := filepath.Join(r.dir, "checkpoint")
+	if err := r.store.Checkpoint(checkpoint); err != nil {
+		t.Fatal(err)
+	}
+	manifests, err := filepath.Glob(filepath.Join(checkpoint, "MANIFEST-*"))
+	if err != nil || len(manifests) == 0 {
+		t.Fatal(manifests, err)
+	}
+	if err := os.WriteFile(manifests[0], []byte("no manifest"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var archive bytes.Buffer
+	if err := backup.Write(&archive, checkpoint, backup.Info{}); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(r.dir, "restored")
+	r.env[dataDirVariable], r.stdin = dir, archive.String()
+	r.refuse("nothing was restored", "restore", "-")
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("a bad store left something: %v", err)
 	}
 }
 

@@ -77,7 +77,7 @@ func TestRoundTrip(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := Restore(bytes.NewReader(archive), to); err != nil {
+		if _, err := Restore(bytes.NewReader(archive), to, nil); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		want, got := contents(t, from), contents(t, to)
@@ -95,7 +95,7 @@ func TestRoundTrip(t *testing.T) {
 func TestRestoreSparesWhatIsThere(t *testing.T) {
 	to := sample(t)
 	before := contents(t, to)
-	if _, err := Restore(bytes.NewReader(archiveOf(t, sample(t))), to); !errors.Is(err, ErrNotEmpty) {
+	if _, err := Restore(bytes.NewReader(archiveOf(t, sample(t))), to, nil); !errors.Is(err, ErrNotEmpty) {
 		t.Errorf("error %v", err)
 	}
 	if after := contents(t, to); len(after) != len(before) {
@@ -114,7 +114,7 @@ func TestDamageIsFound(t *testing.T) {
 		if _, err := Verify(bytes.NewReader(data)); err == nil {
 			t.Errorf("%s at %d of %d was verified", what, at, len(archive))
 		}
-		if _, err := Restore(bytes.NewReader(data), filepath.Join(parent, "store")); err == nil {
+		if _, err := Restore(bytes.NewReader(data), filepath.Join(parent, "store"), nil); err == nil {
 			t.Errorf("%s at %d of %d was restored", what, at, len(archive))
 		}
 		if left, _ := os.ReadDir(parent); len(left) != 0 {

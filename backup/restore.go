@@ -2,98 +2,111 @@ package backup
 
 import (
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
 )
 
-// Restore brings the store of an archive up in dir, which must be empty or
-// absent. It writes beside dir first and moves the whole into place when every
-// file is checked and on disk; if it fails, nothing is left behind.
-func Restore(r io.Reader, dir string) (info Info, err error) {
-	dir, err = filepath.Abs(dir)
+// Restore fills dir with the store of an archive. The directory is made if it
+// is absent; if it is there it keeps its place, owner and mode, so it may be a
+// mount point or a link to one. It must hold no files besides those that
+// checkEmpty ignores.
+//
+// The files are written, synced and checked in a directory of their own inside
+// dir. Then verify, if it is not nil, looks at the store there. Only what passes
+// moves into place, the file FORMAT last: a store without it does not open. On
+// an error, and when the next Restore finds what a killed one left, dir is
+// emptied again and directories made for it are removed.
+//
+// Run as root, Restore gives the files to the owner of dir.
+func Restore(r io.Reader, dir string, verify func(dir string) error) (info Info, err error) {
+	t, err := openTarget(dir)
 	if err != nil {
 		return Info{}, err
 	}
-	if err := checkEmpty(dir); err != nil {
-		return Info{}, err
-	}
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return Info{}, err
-	}
-	staging, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".restoring-")
-	if err != nil {
-		return Info{}, err
-	}
-	defer os.RemoveAll(staging)
-	if info, err = extract(r, staging); err != nil {
-		return Info{}, err
-	}
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Info{}, err
-	}
-	if err := os.Rename(staging, dir); err != nil {
-		return Info{}, err
-	}
-	return info, syncDir(parent)
-}
-
-func checkEmpty(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err == nil && len(entries) > 0 {
-		return fmt.Errorf("%w: %s", ErrNotEmpty, dir)
-	}
-	return err
-}
-
-// extract writes the store's files below dir and syncs them.
-func extract(r io.Reader, dir string) (Info, error) {
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		return Info{}, err
-	}
-	defer root.Close()
-	dirs := map[string]bool{".": true}
-	info, err := read(r, func(name string, content io.Reader) error {
-		for d := path.Dir(name); !dirs[d]; d = path.Dir(d) {
-			dirs[d] = true
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, t.undo())
 		}
-		if err := root.MkdirAll(path.Dir(name), 0o700); err != nil {
+		err = errors.Join(err, t.close())
+	}()
+	if info, err = t.extract(r); err != nil {
+		return Info{}, err
+	}
+	if verify != nil {
+		if err := verify(t.storePath()); err != nil {
+			return Info{}, err
+		}
+	}
+	return info, t.settle()
+}
+
+// extract writes the store's files into the staging directory and syncs them.
+func (t *target) extract(r io.Reader) (Info, error) {
+	if err := t.mkdirs(stagedStore); err != nil {
+		return Info{}, err
+	}
+	dirs := map[string]bool{stagedStore: true}
+	info, err := read(r, func(name string, content io.Reader) error {
+		name = path.Join(stagedStore, name)
+		parent := path.Dir(name)
+		if err := t.mkdirs(parent); err != nil {
 			return err
 		}
-		return writeFile(root, name, content)
+		for d := parent; !dirs[d]; d = path.Dir(d) {
+			dirs[d] = true
+		}
+		return t.writeFile(name, content)
 	})
 	if err != nil {
 		return Info{}, err
 	}
 	for d := range dirs {
-		if err := syncDir(filepath.Join(dir, d)); err != nil {
+		if err := t.syncDir(d); err != nil {
 			return Info{}, err
 		}
 	}
 	return info, nil
 }
 
-func writeFile(root *os.Root, name string, content io.Reader) error {
-	f, err := root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+// mkdirs makes the directory of that name and those above it.
+func (t *target) mkdirs(name string) error {
+	if name == "." {
+		return nil
+	}
+	if err := t.mkdirs(path.Dir(name)); err != nil {
+		return err
+	}
+	err := t.root.Mkdir(name, 0o700)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil || !t.giveAway {
+		return err
+	}
+	return t.root.Lchown(name, t.uid, t.gid)
+}
+
+// writeFile makes a new file with that content and syncs it.
+func (t *target) writeFile(name string, content io.Reader) error {
+	f, err := t.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(f, content); err != nil {
-		return errors.Join(err, f.Close())
+	if t.giveAway {
+		err = f.Chown(t.uid, t.gid)
 	}
-	return errors.Join(f.Sync(), f.Close())
+	if err == nil {
+		_, err = io.Copy(f, content)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
 }
 
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+func (t *target) syncDir(name string) error {
+	d, err := t.root.Open(name)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,17 +33,22 @@ func TestContainer(t *testing.T) {
 	if err := os.Chown(data, nobody, nobody); err != nil {
 		t.Fatal(err)
 	}
-	for dir := data; dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && strings.HasPrefix(dir, os.TempDir()+"/") {
-			os.Chmod(dir, info.Mode().Perm()|0o111)
-		}
-	}
+	letThrough(data)
 	port := freePort(t)
 	start(t, root, data, image, port)
 	conn := dial(t, port)
 	say(t, conn, "set k 0 60 5\r\nhello\r\n", "STORED")
 	if _, err := os.Stat(filepath.Join(data, "LOCK")); err != nil {
 		t.Error("the data is not in the volume:", err)
+	}
+}
+
+// letThrough lets every user reach a temporary directory.
+func letThrough(dir string) {
+	for ; strings.HasPrefix(dir, os.TempDir()+"/"); dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil {
+			os.Chmod(dir, info.Mode()|0o111)
+		}
 	}
 }
 
@@ -88,11 +94,8 @@ func buildImage(t *testing.T) (root string, image config) {
 // cleanly then.
 func start(t *testing.T, root, data string, image config, port int) {
 	t.Helper()
-	mounted := exec.Command("unshare", "--mount", "--propagation", "private", os.Args[0], "-test.run=^TestEnterImage$")
-	mounted.Env = append(image.Env, enterVariable+"="+strings.Join([]string{root, data}, "\n"),
-		fmt.Sprintf("CAIRN_PORT=%d", port), "CAIRN_HTTP_LISTEN=off")
-	mounted.Args = append(mounted.Args, "--")
-	mounted.Args = append(mounted.Args, append(image.Entrypoint, image.Cmd...)...)
+	env := append(image.Env, fmt.Sprintf("CAIRN_PORT=%d", port), "CAIRN_HTTP_LISTEN=off")
+	mounted := inContainer(root, data, env, append(image.Entrypoint, image.Cmd...)...)
 	mounted.Stderr = os.Stderr
 	if err := mounted.Start(); err != nil {
 		t.Fatal(err)
@@ -103,6 +106,14 @@ func start(t *testing.T, root, data string, image config, port int) {
 			t.Error("the container's process:", err)
 		}
 	})
+}
+
+// inContainer is a command that runs in an image, with data as its volume.
+func inContainer(root, data string, env []string, command ...string) *exec.Cmd {
+	cmd := exec.Command("unshare", "--mount", "--propagation", "private", os.Args[0], "-test.run=^TestEnterImage$", "--")
+	cmd.Args = append(cmd.Args, command...)
+	cmd.Env = append(env, enterVariable+"="+root+"\n"+data)
+	return cmd
 }
 
 // enterVariable makes TestEnterImage a program that enters an image: its value
@@ -132,7 +143,7 @@ func TestEnterImage(t *testing.T) {
 	if err := os.WriteFile("/probe", nil, 0o600); err == nil {
 		t.Fatal("the root is not read-only")
 	}
-	command := os.Args[len(os.Args)-2:]
+	command := os.Args[slices.Index(os.Args, "--")+1:]
 	fail("exec", syscall.Exec(command[0], command, os.Environ()))
 }
 

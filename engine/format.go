@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -78,11 +79,22 @@ func putFormat(fs vfs.FS, dir string) error {
 	return syncDir(fs, dir)
 }
 
-// checkEmpty refuses a directory that holds a database without a format.
+// ErrRestoring is the error of Open and Check when a restore is filling the
+// data directory, or was killed while it did.
+var ErrRestoring = errors.New("a restore into the data directory is under way or was cut short; run it again, or empty the directory")
+
+// restoringDir holds what a restore has not moved into place (package backup).
+const restoringDir = "restoring"
+
+// checkEmpty refuses a directory that holds a database without a format, or an
+// unfinished restore.
 func checkEmpty(fs vfs.FS, dir string) error {
 	names, err := fs.List(dir)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(names, restoringDir) {
+		return ErrRestoring
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, "MANIFEST-") || strings.HasPrefix(name, "marker.") || name == "CURRENT" {

@@ -352,7 +352,7 @@ func (s *Store) PrepareLogs(ctx context.Context) error {
 		return err
 	}
 	o := &s.options
-	if free := s.space.free.Load(); free > 0 && free < max(0, o.DiskReserve)+spareRoom*o.MemtableBytes {
+	if free := s.space.free.Load(); free > 0 && free < max(0, s.space.reserve.Load())+spareRoom*o.MemtableBytes {
 		return nil
 	}
 	return s.logs.fill(ctx)

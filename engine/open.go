@@ -5,8 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"cairn/engine/record"
 	"cairn/session"
@@ -89,12 +93,41 @@ func openPebble(dir string, o *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, o)
 }
 
+// lockDir locks the data directory. Only what fails at the lock itself means
+// that somebody else has it; opening the lock's file fails for other reasons.
 func lockDir(o *Options) (*pebble.Lock, error) {
 	lock, err := pebble.LockDirectory(o.Dir, o.FS)
-	if err != nil {
-		return nil, fmt.Errorf("%w (%w)", ErrLocked, err)
+	switch {
+	case err == nil:
+		return lock, nil
+	case errors.Is(err, syscall.EROFS):
+		return nil, fmt.Errorf("data directory is on a read-only file system (%w)", err)
+	case errors.Is(err, fs.ErrPermission) && isPathError(err):
+		return nil, fmt.Errorf("no permission to write to the data directory%s (%w)", ownership(o.FS, o.Dir), err)
+	case isPathError(err):
+		return nil, fmt.Errorf("data directory cannot be used: %w", err)
 	}
-	return lock, nil
+	return nil, fmt.Errorf("%w (%w)", ErrLocked, err)
+}
+
+func isPathError(err error) bool {
+	var path *fs.PathError
+	return errors.As(err, &path)
+}
+
+// ownership says for an error message whom the directory belongs to, "" if
+// that is unknown.
+func ownership(in vfs.FS, dir string) string {
+	info, err := in.Stat(dir)
+	if err != nil {
+		return ""
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(": it belongs to uid %d with mode %04o, and this process runs as uid %d",
+		stat.Uid, info.Mode().Perm(), os.Geteuid())
 }
 
 // load reads what the store must know about itself.

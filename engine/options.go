@@ -48,7 +48,8 @@ type Options struct {
 	Durability Durability
 
 	// DiskReserve is the free space, in bytes, below which growing writes are
-	// refused with session.ErrNoSpace. Default: 256 MiB. Negative: never.
+	// refused with session.ErrNoSpace. Default: 256 MiB, or an eighth of a disk
+	// of less than 2 GiB. Negative: never.
 	DiskReserve int64
 
 	// Compression says how values are compressed. Default: CompressionDict.
@@ -86,6 +87,8 @@ type Options struct {
 	SpareLogs int
 
 	largeValue int // see large.go, in bytes. Default: defaultLargeValue
+
+	scaleReserve bool // DiskReserve is for large disks
 
 	watchDisk bool // FS is the operating system's: report slow operations
 }
@@ -142,6 +145,7 @@ func (o *Options) complete() error {
 	}
 	setDefault(&o.HotBytes, defaultHotBytes)
 	setDefault(&o.MaxValueSize, session.DefaultMaxValueSize)
+	o.scaleReserve = o.scaleReserve || o.DiskReserve == 0
 	setDefault(&o.DiskReserve, defaultDiskReserve)
 	setDefault(&o.BlockCacheBytes, defaultBlockCache)
 	setDefault(&o.largeValue, defaultLargeValue)

@@ -211,7 +211,7 @@ func checkBackup(t *testing.T, loaders []*loader, least []int, archive []byte) {
 		most[i] = l.started()
 	}
 	dir := filepath.Join(t.TempDir(), "restored")
-	if _, err := backup.Restore(bytes.NewReader(archive), dir); err != nil {
+	if _, err := backup.Restore(bytes.NewReader(archive), dir, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := engine.Check(engine.Options{Dir: dir}, func(problem string) { t.Error(problem) }); err != nil {

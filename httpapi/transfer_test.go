@@ -215,7 +215,7 @@ func TestBackup(t *testing.T) {
 	h.engine.put("two", "22", session.Never)
 	r := h.do("GET", "/v1/backup", nil).want(t, 200)
 	dir := t.TempDir() + "/store"
-	info, err := backup.Restore(bytes.NewReader(r.body), dir)
+	info, err := backup.Restore(bytes.NewReader(r.body), dir, nil)
 	if err != nil || info.Version != "1.2.3" || info.Files != 2 {
 		t.Fatalf("%+v, %v", info, err)
 	}

@@ -2,11 +2,9 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"os/user"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -111,11 +109,11 @@ func becomeUser(name, dataDir string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	uid, gid, groups, err := identity(account)
+	uid, gid, groups, err := idsOf(account)
 	if err != nil {
 		return err
 	}
-	if err := giveTree(dataDir, uid, gid); err != nil {
+	if err := giveTree(dataDir, uid, gid, logger); err != nil {
 		return err
 	}
 	if err := syscall.Setgroups(groups); err != nil {
@@ -127,7 +125,7 @@ func becomeUser(name, dataDir string, logger *slog.Logger) error {
 	return syscall.Setuid(uid)
 }
 
-func identity(account *user.User) (uid, gid int, groups []int, err error) {
+func idsOf(account *user.User) (uid, gid int, groups []int, err error) {
 	if uid, err = strconv.Atoi(account.Uid); err != nil {
 		return
 	}
@@ -141,14 +139,4 @@ func identity(account *user.User) (uid, gid int, groups []int, err error) {
 		}
 	}
 	return uid, gid, groups, err
-}
-
-// giveTree makes uid the owner of everything below root.
-func giveTree(root string, uid, gid int) error {
-	return filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(path, uid, gid)
-	})
 }

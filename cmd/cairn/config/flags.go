@@ -158,7 +158,7 @@ func (d *definition) storage() {
 	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
 		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
-		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 chooses by itself")
+		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 means 256m, or an eighth of a disk of less than 2g")
 }
 
 func (d *definition) process() {

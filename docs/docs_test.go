@@ -140,8 +140,11 @@ func brokenRules(from, to string) (broken []string) {
 	if within(to, "github.com/cockroachdb/pebble/v2") && !within(from, "cairn/engine") {
 		broken = append(broken, "only the engine knows Pebble")
 	}
-	if within(to, "cairn/engine") && (within(from, "cairn/memcachedfront") || within(from, "cairn/httpapi")) {
+	if within(to, "cairn/engine") && (within(from, "cairn/memcachedfront") || within(from, "cairn/httpapi") || within(from, "cairn/serve")) {
 		broken = append(broken, "fronts know stores, not the engine")
+	}
+	if from == "cairn/serve" && within(to, "cairn") && to != "cairn/session" {
+		broken = append(broken, "sockets know no protocol")
 	}
 	if from == "cairn/memcachedfront/protocol" && (to == "net" || to == "os") {
 		broken = append(broken, "the protocol is bytes and nothing else")

@@ -93,7 +93,7 @@ func (c *conn) answerRetrieval(dst []byte, a *answer, b *session.Burst) (_ []byt
 	touching := a.verb == protocol.Gat || a.verb == protocol.Gats
 	withCAS := a.verb == protocol.Gets || a.verb == protocol.Gats
 	for ; a.count > 0; a.count-- {
-		if c.enough(dst) {
+		if c.out.Enough(dst) {
 			return dst, false
 		}
 		result := &b.Results[a.first]
@@ -102,7 +102,7 @@ func (c *conn) answerRetrieval(dst []byte, a *answer, b *session.Burst) (_ []byt
 		switch result.Status {
 		case session.OK:
 			dst = protocol.AppendValueLine(dst, &result.Item, withCAS)
-			dst = c.appendValue(dst, result.Item.Value)
+			dst = c.out.AppendValue(dst, result.Item.Value)
 			dst = append(dst, "\r\n"...)
 		case session.Failed:
 			c.retrievalFault = faultOf(result)

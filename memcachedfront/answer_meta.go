@@ -55,7 +55,7 @@ func (c *conn) answerMetaGet(dst []byte, a *answer, b *session.Burst) []byte {
 	dst = appendRecache(dst, result)
 	dst = append(dst, "\r\n"...)
 	if a.meta.Has(protocol.MetaValue) {
-		dst = c.appendValue(dst, result.Item.Value)
+		dst = c.out.AppendValue(dst, result.Item.Value)
 		dst = append(dst, "\r\n"...)
 	}
 	return dst

@@ -59,7 +59,7 @@ func (c *conn) answerBinaryGet(dst []byte, h protocol.BinaryHeader, a *answer, b
 	switch {
 	case result.Status == session.OK:
 		dst = protocol.AppendBinaryItemHead(dst, h, &result.Item, withKey, true)
-		return c.appendValue(dst, result.Item.Value)
+		return c.out.AppendValue(dst, result.Item.Value)
 	case result.Status != session.NotFound:
 		return c.appendBinaryFault(dst, h, result)
 	case a.quiet:

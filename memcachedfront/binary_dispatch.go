@@ -43,7 +43,7 @@ func (c *conn) dispatchBinary(r *protocol.Request, b *session.Burst) {
 		verb:   r.Verb,
 		fault:  r.Fault,
 		quiet:  r.Quiet,
-		first:  int32(len(b.Commands)),
+		first:  int32(len(b.Commands) - c.start),
 		opcode: r.Opcode,
 		opaque: r.Opaque,
 	})

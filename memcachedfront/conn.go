@@ -2,11 +2,10 @@ package memcachedfront
 
 import (
 	"bytes"
-	"context"
-	"io"
-	"net"
+	"time"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -25,10 +24,6 @@ const (
 
 	// maxKeptPlan is the number of answers that a connection keeps memory for.
 	maxKeptPlan = 64
-
-	// replyChunk is the number of bytes of answers after which they are sent,
-	// though there may be more.
-	replyChunk = 256 << 10
 )
 
 // dialect is what a client speaks. Its first byte decides.
@@ -46,16 +41,14 @@ const (
 // not sent.
 type conn struct {
 	server   *Server
+	link     *serve.Link
 	counters *counters
-	remote   net.Addr
+	known    known
 
 	dialect       dialect
 	authenticated bool // or no authentication is needed
 	saslStarted   bool // the client said how it logs in, not yet with what
 	closing       bool // close when the answers are out
-
-	// loggedIn is told who has logged in.
-	loggedIn func(user string)
 
 	// swallow is how many bytes of a refused request are still to be thrown
 	// away.
@@ -74,7 +67,7 @@ type conn struct {
 	replied  int
 
 	// out is what answers go to while reply runs.
-	out *output
+	out *serve.Output
 
 	// full says that no further request may join the burst.
 	full bool
@@ -83,12 +76,15 @@ type conn struct {
 	// where its own begin in the present one.
 	limit, start int
 
+	// tally counts the requests of the burst.
+	tally tally
+
 	// retrievalFault is what went wrong in the retrieval being answered.
 	retrievalFault protocol.Fault
 
-	// errand is what the loop must run when the answers are out, before it
-	// consumes more input. Nil: nothing.
-	errand errand
+	// errand is what must be run when the answers are out, before more input is
+	// consumed. Nil: nothing.
+	errand serve.Errand
 
 	// need is the number of bytes that must have arrived before it makes sense
 	// to consume again.
@@ -100,36 +96,42 @@ type conn struct {
 	request protocol.Request
 }
 
-// An errand takes the connection over for something that no burst expresses
-// and that may take long. It writes to the client with w. It ends early when
-// ctx does. On an error the connection is closed.
-type errand func(ctx context.Context, w peer) error
-
-// peer is the client as an errand sees it.
-type peer interface {
-	io.Writer
-
-	// Gone reports whether the client has closed the connection, as far as
-	// that is known without a write.
-	Gone() bool
-}
-
-func newConn(s *Server, remote net.Addr) *conn {
+func newConn(s *Server, l *serve.Link) *conn {
 	return &conn{
 		server:        s,
-		counters:      s.counters.shard(),
-		remote:        remote,
+		link:          l,
+		counters:      &s.counters.shards[l.Shard()],
 		authenticated: s.options.Guard == nil,
 		limit:         firstBurstCommands,
-		loggedIn:      func(string) {},
 	}
 }
 
-// consume parses the requests at the front of in, adds their commands to b and
-// plans their answers. It returns how many bytes it is done with. Those must
-// stay unchanged until reply has been called; the rest is to be given again
-// with more behind it. It stops at a request that is not complete, when the
-// burst is full, at an errand, and when the connection is to be closed.
+// Opened implements serve.Conn.
+func (c *conn) Opened() { c.server.watchers.connected(c) }
+
+// Closed implements serve.Conn.
+func (c *conn) Closed(err error) { c.server.watchers.disconnected(c, err) }
+
+// Closing implements serve.Conn.
+func (c *conn) Closing() bool { return c.closing }
+
+// Errand implements serve.Conn.
+func (c *conn) Errand() serve.Errand {
+	errand := c.errand
+	c.errand = nil
+	return errand
+}
+
+// Consume implements serve.Conn: it plans the answers to what it consumes.
+func (c *conn) Consume(in []byte, b *session.Burst) (used, need int) {
+	used = c.consume(in, b)
+	if used > 0 {
+		c.known.began(c.plan, c.dialect)
+		c.tally.add(c.plan)
+	}
+	return used, c.need
+}
+
 func (c *conn) consume(in []byte, b *session.Burst) (n int) {
 	c.need = 0
 	c.start = len(b.Commands)
@@ -245,42 +247,29 @@ func (c *conn) resumeRetrieval(in []byte, b *session.Burst) (n int) {
 	return n
 }
 
-// reply replaces what is in out by answers to the burst's requests, in the
-// order of the requests. It stops when they are long enough to be sent; done
-// reports that there are no more of them, and that those in out need neither b
-// nor the input any longer. The results of b must be final.
-func (c *conn) reply(out *output, b *session.Burst) (done bool) {
-	out.reset()
+// Reply implements serve.Conn.
+func (c *conn) Reply(out *serve.Output, b *session.Burst) (done bool) {
+	if c.answered == 0 && c.replied == 0 && len(b.Commands) > 0 {
+		c.server.observe(c, b)
+	}
 	c.out = out
-	for c.answered < len(c.plan) && !c.enough(out.text) {
-		if out.text, done = c.answer(out.text, &c.plan[c.answered], b); !done {
+	for c.answered < len(c.plan) && !out.Enough(out.Text) {
+		if out.Text, done = c.answer(out.Text, &c.plan[c.answered], b); !done {
 			break
 		}
 		c.answered++
 	}
 	c.out = nil
-	c.replied += out.len()
-	if c.answered < len(c.plan) || len(out.lent) > 0 {
+	c.replied += out.Len()
+	if c.answered < len(c.plan) || out.Lends() {
 		return false
 	}
 	c.forget()
 	return true
 }
 
-// enough reports whether the answers in dst are worth sending before more of
-// them are made.
-func (c *conn) enough(dst []byte) bool { return len(dst)+c.out.size >= replyChunk }
-
-// appendValue appends a value of the burst's results to dst, or lends it to the
-// output.
-func (c *conn) appendValue(dst, value []byte) []byte {
-	if len(value) < minLent {
-		return append(dst, value...)
-	}
-	c.out.lent = append(c.out.lent, lent{at: len(dst), value: value})
-	c.out.size += len(value)
-	return dst
-}
+// Replied implements serve.Conn.
+func (c *conn) Replied(took time.Duration) { c.counters.latencies.record(&c.tally, took) }
 
 // forget empties the plan and learns from how long the answers were.
 func (c *conn) forget() {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"cairn/serve"
 	"cairn/session"
 	"cairn/session/sessiontest"
 )
@@ -21,7 +22,8 @@ func (fixedClock) Now() session.Time { return session.FromUnix(1_800_000_000) }
 // testServer serves a fresh model without sockets.
 func testServer(t testing.TB, change func(*Options)) *Server {
 	t.Helper()
-	o := Options{Store: sessiontest.NewModel(1000), Clock: fixedClock{}, MaxItemSize: 1000}
+	o := Options{MaxItemSize: 1000}
+	o.Store, o.Clock = sessiontest.NewModel(1000), fixedClock{}
 	if change != nil {
 		change(&o)
 	}
@@ -29,6 +31,7 @@ func testServer(t testing.TB, change func(*Options)) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.Server = new(serve.Server)
 	return s
 }
 
@@ -37,36 +40,37 @@ type line struct {
 	conn   *conn
 	server *Server
 	input  []byte
+	need   int
 	output strings.Builder
 	closed bool
 }
 
-func newLine(s *Server) *line { return &line{conn: newConn(s, nil), server: s} }
+func newLine(s *Server) *line { return &line{conn: newConn(s, new(serve.Link)), server: s} }
 
 // receive is what a loop does when input arrives. It hands the conn copies
 // that it spoils afterwards, to catch a conn that holds on to input.
 func (l *line) receive(piece string) {
 	l.input = append(l.input, piece...)
-	for !l.closed && len(l.input) >= max(l.conn.need, 1) {
+	for !l.closed && len(l.input) >= max(l.need, 1) {
 		in := append([]byte(nil), l.input...)
 		var b session.Burst
 		b.Reset(l.server.options.Clock.Now())
-		n := l.conn.consume(in, &b)
+		n, need := l.conn.Consume(in, &b)
+		l.need = need
 		if n == 0 && !l.conn.closing {
 			return
 		}
 		session.Do(l.server.options.Store, &b)
 		for done := false; !done; {
-			var out output
-			done = l.conn.reply(&out, &b)
-			l.output.Write(out.pieces().joined())
+			var out serve.Output
+			done = l.conn.Reply(&out, &b)
+			l.output.Write(out.Bytes())
 		}
 		b.Reset(0)
 		for i := range in {
 			in[i] = 'X'
 		}
-		if errand := l.conn.errand; errand != nil {
-			l.conn.errand = nil
+		if errand := l.conn.Errand(); errand != nil {
 			ended, end := context.WithCancel(context.Background())
 			end() // nobody watches for ever
 			if err := errand(ended, l); err != nil {
@@ -260,17 +264,18 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		"getk": unhex("800c00030000000000000003000000000000000000000000", "6b6579"),
 		"setq": unhex("80110003080000000000000e000000000000000000000000", "0000000000000000", "6b6579", "616263"),
 	} {
-		c := newConn(testServer(t, nil), nil)
-		in, out := []byte(request), output{text: make([]byte, 0, 1000)}
+		c := newConn(testServer(t, nil), new(serve.Link))
+		in, out := []byte(request), serve.Output{Text: make([]byte, 0, 1000)}
 		var b session.Burst
 		results := []session.Result{{Status: session.OK, Item: session.Item{Key: []byte("key"), Value: []byte("abc"), Expiry: session.Never}}}
 		if allocs := testing.AllocsPerRun(100, func() {
 			b.Reset(1)
-			if n := c.consume(in, &b); n != len(in) {
+			if n, _ := c.Consume(in, &b); n != len(in) {
 				t.Fatalf("%s: consumed %d of %d bytes", name, n, len(in))
 			}
 			b.Results = append(b.Results[:0], results...)
-			c.reply(&out, &b)
+			out.Reset()
+			c.Reply(&out, &b)
 		}); allocs != 0 {
 			t.Errorf("%s: %v allocations", name, allocs)
 		}

@@ -1,6 +1,12 @@
 package memcachedfront
 
-import "time"
+import (
+	"net"
+	"time"
+
+	"cairn/memcachedfront/protocol"
+	"cairn/serve"
+)
 
 // Connection describes a client connection to operators.
 type Connection struct {
@@ -20,23 +26,37 @@ type Connection struct {
 
 // Connections lists the open connections in no particular order.
 func (s *Server) Connections() []Connection {
-	clients := s.clients.list()
-	list := make([]Connection, len(clients))
-	for i, cl := range clients {
-		list[i] = cl.about().describe()
+	links := s.Links()
+	list := make([]Connection, len(links))
+	for i, l := range links {
+		list[i] = describe(l)
 	}
 	return list
 }
 
-// CloseConnection closes a connection and reports whether it was open.
-func (s *Server) CloseConnection(id uint64) bool {
-	for _, cl := range s.clients.list() {
-		if cl.about().id == id {
-			cl.hangUp()
-			return true
-		}
+func describe(l *serve.Link) Connection {
+	known := &l.Conn().(*conn).known
+	c := Connection{
+		ID:         l.ID(),
+		Listener:   l.Listener().Addr.String(),
+		Protocol:   known.protocol(),
+		TLS:        l.Secure(),
+		Since:      l.Since(),
+		LastActive: l.LastActive().Time(),
+		Requests:   known.requests.Load(),
+		BytesIn:    l.BytesIn(),
+		BytesOut:   l.BytesOut(),
 	}
-	return false
+	if tcp, ok := l.Remote().(*net.TCPAddr); ok {
+		c.Client = tcp.String()
+	}
+	if user := known.user.Load(); user != nil {
+		c.User = *user
+	}
+	if c.Requests > 0 {
+		c.LastVerb = protocol.Verb(known.lastVerb.Load()).String()
+	}
+	return c
 }
 
 // EachStat calls fn with the names and values of the general statistics, as the

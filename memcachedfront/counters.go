@@ -26,8 +26,6 @@ const (
 	storeNoMemory
 	authCmds
 	authErrors
-	bytesRead
-	bytesWritten
 	connYields
 	numCounters
 )
@@ -44,15 +42,7 @@ type counters struct {
 func (c *counters) add(which counter, n uint64) { c.n[which].Add(n) }
 
 // counterShards are all the counters of a server.
-type counterShards struct {
-	shards []counters
-	next   atomic.Uint32
-}
-
-// shard gives the counters for a new connection.
-func (s *counterShards) shard() *counters {
-	return &s.shards[int(s.next.Add(1))%len(s.shards)]
-}
+type counterShards struct{ shards []counters }
 
 // sum gives every counter's total.
 func (s *counterShards) sum() (total [numCounters]uint64) {

@@ -65,7 +65,7 @@ func (c *conn) expect(r *protocol.Request, b *session.Burst) *answer {
 	c.plan = append(c.plan, answer{
 		verb:  r.Verb,
 		quiet: r.Quiet,
-		first: int32(len(b.Commands)),
+		first: int32(len(b.Commands) - c.start),
 	})
 	return &c.plan[len(c.plan)-1]
 }
@@ -97,7 +97,7 @@ func (c *conn) retrieve(r *protocol.Request, b *session.Burst) {
 		r.Keys = rest
 		key, rest = protocol.NextKey(r.Keys)
 	}
-	a.count = int32(len(b.Commands)) - a.first
+	a.count = int32(len(b.Commands)-c.start) - a.first
 	a.last = key == nil
 	c.resume, c.resumeExptime = protocol.Invalid, 0
 	if !a.last {

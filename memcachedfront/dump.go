@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -28,7 +29,7 @@ func (c *conn) dump(r *protocol.Request, b *session.Burst, kind, classes string)
 	if kind == "mgdump" {
 		line, end = appendMgdump, "EN\r\n"
 	}
-	c.errand = func(ctx context.Context, w peer) error {
+	c.errand = func(ctx context.Context, w serve.Peer) error {
 		d := dumper{to: w, line: line, out: []byte("OK\r\n")} // as memcached from 1.6.43 on
 		if holdsItems(classes) {
 			if err := d.scan(ctx, options.Inspector); err != nil {
@@ -42,7 +43,7 @@ func (c *conn) dump(r *protocol.Request, b *session.Burst, kind, classes string)
 
 // dumper writes one line per item.
 type dumper struct {
-	to   peer
+	to   serve.Peer
 	line func(dst []byte, it *session.Item) []byte
 	out  []byte
 	err  error

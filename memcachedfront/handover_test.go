@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/session/sessiontest"
 )
 
@@ -28,12 +29,12 @@ type process struct {
 
 func newProcess(t *testing.T, change func(*memcachedfront.Options)) *process {
 	t.Helper()
-	o := memcachedfront.Options{Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}}}
+	o := memcachedfront.Options{Options: serve.Options{Clock: wallClock{}, Addresses: []serve.Address{{Network: "tcp", Addr: "127.0.0.1:0"}}}}
 	change(&o)
 	if o.Bound == nil {
 		o.Bound = map[string]net.Listener{}
 		for _, a := range o.Addresses {
-			l, err := memcachedfront.Bind(a)
+			l, err := serve.Bind(a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,7 +274,7 @@ func TestResumeRefusesStrangeState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Resume([]memcachedfront.FrozenConn{{FD: fd, State: []byte(state)}}); err == nil {
+		if err := p.Resume([]serve.FrozenConn{{FD: fd, State: []byte(state)}}); err == nil {
 			t.Errorf("the state %q was accepted", state)
 		}
 	}
@@ -378,7 +379,7 @@ func TestFreezeCutsBlockedTLS(t *testing.T) {
 	server, client := serverTLS(t)
 	p := newProcess(t, func(o *memcachedfront.Options) {
 		o.Store, o.TLS = sessiontest.NewModel(0), server
-		o.Addresses = append(o.Addresses, memcachedfront.Address{Network: "tcp", Addr: "127.0.0.1:0", Plain: true})
+		o.Addresses = append(o.Addresses, serve.Address{Network: "tcp", Addr: "127.0.0.1:0", Plain: true})
 	})
 	p.start()
 	defer func() { p.stop(t) }()

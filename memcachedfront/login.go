@@ -9,6 +9,7 @@ import (
 
 	"cairn/auth"
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -78,19 +79,19 @@ func (c *conn) login(a *answer, user, password []byte) {
 	c.counters.add(authCmds, 1)
 	if guard.Recall(c.address(), user, password) {
 		c.authenticated = true
-		c.loggedIn(string(user))
+		c.loggedIn(user)
 		return
 	}
 	planned := *a
 	c.plan = c.plan[:len(c.plan)-1]
 	user, password = bytes.Clone(user), bytes.Clone(password)
-	c.errand = func(ctx context.Context, w peer) error {
+	c.errand = func(ctx context.Context, w serve.Peer) error {
 		ctx, done := outlive(ctx, loginGrace)
 		defer done()
 		c.authenticated = guard.Check(ctx, c.address(), user, password)
 		switch {
 		case c.authenticated:
-			c.loggedIn(string(user))
+			c.loggedIn(user)
 		case ctx.Err() != nil:
 			return ctx.Err() // nothing was found out
 		default:
@@ -101,6 +102,11 @@ func (c *conn) login(a *answer, user, password []byte) {
 		_, err := w.Write(reply)
 		return err
 	}
+}
+
+func (c *conn) loggedIn(user []byte) {
+	name := string(user)
+	c.known.user.Store(&name)
 }
 
 // outlive gives a context that ends d after ctx does, or when done is called.
@@ -116,7 +122,7 @@ func outlive(ctx context.Context, d time.Duration) (longer context.Context, done
 // address is the client's address for the Guard; the zero one on a Unix
 // socket.
 func (c *conn) address() netip.Addr {
-	if tcp, ok := c.remote.(*net.TCPAddr); ok {
+	if tcp, ok := c.link.Remote().(*net.TCPAddr); ok {
 		return tcp.AddrPort().Addr()
 	}
 	return netip.Addr{}

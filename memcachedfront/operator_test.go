@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/session/sessiontest"
 )
 
 // serverWith serves until the test ends, for tests that ask the Server itself.
 func serverWith(t testing.TB, change func(*memcachedfront.Options)) (s *memcachedfront.Server, address string) {
 	t.Helper()
-	o := memcachedfront.Options{
-		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+	o := memcachedfront.Options{Options: serve.Options{
+		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []serve.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
 		Blocking: blocking,
-	}
+	}}
 	if change != nil {
 		change(&o)
 	}

@@ -1,24 +1,19 @@
 // Package memcachedfront serves memcached's protocols: classic text, meta and
 // binary, on one port.
 //
-// A conn is the protocol state of one client and does no IO. Its consume turns
+// A conn is the protocol state of one client and does no IO. Its Consume turns
 // the bytes that arrived into the commands of a session.Burst and a plan of
-// answers; the loop that owns the sockets applies the burst to the store; the
-// conn's reply then turns the results into bytes, in the order of the
-// requests. What no burst can express, such as a dump of all keys, is an
-// errand: the loop runs it when all answers before it are out.
+// answers; package serve, which owns the sockets, applies the burst to the
+// store; the conn's Reply then turns the results into bytes, in the order of the
+// requests. What no burst can express, such as a dump of all keys, is an errand:
+// serve runs it when all answers before it are out.
 package memcachedfront
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
-	"log/slog"
-	"net"
-	"runtime"
-	"time"
 
 	"cairn/auth"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -34,20 +29,13 @@ type Inspector interface {
 
 // Options configure a Server. The zero value of a field stands for its default.
 type Options struct {
-	Store session.Store // required
-	Clock session.Clock // required
+	// Options are those of the sockets. The Protocol and the Rejection in them
+	// are the Server's own.
+	serve.Options
 
 	// Inspector answers stats and dumps. Without one the store's figures are
 	// zero and dumps are refused.
 	Inspector Inspector
-
-	// Addresses are where to listen; see ParseListen. Default: TCP on
-	// 127.0.0.1, port 11211.
-	Addresses []Address
-
-	// Bound are listeners that exist already, by the String of the Address
-	// that each is for; see Bind. They become the server's.
-	Bound map[string]net.Listener
 
 	// Version is what the command version answers. Clients choose features by
 	// it, so it is the version of memcached that the server is compatible
@@ -57,28 +45,6 @@ type Options struct {
 	// MaxItemSize is the largest value in bytes. Default
 	// session.DefaultMaxValueSize.
 	MaxItemSize int
-
-	// ConnLimit is how many clients may be connected at once. The next one is
-	// told so and closed; from loopback and Unix sockets ReservedConns more are
-	// let in. Default 1024.
-	ConnLimit int
-
-	// ReservedConns is the number of connections beyond ConnLimit that are kept
-	// for administrators on this machine. Default 8; negative: none.
-	ReservedConns int
-
-	// IdleTimeout closes a connection that was silent for so long. Default: it
-	// may be silent for ever.
-	IdleTimeout time.Duration
-
-	// Threads is how many event loops serve connections. Default: one per
-	// processor that Go may use.
-	Threads int
-
-	// Blocking serves each connection by a goroutine of its own that blocks,
-	// instead of event loops. That is what happens anyway to connections with
-	// TLS, and on systems that have no event loops here: all but Linux.
-	Blocking bool
 
 	// MemoryLimit is the budget in bytes of the store's hot cache, as stats
 	// show it. SetMemoryLimit changes it for the command cache_memlimit;
@@ -115,38 +81,14 @@ type Options struct {
 
 	// Guard makes clients log in. Default: they need not.
 	Guard *auth.Guard
-
-	// TLS is spoken on every TCP address that is not Plain. Default: on none.
-	TLS *tls.Config
-
-	// Logger gets what operators should know. Default: nothing is logged.
-	Logger *slog.Logger
 }
 
 func (o *Options) setDefaults() error {
-	if o.Store == nil || o.Clock == nil {
-		return errors.New("memcachedfront: Options need a Store and a Clock")
-	}
-	if len(o.Addresses) == 0 {
-		o.Addresses = []Address{{Network: "tcp", Addr: "127.0.0.1:11211"}}
-	}
 	if o.Version == "" {
 		o.Version = "1.6.45"
 	}
 	if o.MaxItemSize <= 0 {
 		o.MaxItemSize = session.DefaultMaxValueSize
 	}
-	if o.ConnLimit <= 0 {
-		o.ConnLimit = 1024
-	}
-	if o.ReservedConns == 0 {
-		o.ReservedConns = 8
-	}
-	if o.Threads <= 0 {
-		o.Threads = runtime.GOMAXPROCS(0)
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return nil
+	return o.Options.SetDefaults()
 }

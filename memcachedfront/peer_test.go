@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/session"
 	"cairn/session/sessiontest"
 )
@@ -79,12 +80,12 @@ func startServer(t testing.TB, change func(*memcachedfront.Options)) (address st
 
 func startServerOn(t testing.TB, change func(*memcachedfront.Options)) (addresses []string) {
 	t.Helper()
-	o := memcachedfront.Options{
+	o := memcachedfront.Options{Options: serve.Options{
 		Store:     sessiontest.NewModel(0),
 		Clock:     wallClock{},
-		Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		Addresses: []serve.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
 		Blocking:  blocking,
-	}
+	}}
 	if change != nil {
 		change(&o)
 	}

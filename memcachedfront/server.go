@@ -1,15 +1,11 @@
 package memcachedfront
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"net"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -21,6 +17,8 @@ const maxVerbosity = 2
 
 // Server serves memcached clients.
 type Server struct {
+	*serve.Server
+
 	options       Options
 	limits        protocol.Limits
 	versionLine   string
@@ -30,29 +28,8 @@ type Server struct {
 	counters    counterShards
 	verbosity   atomic.Int64
 	memoryLimit atomic.Int64
-
-	listeners []*listener
-	loops     []*loop
-	nextLoop  atomic.Uint32
-	clients   clients
-	watchers  watchers
-	prefixes  prefixes
-
-	// life ends when the server is to serve nobody any more.
-	life     context.Context
-	endLife  context.CancelFunc
-	stopOnce sync.Once
-
-	// endErrands ends those under way.
-	endErrands atomic.Pointer[errands]
-
-	// gate stops accepting while the server is frozen.
-	gate *gate
-
-	// serving waits for Serve; work for the goroutines of listeners and
-	// clients.
-	serving sync.WaitGroup
-	work    sync.WaitGroup
+	watchers    watchers
+	prefixes    prefixes
 }
 
 // Listen opens the listeners of a Server. Clients may connect from then on;
@@ -62,37 +39,15 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, a := range s.options.Addresses {
-		l, err := listen(a, &s.options)
-		if err != nil {
-			s.closeListeners()
-			return nil, err
-		}
-		s.listeners = append(s.listeners, l)
+	o = s.options
+	o.Protocol, o.Rejection = s, []byte(tooManyConnections)
+	if s.Server, err = serve.Listen(o.Options); err != nil {
+		return nil, err
 	}
-	if err := s.prepareLoops(); err != nil {
-		s.closeListeners()
-		return nil, fmt.Errorf("memcachedfront: %w", err)
-	}
-	s.serving.Add(1)
 	return s, nil
 }
 
-// prepareLoops makes the event loops, if there are to be any, and the listeners
-// that feed them.
-func (s *Server) prepareLoops() (err error) {
-	if s.loops, err = newLoops(s); err != nil || len(s.loops) == 0 {
-		return err
-	}
-	for _, l := range s.listeners {
-		if !s.isSecure(l) {
-			err = errors.Join(err, s.acceptRaw(l))
-		}
-	}
-	return err
-}
-
-// newServer makes a Server without listeners.
+// newServer makes a Server without sockets.
 func newServer(o Options) (*Server, error) {
 	if err := o.setDefaults(); err != nil {
 		return nil, err
@@ -105,157 +60,12 @@ func newServer(o Options) (*Server, error) {
 		started:       o.Clock.Now(),
 		counters:      counterShards{shards: make([]counters, o.Threads)},
 	}
-	s.life, s.endLife = context.WithCancel(context.Background())
-	s.renewErrands()
-	s.gate = newGate()
 	s.memoryLimit.Store(o.MemoryLimit)
-	s.clients.limit = o.ConnLimit
-	s.clients.reserved = max(o.ReservedConns, 0)
 	return s, nil
 }
 
-// Addrs gives the addresses the server listens on, in the order of the options.
-func (s *Server) Addrs() []net.Addr {
-	addrs := make([]net.Addr, len(s.listeners))
-	for i, l := range s.listeners {
-		addrs[i] = l.Addr()
-	}
-	return addrs
-}
-
-// Serve serves clients until ctx ends or Shutdown is called, and returns when
-// every connection is closed. It is called once. When ctx ends, bursts in
-// flight are finished first.
-func (s *Server) Serve(ctx context.Context) error {
-	defer s.serving.Done()
-	for _, l := range s.loops {
-		s.work.Go(l.run)
-	}
-	for _, l := range s.listeners {
-		if l.raw != nil {
-			s.work.Go(func() { s.acceptForLoops(l) })
-		} else {
-			s.work.Go(func() { s.accept(l) })
-		}
-	}
-	s.work.Go(func() {
-		select {
-		case <-ctx.Done():
-			s.stop()
-		case <-s.life.Done():
-		}
-	})
-	s.work.Wait()
-	return nil
-}
-
-// Shutdown stops the server: it accepts nobody any more, lets every burst in
-// flight finish and its answers go out, and closes the connections. When ctx
-// ends first they are closed as they are, and its error is returned.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
-	done := make(chan struct{})
-	go func() {
-		s.serving.Wait()
-		close(done)
-	}()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		s.clients.closeAll()
-		<-done
-		return ctx.Err()
-	}
-}
-
-// stop makes everything that serves clients come to an end.
-func (s *Server) stop() {
-	s.stopOnce.Do(func() {
-		s.endLife()
-		s.closeListeners()
-		s.clients.wakeAll()
-		for _, l := range s.loops {
-			l.stop()
-		}
-	})
-}
-
-func (s *Server) isStopping() bool {
-	return s.life.Err() != nil
-}
-
-func (s *Server) closeListeners() {
-	for _, l := range s.listeners {
-		l.Close()
-	}
-}
-
-// accept takes new clients from l until it is closed.
-func (s *Server) accept(l *listener) {
-	var pause time.Duration
-	for {
-		s.gate.pass(s.life)
-		nc, err := l.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			s.admit(l, nc)
-		case errors.Is(err, net.ErrClosed):
-			return
-		case s.isFrozen():
-		default:
-			pause = s.pauseAccepting(l, err, pause)
-		}
-	}
-}
-
-// pauseAccepting waits after a failed attempt to accept a client, and longer
-// than the last time. Most likely the process has no descriptor left: waiting is
-// all that can help, some client will go.
-func (s *Server) pauseAccepting(l *listener, err error, last time.Duration) time.Duration {
-	pause := min(max(2*last, 5*time.Millisecond), time.Second)
-	s.options.Logger.Warn("cannot accept a connection", "listener", l.address.String(), "error", err)
-	s.sleep(pause)
-	return pause
-}
-
-// sleep waits for d or until the server stops.
-func (s *Server) sleep(d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-s.life.Done():
-	}
-}
-
-// admit serves nc, or tells it that there is no room.
-func (s *Server) admit(l *listener, nc net.Conn) {
-	nc = s.secure(l, nc)
-	if s.clients.full(isLocal(nc.RemoteAddr())) {
-		s.work.Go(func() { s.reject(nc) })
-		return
-	}
-	cl := newNetClient(s, l, nc)
-	s.clients.add(cl)
-	s.work.Go(func() {
-		defer s.clients.remove(cl)
-		cl.serve()
-	})
-}
-
-// reject tells a client that there is no room for it.
-func (s *Server) reject(nc net.Conn) {
-	s.clients.rejected.Add(1)
-	nc.SetDeadline(time.Now().Add(rejectionTimeout))
-	nc.Write([]byte(tooManyConnections))
-	nc.Close()
-}
-
-// isLocal reports whether the client is on this machine.
-func isLocal(from net.Addr) bool {
-	tcp, ok := from.(*net.TCPAddr)
-	return !ok || tcp.IP.IsLoopback()
-}
+// NewConn makes the protocol state of a connection; see serve.Protocol.
+func (s *Server) NewConn(l *serve.Link) serve.Conn { return newConn(s, l) }
 
 // idle gives the seconds since the item was last read or stored, as far as that
 // is known: it is forgotten when the server stops or the item leaves memory.
@@ -290,11 +100,11 @@ func (s *Server) setMemoryLimit(bytes int64) error {
 }
 
 // observe tells those who watch what a client's commands did.
-func (s *Server) observe(l *link, commands []session.Command, results []session.Result, now session.Time) {
+func (s *Server) observe(c *conn, b *session.Burst) {
 	if s.watchers.want(fetchers | mutations | deletions) {
-		s.watchers.results(l, commands, results, now)
+		s.watchers.results(c, b)
 	}
 	if s.prefixes.on.Load() {
-		s.prefixes.results(commands, results)
+		s.prefixes.results(b.Commands, b.Results)
 	}
 }

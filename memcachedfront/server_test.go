@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/session"
 	"cairn/session/sessiontest"
 )
@@ -401,45 +402,15 @@ func TestOneByteAtATime(t *testing.T) {
 func TestUnixSocket(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "cairn.sock")
 	startServer(t, func(o *memcachedfront.Options) {
-		o.Addresses = []memcachedfront.Address{{Network: "unix", Addr: path, Mode: 0o660}}
+		o.Addresses = []serve.Address{{Network: "unix", Addr: path, Mode: 0o660}}
 	})
 	c := dial(t, "unix", path)
 	send(t, c, "set a 0 0 1\r\nx\r\nget a\r\n")
 	expect(t, c, "STORED\r\nVALUE a 0 1\r\nx\r\nEND\r\n")
-	if _, err := memcachedfront.Listen(memcachedfront.Options{
-		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "unix", Addr: path}},
-	}); err == nil {
+	if _, err := memcachedfront.Listen(memcachedfront.Options{Options: serve.Options{
+		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []serve.Address{{Network: "unix", Addr: path}},
+	}}); err == nil {
 		t.Error("a socket in use was taken over")
-	}
-}
-
-func TestParseListen(t *testing.T) {
-	for list, want := range map[string]string{
-		"127.0.0.1":                   "127.0.0.1:11211",
-		"::1":                         "[::1]:11211",
-		"[::1]":                       "[::1]:11211",
-		"[::1]:5":                     "[::1]:5",
-		"localhost":                   "localhost:11211",
-		"localhost:22":                "localhost:22",
-		"*":                           ":11211",
-		"":                            ":11211",
-		"0.0.0.0:0":                   "0.0.0.0:0",
-		"notls:127.0.0.1:1,0.0.0.0:2": "notls:127.0.0.1:1 0.0.0.0:2",
-		"127.0.0.1 , notls:[fe80::1]": "127.0.0.1:11211 notls:[fe80::1]:11211",
-	} {
-		addresses, err := memcachedfront.ParseListen(list, 11211)
-		var got []string
-		for _, a := range addresses {
-			got = append(got, a.String())
-		}
-		if strings.Join(got, " ") != want || err != nil {
-			t.Errorf("ParseListen(%q) = %v, %v; want %s", list, got, err, want)
-		}
-	}
-	for _, list := range []string{"host:x", "host:70000", "1:2:3:4x", "host:-1"} {
-		if addresses, err := memcachedfront.ParseListen(list, 11211); err == nil {
-			t.Errorf("ParseListen(%q) = %v", list, addresses)
-		}
 	}
 }
 
@@ -460,10 +431,10 @@ func (s slowStore) Apply(b *session.Burst) session.Commit {
 // A shutdown lets a burst in flight finish and its answer go out.
 func TestShutdownFinishesBursts(t *testing.T) {
 	store := slowStore{Store: sessiontest.NewModel(0), entered: make(chan struct{}), leave: make(chan struct{})}
-	s, err := memcachedfront.Listen(memcachedfront.Options{
-		Store: store, Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+	s, err := memcachedfront.Listen(memcachedfront.Options{Options: serve.Options{
+		Store: store, Clock: wallClock{}, Addresses: []serve.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
 		Blocking: blocking,
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -492,10 +463,10 @@ func TestShutdownFinishesBursts(t *testing.T) {
 
 // A shutdown does not wait for ever for a client that does not read.
 func TestShutdownIsNotHeldUp(t *testing.T) {
-	s, err := memcachedfront.Listen(memcachedfront.Options{
-		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+	s, err := memcachedfront.Listen(memcachedfront.Options{Options: serve.Options{
+		Store: sessiontest.NewModel(0), Clock: wallClock{}, Addresses: []serve.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
 		Blocking: blocking,
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

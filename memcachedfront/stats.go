@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -95,9 +96,7 @@ func (c *conn) answerCachedump(dst []byte, args []string) []byte {
 func (s *Server) resetStats() {
 	s.counters.reset()
 	s.prefixes.clear()
-	s.clients.total.Store(uint64(s.clients.count()))
-	s.clients.rejected.Store(0)
-	s.clients.kicked.Store(0)
+	s.ResetFigures()
 }
 
 func (s *Server) storeStats() session.Stats {
@@ -131,6 +130,9 @@ func (s *Server) generalStats(e emit) {
 	for _, named := range namedCounters {
 		e.uint(named.name, total[named.which])
 	}
+	traffic := s.Figures()
+	e.uint("bytes_read", traffic.BytesIn)
+	e.uint("bytes_written", traffic.BytesOut)
 	e.int("limit_maxbytes", s.memoryLimit.Load())
 	e.int("accepting_conns", 1)
 	e.int("listen_disabled_num", 0)
@@ -157,18 +159,17 @@ var namedCounters = []struct {
 	{"touch_hits", touchHits}, {"touch_misses", touchMisses},
 	{"store_too_large", storeTooLarge}, {"store_no_memory", storeNoMemory},
 	{"auth_cmds", authCmds}, {"auth_errors", authErrors},
-	{"bytes_read", bytesRead}, {"bytes_written", bytesWritten},
 }
 
 func (s *Server) connectionStats(e emit) {
-	count := int64(s.clients.count())
+	count, figures := int64(s.Connected()), s.Figures()
 	e.int("max_connections", int64(s.options.ConnLimit))
 	e.int("curr_connections", count)
-	e.uint("total_connections", s.clients.total.Load())
-	e.uint("rejected_connections", s.clients.rejected.Load())
+	e.uint("total_connections", figures.Connected)
+	e.uint("rejected_connections", figures.Rejected)
 	e.int("connection_structures", count)
-	e.int("reserved_fds", int64(len(s.listeners)+s.clients.reserved))
-	e.uint("idle_kicks", s.clients.kicked.Load())
+	e.int("reserved_fds", int64(len(s.Places())+max(s.options.ReservedConns, 0)))
+	e.uint("idle_kicks", figures.Idle)
 }
 
 func emitStoreStats(e emit, store *session.Stats) {
@@ -234,10 +235,10 @@ func (s *Server) settingsStats(e emit) {
 func (s *Server) listenSettings() (port int, inter, socket string, mode os.FileMode) {
 	socket = "NULL"
 	var hosts []string
-	for _, l := range s.listeners {
-		tcp, ok := l.Addr().(*net.TCPAddr)
+	for _, p := range s.Places() {
+		tcp, ok := p.Addr.(*net.TCPAddr)
 		if !ok {
-			socket, mode = l.address.Addr, l.address.mode()
+			socket, mode = p.Address.Addr, p.Address.UnixMode()
 			continue
 		}
 		hosts = append(hosts, tcp.IP.String())
@@ -304,18 +305,39 @@ func (s *Server) slabsStats(e emit) {
 // connsStats lists the listeners and the clients.
 func (s *Server) connsStats(e emit) {
 	now := s.options.Clock.Now()
-	for i, l := range s.listeners {
+	places := s.Places()
+	for i, p := range places {
 		id := strconv.Itoa(i)
-		e(id+":addr", l.describe(l.Addr()))
+		e(id+":addr", endpoint(p, p.Addr))
 		e(id+":state", "conn_listening")
 		e.int(id+":secs_since_last_cmd", now.Unix()-s.started.Unix())
 	}
-	for _, cl := range s.clients.list() {
-		l := cl.about()
-		id := strconv.FormatUint(l.id+uint64(len(s.listeners)), 10)
-		e(id+":addr", l.listener.describe(l.conn.remote))
-		e(id+":listen_addr", l.listener.describe(l.listener.Addr()))
-		e(id+":state", linkState(l.state.Load()).String())
-		e.int(id+":secs_since_last_cmd", max(now.Unix()-session.Time(l.active.Load()).Unix(), 0))
+	for _, l := range s.Links() {
+		id := strconv.FormatUint(l.ID()+uint64(len(places)), 10)
+		e(id+":addr", endpoint(l.Listener(), l.Remote()))
+		e(id+":listen_addr", endpoint(l.Listener(), l.Listener().Addr))
+		e(id+":state", connStates[l.State()])
+		e.int(id+":secs_since_last_cmd", max(now.Unix()-l.LastActive().Unix(), 0))
 	}
+}
+
+// connStates are memcached's names for what a connection is busy with.
+var connStates = [...]string{
+	serve.Waiting:   "conn_read",
+	serve.Working:   "conn_parse_cmd",
+	serve.Writing:   "conn_mwrite",
+	serve.Streaming: "conn_watch",
+}
+
+// endpoint gives an address on the network of a listener as "stats conns" shows
+// it.
+func endpoint(on serve.Place, a net.Addr) string {
+	tcp, ok := a.(*net.TCPAddr)
+	switch {
+	case !ok:
+		return "unix:" + on.Address.Addr
+	case tcp.IP.To4() == nil:
+		return "tcp6:" + tcp.String()
+	}
+	return "tcp:" + tcp.String()
 }

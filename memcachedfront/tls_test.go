@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"cairn/memcachedfront"
+	"cairn/serve"
 )
 
 // serverTLS makes settings with a certificate for 127.0.0.1, and those of a
@@ -53,7 +54,7 @@ func startMixed(t testing.TB, change func(*memcachedfront.Options)) (secure, pla
 	socket = filepath.Join(t.TempDir(), "cairn.sock")
 	addresses := startServerOn(t, func(o *memcachedfront.Options) {
 		o.TLS = server
-		o.Addresses = []memcachedfront.Address{
+		o.Addresses = []serve.Address{
 			{Network: "tcp", Addr: "127.0.0.1:0"},
 			{Network: "tcp", Addr: "127.0.0.1:0", Plain: true},
 			{Network: "unix", Addr: socket, Mode: 0o770},

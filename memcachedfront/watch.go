@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 	"cairn/session"
 )
 
@@ -85,13 +86,13 @@ func (c *conn) watch(r *protocol.Request, b *session.Burst) {
 		wanted = fetchers
 	}
 	w := &watcher{topics: wanted, lines: make(chan []byte, watcherBacklog)}
-	c.errand = func(ctx context.Context, to peer) error {
+	c.errand = func(ctx context.Context, to serve.Peer) error {
 		return c.server.watchers.serve(ctx, w, to)
 	}
 }
 
 // serve sends lines to a watcher until it goes or ctx ends.
-func (ws *watchers) serve(ctx context.Context, w *watcher, to peer) error {
+func (ws *watchers) serve(ctx context.Context, w *watcher, to serve.Peer) error {
 	if !ws.add(w) {
 		_, err := to.Write([]byte("WATCHER_TOO_MANY log watcher limit reached\r\n"))
 		return err
@@ -174,15 +175,15 @@ func (ws *watchers) tell(t topic, format string, args ...any) {
 	}
 }
 
-func (ws *watchers) connected(l *link) {
+func (ws *watchers) connected(c *conn) {
 	if ws.want(connEvents) {
-		ws.tell(connEvents, "type=conn_new %s cfd=%d", remoteFields(l.conn.remote), l.id)
+		ws.tell(connEvents, "type=conn_new %s cfd=%d", remoteFields(c.link.Remote()), c.link.ID())
 	}
 }
 
-func (ws *watchers) disconnected(l *link, err error) {
+func (ws *watchers) disconnected(c *conn, err error) {
 	if ws.want(connEvents) {
-		ws.tell(connEvents, "type=conn_close %s reason=%s cfd=%d", remoteFields(l.conn.remote), closeReason(err), l.id)
+		ws.tell(connEvents, "type=conn_close %s reason=%s cfd=%d", remoteFields(c.link.Remote()), closeReason(err), c.link.ID())
 	}
 }
 
@@ -197,29 +198,30 @@ func closeReason(err error) string {
 	switch err {
 	case nil:
 		return "normal"
-	case errIdle:
+	case serve.ErrIdle:
 		return "idle_timeout"
 	}
 	return "error"
 }
 
 // results tells what commands did.
-func (ws *watchers) results(l *link, commands []session.Command, results []session.Result, now session.Time) {
-	for i := range results {
-		cmd, result := &commands[i], &results[i]
+func (ws *watchers) results(c *conn, b *session.Burst) {
+	id := c.link.ID()
+	for i := range b.Results {
+		cmd, result := &b.Commands[i], &b.Results[i]
 		switch cmd.Op {
 		case session.OpGet, session.OpTouch:
-			ws.fetched(l, cmd, result)
+			ws.fetched(id, cmd, result)
 		case session.OpDelete:
-			ws.deleted(l, cmd, result)
+			ws.deleted(id, cmd, result)
 		case session.OpFlush:
 		default:
-			ws.stored(l, cmd, result, now)
+			ws.stored(id, cmd, result, b.Now)
 		}
 	}
 }
 
-func (ws *watchers) fetched(l *link, cmd *session.Command, result *session.Result) {
+func (ws *watchers) fetched(id uint64, cmd *session.Command, result *session.Result) {
 	if !ws.want(fetchers) {
 		return
 	}
@@ -228,10 +230,10 @@ func (ws *watchers) fetched(l *link, cmd *session.Command, result *session.Resul
 		status, class = "found", 1
 	}
 	ws.tell(fetchers, "type=item_get key=%s status=%s clsid=%d cfd=%d size=%d",
-		appendURIEncoded(nil, cmd.Key), status, class, l.id, len(result.Item.Value))
+		appendURIEncoded(nil, cmd.Key), status, class, id, len(result.Item.Value))
 }
 
-func (ws *watchers) stored(l *link, cmd *session.Command, result *session.Result, now session.Time) {
+func (ws *watchers) stored(id uint64, cmd *session.Command, result *session.Result, now session.Time) {
 	if !ws.want(mutations) {
 		return
 	}
@@ -240,12 +242,12 @@ func (ws *watchers) stored(l *link, cmd *session.Command, result *session.Result
 		ttl = protocol.TTL(cmd.Expiry, now)
 	}
 	ws.tell(mutations, "type=item_store key=%s status=%s cmd=%s ttl=%d clsid=1 cfd=%d size=%d",
-		appendURIEncoded(nil, cmd.Key), storeStatus(result.Status), storeName(cmd), ttl, l.id, len(cmd.Value))
+		appendURIEncoded(nil, cmd.Key), storeStatus(result.Status), storeName(cmd), ttl, id, len(cmd.Value))
 }
 
-func (ws *watchers) deleted(l *link, cmd *session.Command, result *session.Result) {
+func (ws *watchers) deleted(id uint64, cmd *session.Command, result *session.Result) {
 	if ws.want(deletions) && result.Status == session.OK {
-		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=0", appendURIEncoded(nil, cmd.Key), l.id)
+		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=0", appendURIEncoded(nil, cmd.Key), id)
 	}
 }
 

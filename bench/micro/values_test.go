@@ -13,6 +13,7 @@ import (
 	"cairn/engine"
 	"cairn/memcachedfront"
 	"cairn/memcachedfront/protocol"
+	"cairn/serve"
 )
 
 // Values on their way from a socket to the disk and back. The client here
@@ -52,8 +53,11 @@ func dialServer(b *testing.B, blocking bool) net.Conn {
 		b.Fatal(err)
 	}
 	server, err := memcachedfront.Listen(memcachedfront.Options{
-		Store: store, Clock: store, MaxItemSize: 16 << 20, Blocking: blocking, Logger: quiet,
-		Addresses: []memcachedfront.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		Options: serve.Options{
+			Store: store, Clock: store, Blocking: blocking, Logger: quiet,
+			Addresses: []serve.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
+		},
+		MaxItemSize: 16 << 20,
 	})
 	if err != nil {
 		b.Fatal(err)

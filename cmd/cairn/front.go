@@ -6,6 +6,7 @@ import (
 
 	"cairn/auth"
 	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/tlsconfig"
 )
 
@@ -13,16 +14,19 @@ import (
 // certificates loaded.
 func (s *server) frontOptions() (memcachedfront.Options, error) {
 	o := memcachedfront.Options{
-		Store:          s.store,
-		Clock:          s.store,
+		Options: serve.Options{
+			Store:       s.store,
+			Clock:       s.store,
+			Addresses:   s.sockets.memcached,
+			Bound:       s.sockets.bound,
+			ConnLimit:   s.cfg.ConnLimit,
+			IdleTimeout: s.cfg.IdleTimeout,
+			Threads:     s.cfg.Threads,
+			Logger:      s.logger,
+		},
 		Inspector:      s.store,
-		Addresses:      s.sockets.memcached,
-		Bound:          s.sockets.bound,
 		Version:        compatibleVersion,
 		MaxItemSize:    int(s.cfg.MaxItemSize),
-		ConnLimit:      s.cfg.ConnLimit,
-		IdleTimeout:    s.cfg.IdleTimeout,
-		Threads:        s.cfg.Threads,
 		MemoryLimit:    s.cfg.Memory,
 		SetMemoryLimit: s.store.SetHotBytes,
 		DisableFlush:   s.cfg.DisableFlush,
@@ -31,7 +35,6 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 		Nodes:          s.cfg.Nodes,
 		Verbosity:      s.setVerbosity,
 		Settings:       s.settings,
-		Logger:         s.logger,
 	}
 	if s.cfg.EnableShutdown {
 		o.RequestShutdown = s.requestShutdown

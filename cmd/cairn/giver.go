@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/systemd"
 	"cairn/takeover"
 )
@@ -23,7 +23,7 @@ func (s *server) await(ctx context.Context) (given bool, err error) {
 	}
 	giver, err := takeover.NewGiver(takeover.GiverOptions{
 		Path:    filepath.Join(s.cfg.DataDir, takeover.SocketName),
-		Dialect: memcachedfront.StateFormat,
+		Dialect: serve.StateFormat,
 		Manager: takeover.Manager(manager),
 		Logger:  s.logger,
 	})
@@ -53,7 +53,7 @@ func (e estate) Freeze(ctx context.Context) ([]takeover.Conn, error) {
 		e.goOn()
 		return nil, err
 	}
-	return convert(conns, func(c memcachedfront.FrozenConn) takeover.Conn { return takeover.Conn(c) }), nil
+	return convert(conns, func(c serve.FrozenConn) takeover.Conn { return takeover.Conn(c) }), nil
 }
 
 func (e estate) Thaw() {

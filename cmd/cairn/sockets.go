@@ -10,7 +10,7 @@ import (
 	"syscall"
 
 	"cairn/cmd/cairn/config"
-	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/takeover"
 )
 
@@ -36,7 +36,7 @@ type sockets struct {
 	// former are those of the process before, by name.
 	former map[string]net.Listener
 
-	memcached []memcachedfront.Address
+	memcached []serve.Address
 	bound     map[string]net.Listener // by the String of its address
 	http      *lentListener           // nil: none
 	names     map[net.Listener]string // all of them, for the process after
@@ -106,7 +106,7 @@ func (s *sockets) bindMemcached(cfg *config.Config) error {
 	if len(s.activated[forMemcached])+len(s.activated[forPlain]) > 0 {
 		for _, purpose := range []string{forMemcached, forPlain} {
 			for _, l := range s.activated[purpose] {
-				a := memcachedfront.Address{Network: l.Addr().Network(), Addr: l.Addr().String(), Plain: purpose == forPlain}
+				a := serve.Address{Network: l.Addr().Network(), Addr: l.Addr().String(), Plain: purpose == forPlain}
 				s.add(a, l, activatedPrefix+purpose)
 			}
 		}
@@ -120,7 +120,7 @@ func (s *sockets) bindMemcached(cfg *config.Config) error {
 		name := forMemcached + " " + a.String()
 		l := s.takeFormer(name, a.Network, a.Addr)
 		if l == nil {
-			if l, err = memcachedfront.Bind(a); err != nil {
+			if l, err = serve.Bind(a); err != nil {
 				return err
 			}
 		}
@@ -129,7 +129,7 @@ func (s *sockets) bindMemcached(cfg *config.Config) error {
 	return nil
 }
 
-func (s *sockets) add(a memcachedfront.Address, l net.Listener, name string) {
+func (s *sockets) add(a serve.Address, l net.Listener, name string) {
 	s.memcached = append(s.memcached, a)
 	s.bound[a.String()] = l
 	s.names[l] = name

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/takeover"
 )
 
@@ -325,7 +325,7 @@ func TestTakerThatCannotOpen(t *testing.T) {
 // badTaker is a taker that fails once the store in dir is its own.
 func badTaker(dir string) error {
 	taker, err := takeover.Dial(context.Background(), takeover.TakerOptions{
-		Path: filepath.Join(dir, takeover.SocketName), Dialects: []string{memcachedfront.StateFormat},
+		Path: filepath.Join(dir, takeover.SocketName), Dialects: []string{serve.StateFormat},
 	})
 	if err != nil {
 		return err

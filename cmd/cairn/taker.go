@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/systemd"
 	"cairn/takeover"
 )
@@ -17,7 +17,7 @@ import (
 func (s *server) takeOver(ctx context.Context) error {
 	taker, err := takeover.Dial(ctx, takeover.TakerOptions{
 		Path:     filepath.Join(s.cfg.DataDir, takeover.SocketName),
-		Dialects: []string{memcachedfront.StateFormat},
+		Dialects: []string{serve.StateFormat},
 		Version:  version,
 	})
 	if errors.Is(err, takeover.ErrNobody) {
@@ -63,7 +63,7 @@ func (s *server) receive(taker *takeover.Taker) ([]takeover.Conn, error) {
 // resume goes on with connections. Those whose clients have gone meanwhile are
 // none of anybody's business.
 func (s *server) resume(conns []takeover.Conn) {
-	err := s.front.Resume(convert(conns, func(c takeover.Conn) memcachedfront.FrozenConn { return memcachedfront.FrozenConn(c) }))
+	err := s.front.Resume(convert(conns, func(c takeover.Conn) serve.FrozenConn { return serve.FrozenConn(c) }))
 	if err != nil {
 		s.logger.Warn("connections could not be gone on with", "error", err)
 	}

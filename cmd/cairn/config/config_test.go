@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/tlsconfig"
 )
 
@@ -145,7 +145,7 @@ func TestMemcachedTLSOptions(t *testing.T) {
 		t.Errorf("%+v", c)
 	}
 	addresses, err := c.Addresses()
-	want := []memcachedfront.Address{
+	want := []serve.Address{
 		{Network: "tcp", Addr: "127.0.0.1:11211", Plain: true},
 		{Network: "tcp", Addr: "0.0.0.0:11212"},
 	}

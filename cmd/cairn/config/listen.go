@@ -3,21 +3,21 @@ package config
 import (
 	"strings"
 
-	"cairn/memcachedfront"
+	"cairn/serve"
 )
 
 // Addresses are where to listen for memcached clients. As in memcached, a Unix
 // socket turns TCP off; here addresses that are named all the same turn it on
 // again. With a Port of 0, only addresses that name a port are left.
-func (c *Config) Addresses() ([]memcachedfront.Address, error) {
-	var all []memcachedfront.Address
+func (c *Config) Addresses() ([]serve.Address, error) {
+	var all []serve.Address
 	if c.UnixSocket != "" {
-		all = append(all, memcachedfront.Address{Network: "unix", Addr: c.UnixSocket, Mode: c.UnixMask})
+		all = append(all, serve.Address{Network: "unix", Addr: c.UnixSocket, Mode: c.UnixMask})
 		if !c.flags.Changed("listen") {
 			return all, nil
 		}
 	}
-	tcp, err := memcachedfront.ParseListen(strings.Join(c.Listen, ","), c.Port)
+	tcp, err := serve.ParseListen(strings.Join(c.Listen, ","), c.Port)
 	if err != nil {
 		return nil, err
 	}

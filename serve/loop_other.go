@@ -1,6 +1,6 @@
 //go:build !linux
 
-package memcachedfront
+package serve
 
 // loop would serve many connections from one goroutine; on this platform every
 // connection has its own.

@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"errors"
@@ -29,7 +29,7 @@ func Bind(a Address) (nl net.Listener, err error) {
 		nl, err = net.Listen("tcp", a.Addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("memcachedfront: %w", err)
+		return nil, fmt.Errorf("serve: %w", err)
 	}
 	return nl, nil
 }
@@ -62,21 +62,31 @@ func listenUnix(a Address) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(a.Addr, a.mode()); err != nil {
+	if err := os.Chmod(a.Addr, a.UnixMode()); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-// describe gives an address on the listener's network as "stats conns" shows
-// it.
-func (l *listener) describe(a net.Addr) string {
-	tcp, ok := a.(*net.TCPAddr)
-	switch {
-	case !ok:
-		return "unix:" + l.address.Addr
-	case tcp.IP.To4() == nil:
-		return "tcp6:" + tcp.String()
+// Place is where a server listens.
+type Place struct {
+	Address Address  // as it was asked for
+	Addr    net.Addr // as it is
+}
+
+// place tells others about l, which may be nil.
+func (l *listener) place() Place {
+	if l == nil {
+		return Place{}
 	}
-	return "tcp:" + tcp.String()
+	return Place{l.address, l.Addr()}
+}
+
+// Places gives where the server listens, in the order of the options.
+func (s *Server) Places() []Place {
+	places := make([]Place, len(s.listeners))
+	for i, l := range s.listeners {
+		places[i] = l.place()
+	}
+	return places
 }

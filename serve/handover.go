@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"context"
@@ -18,13 +18,9 @@ type FrozenConn struct {
 	State []byte
 }
 
-// StateFormat names the form of FrozenConn.State. It changes when a server of
-// the form before could not go on with it.
-const StateFormat = "cairn-connection/1"
-
 // ErrNoHandover says that connections cannot be handed over: only those that
 // event loops serve can.
-var ErrNoHandover = errors.New("memcachedfront: connections cannot be handed over")
+var ErrNoHandover = errors.New("serve: connections cannot be handed over")
 
 // blockingGrace is how long Freeze waits for connections that cannot be handed
 // over to finish what is under way. The others are served meanwhile.

@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"fmt"
@@ -31,8 +31,8 @@ func (a Address) String() string {
 	return a.Addr
 }
 
-// mode is the permission that a Unix socket gets.
-func (a Address) mode() os.FileMode {
+// UnixMode gives the permission that a Unix socket gets.
+func (a Address) UnixMode() os.FileMode {
 	if a.Mode == 0 {
 		return 0o700
 	}

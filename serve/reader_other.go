@@ -1,6 +1,6 @@
 //go:build !unix
 
-package memcachedfront
+package serve
 
 // canReadDescriptors says that readReady works on this platform.
 const canReadDescriptors = false

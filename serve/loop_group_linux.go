@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"slices"
@@ -39,8 +39,7 @@ type group struct {
 	arenas  []*arena       // hold its input
 	commit  session.Commit // nil if its results are final
 	arrived time.Time      // when its first turn began
-	tally   tally
-	holders int // turns with answers to send, and the loop itself
+	holders int            // turns with answers to send, and the loop itself
 }
 
 var groups = sync.Pool{New: func() any { return new(group) }}
@@ -236,16 +235,15 @@ func (l *loop) takeOwn(cl *loopClient) error {
 // consume turns input of cl into a turn of a group and gives the number of bytes
 // it took.
 func (l *loop) consume(cl *loopClient, in []byte) (used int) {
-	c := cl.conn
 	cl.more = false
-	if len(in) < max(c.need, 1) {
+	if len(in) < max(cl.need, 1) {
 		l.queue(cl) // perhaps the socket has more
 		return 0
 	}
 	b := &l.reads.burst
 	t := turn{client: cl, first: len(b.Commands)}
-	if used = c.consume(in, b); used == 0 {
-		if c.closing {
+	if used, cl.need = cl.conn.Consume(in, b); used == 0 {
+		if cl.conn.Closing() {
 			l.drop(cl, nil)
 		}
 		l.queue(cl)
@@ -290,9 +288,6 @@ func (l *loop) move(t *turn) *group {
 	by := len(writes.Commands) - t.first
 	writes.Commands = append(writes.Commands, reads.Commands[t.first:t.last]...)
 	reads.Commands = reads.Commands[:t.first]
-	for i := range t.client.conn.plan {
-		t.client.conn.plan[i].first += int32(by)
-	}
 	t.first += by
 	t.last += by
 	return l.writes
@@ -300,19 +295,27 @@ func (l *loop) move(t *turn) *group {
 
 // finish answers a group whose results are final.
 func (l *loop) finish(g *group) {
-	b := &g.burst
 	for i := range g.turns {
-		t := &g.turns[i]
-		if t.first < t.last {
-			l.server.observe(&t.client.link, b.Commands[t.first:t.last], b.Results[t.first:t.last], b.Now)
-		}
-		g.tally.add(t.client.conn.plan)
-		l.reply(g, *t)
+		l.reply(g, g.turns[i])
 	}
 	if len(g.turns) > 0 {
-		l.counters.latencies.record(&g.tally, time.Since(g.arrived))
+		took := time.Since(g.arrived)
+		for i := range g.turns {
+			g.turns[i].client.conn.Replied(took)
+		}
 	}
 	g.letGo()
+}
+
+// part gives what the group's burst has of a turn. It is valid until the next
+// call.
+func (l *loop) part(g *group, t turn) *session.Burst {
+	b := &g.burst
+	l.turn = session.Burst{Now: b.Now, Commands: b.Commands[t.first:t.last]}
+	if t.first < t.last {
+		l.turn.Results = b.Results[t.first:t.last]
+	}
+	return &l.turn
 }
 
 // reply sends the answers of a turn. If the socket has no room for all of them
@@ -321,24 +324,25 @@ func (l *loop) reply(g *group, t turn) {
 	cl := t.client
 	for done := false; !done; {
 		var err error
-		done = cl.conn.reply(&l.out, &g.burst)
+		l.out.Reset()
+		done = cl.conn.Reply(&l.out, l.part(g, t))
 		if cl.unsent, err = cl.sendOutput(&l.out); err != nil {
 			cl.busy = false
 			l.drop(cl, err)
 			return
 		}
 		if len(cl.unsent) > 0 {
-			cl.state.Store(int32(writing))
+			cl.be(Writing)
 			if !done {
 				g.holders++
 				cl.held, cl.heldTurn = g, t
-				l.out.reset() // it must not keep values longer than the group does
+				l.out.Reset() // it must not keep values longer than the group does
 				return
 			}
 		}
 	}
-	if cap(l.out.text) > maxKeptOut {
-		l.out.text = make([]byte, 0, 2*replyChunk)
+	if cap(l.out.Text) > maxKeptOut {
+		l.out.Text = make([]byte, 0, 2*replyChunk)
 	}
 	cl.discard(t.used)
 	if len(cl.unsent) == 0 {
@@ -349,15 +353,16 @@ func (l *loop) reply(g *group, t turn) {
 
 // proceed goes on with a connection whose answers are out.
 func (l *loop) proceed(cl *loopClient) {
-	switch {
-	case cl.conn.errand != nil:
-		cl.start()
-	case cl.conn.closing:
-		l.drop(cl, nil)
-	default:
-		cl.state.Store(int32(waiting))
-		l.queue(cl)
+	if errand := cl.conn.Errand(); errand != nil {
+		cl.start(errand)
+		return
 	}
+	if cl.conn.Closing() {
+		l.drop(cl, nil)
+		return
+	}
+	cl.be(Waiting)
+	l.queue(cl)
 }
 
 // flush sends what the socket had no room for earlier.

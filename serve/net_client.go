@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"crypto/tls"
@@ -13,32 +13,33 @@ import (
 // netClient is a connection that a goroutine of its own serves, by blocking
 // reads and writes. It works on every platform and with TLS.
 type netClient struct {
-	link
+	Link
 	nc     net.Conn
 	reader reader
+	need   int // as Conn.Consume said
 }
 
 func newNetClient(s *Server, l *listener, nc net.Conn) *netClient {
 	cl := &netClient{nc: nc}
-	cl.link.init(s, l, nc.RemoteAddr())
+	cl.Link.init(s, l, nc.RemoteAddr(), s.shard())
 	_, cl.secure = nc.(*tls.Conn)
 	cl.reader.init(nc)
 	return cl
 }
 
-func (cl *netClient) about() *link { return &cl.link }
+func (cl *netClient) about() *Link { return &cl.Link }
 func (cl *netClient) wake()        { cl.nc.SetReadDeadline(time.Unix(1, 0)) }
 func (cl *netClient) hangUp()      { cl.nc.Close() }
 
 // serve serves the client until it goes, misbehaves, or the server stops.
 func (cl *netClient) serve() {
 	defer cl.nc.Close()
-	cl.server.watchers.connected(&cl.link)
+	cl.conn.Opened()
 	err := cl.handshake()
 	if err == nil {
 		err = cl.loop()
 	}
-	cl.server.watchers.disconnected(&cl.link, err)
+	cl.conn.Closed(err)
 }
 
 func (cl *netClient) loop() error {
@@ -53,7 +54,7 @@ func (cl *netClient) loop() error {
 			if err != nil {
 				return err
 			}
-			if cl.conn.closing {
+			if cl.conn.Closing() {
 				return nil
 			}
 			if !progress {
@@ -63,7 +64,8 @@ func (cl *netClient) loop() error {
 	}
 }
 
-var errIdle = errors.New("memcachedfront: idle for too long")
+// ErrIdle is what a connection is closed with that was silent for too long.
+var ErrIdle = errors.New("serve: idle for too long")
 
 // fill reads more input. It gives the buffer back while there is none.
 func (cl *netClient) fill() error {
@@ -73,11 +75,11 @@ func (cl *netClient) fill() error {
 	if cl.server.isStopping() || cl.server.isFrozen() {
 		return net.ErrClosed
 	}
-	n, err := cl.reader.read(cl.conn.need)
-	cl.link.read(n)
+	n, err := cl.reader.read(cl.need)
+	cl.Link.read(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) && !cl.server.isStopping() && !cl.server.isFrozen() {
 		cl.server.clients.kicked.Add(1)
-		return errIdle
+		return ErrIdle
 	}
 	return err
 }
@@ -85,38 +87,36 @@ func (cl *netClient) fill() error {
 // burst carries out what the input holds, as far as one burst takes it, and
 // answers. progress says that there was something.
 func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
-	c := cl.conn
-	if len(cl.reader.unread()) < max(c.need, 1) {
+	if len(cl.reader.unread()) < max(cl.need, 1) {
 		return false, nil
 	}
 	r := newRound()
 	defer r.release()
 	r.burst.Reset(cl.server.options.Clock.Now())
-	n := c.consume(cl.reader.unread(), &r.burst)
-	if n == 0 {
+	var n int
+	if n, cl.need = cl.conn.Consume(cl.reader.unread(), &r.burst); n == 0 {
 		return false, nil
 	}
 	cl.began(r.burst.Now)
 	if len(r.burst.Commands) > 0 {
 		session.Do(cl.server.options.Store, &r.burst)
-		cl.server.observe(&cl.link, r.burst.Commands, r.burst.Results, r.burst.Now)
 	}
-	r.tally.add(c.plan)
 	err = cl.answer(r)
-	c.counters.latencies.record(&r.tally, time.Since(arrived))
+	cl.conn.Replied(time.Since(arrived))
 	cl.reader.discard(n)
-	if err == nil && c.errand != nil {
+	if err == nil {
 		err = cl.run()
 	}
-	cl.state.Store(int32(waiting))
+	cl.be(Waiting)
 	return true, err
 }
 
 // answer sends the answers of the round.
 func (cl *netClient) answer(r *round) error {
-	cl.state.Store(int32(writing))
+	cl.be(Writing)
 	for done := false; !done; {
-		done = cl.conn.reply(&r.out, &r.burst)
+		r.out.Reset()
+		done = cl.conn.Reply(&r.out, &r.burst)
 		if err := cl.send(&r.out); err != nil {
 			return err
 		}
@@ -125,12 +125,12 @@ func (cl *netClient) answer(r *round) error {
 }
 
 // send sends all of o.
-func (cl *netClient) send(o *output) error {
-	if o.len() == 0 {
+func (cl *netClient) send(o *Output) error {
+	if o.Len() == 0 {
 		return nil
 	}
-	if len(o.lent) == 0 {
-		_, err := cl.Write(o.text)
+	if !o.Lends() {
+		_, err := cl.Write(o.Text)
 		return err
 	}
 	rest := net.Buffers(o.pieces())
@@ -139,11 +139,13 @@ func (cl *netClient) send(o *output) error {
 	return err
 }
 
-// run runs the connection's errand.
+// run runs the connection's errand, if there is one.
 func (cl *netClient) run() error {
-	cl.state.Store(int32(streaming))
-	errand := cl.conn.errand
-	cl.conn.errand = nil
+	errand := cl.conn.Errand()
+	if errand == nil {
+		return nil
+	}
+	cl.be(Streaming)
 	return errand(cl.server.endErrands.Load().ctx, cl)
 }
 

@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"context"
@@ -12,11 +12,12 @@ import (
 )
 
 // loopClient is a connection that a loop serves. Only the loop's goroutine uses
-// it, except for the link and, while one runs, the errand.
+// it, except for the Link and, while one runs, the errand.
 type loopClient struct {
-	link
+	Link
 	loop *loop
 	fd   int
+	need int // as Conn.Consume said
 
 	// in is input that waits for the rest of a request, or for its turn.
 	in []byte
@@ -38,7 +39,7 @@ type loopClient struct {
 	failed error // why the errand failed
 }
 
-func (cl *loopClient) about() *link { return &cl.link }
+func (cl *loopClient) about() *Link { return &cl.Link }
 
 // wake does nothing: the loop is woken as a whole.
 func (cl *loopClient) wake() {}
@@ -65,7 +66,7 @@ func (cl *loopClient) receive(buf []byte) (n int, err error) {
 			return 0, io.EOF
 		}
 		cl.readable = int(n) == len(buf) || cl.ending
-		cl.link.read(int(n))
+		cl.Link.read(int(n))
 		return int(n), nil
 	}
 }
@@ -89,10 +90,10 @@ func (cl *loopClient) send(p []byte) (n int, err error) {
 }
 
 // sendOutput sends as much of o as the socket has room for and gives the rest.
-func (cl *loopClient) sendOutput(o *output) (rest pieces, err error) {
-	if len(o.lent) == 0 {
-		n, err := cl.send(o.text)
-		if err != nil || n == len(o.text) {
+func (cl *loopClient) sendOutput(o *Output) (rest pieces, err error) {
+	if !o.Lends() {
+		n, err := cl.send(o.Text)
+		if err != nil || n == len(o.Text) {
 			return nil, err
 		}
 		return o.rest(n), nil
@@ -101,7 +102,7 @@ func (cl *loopClient) sendOutput(o *output) (rest pieces, err error) {
 	if err := cl.sendPieces(&p); err != nil || len(p) == 0 {
 		return nil, err
 	}
-	return o.rest(o.len() - p.len()), nil
+	return o.rest(o.Len() - p.len()), nil
 }
 
 // sendPieces sends as much of p as the socket has room for, and takes it off.
@@ -124,14 +125,14 @@ func (cl *loopClient) sendPieces(p *pieces) error {
 
 // keep keeps rest, which lies elsewhere, as the input to go on with.
 func (cl *loopClient) keep(rest []byte) {
-	cl.in = append(make([]byte, 0, max(nextBuffer(len(rest), cl.conn.need), smallBuffer)), rest...)
+	cl.in = append(make([]byte, 0, max(nextBuffer(len(rest), cl.need), smallBuffer)), rest...)
 }
 
 // fill reads more input behind that which waits. The buffer grows with what has
 // really arrived, not with what a client announces.
 func (cl *loopClient) fill() error {
 	if len(cl.in) == cap(cl.in) {
-		cl.in = append(make([]byte, 0, nextBuffer(len(cl.in), cl.conn.need)), cl.in...)
+		cl.in = append(make([]byte, 0, nextBuffer(len(cl.in), cl.need)), cl.in...)
 	}
 	n, err := cl.receive(cl.in[len(cl.in):cap(cl.in)])
 	cl.in = cl.in[:len(cl.in)+n]
@@ -147,13 +148,11 @@ func (cl *loopClient) discard(n int) {
 	cl.in = cl.in[:copy(cl.in, cl.in[n:])]
 }
 
-// start runs the connection's errand in a goroutine of its own. The loop leaves
-// the connection alone until that comes back.
-func (cl *loopClient) start() {
-	errand := cl.conn.errand
-	cl.conn.errand = nil
+// start runs an errand in a goroutine of its own. The loop leaves the connection
+// alone until that comes back.
+func (cl *loopClient) start(errand Errand) {
 	cl.busy = true
-	cl.state.Store(int32(streaming))
+	cl.be(Streaming)
 	cl.server.work.Go(func() {
 		cl.failed = errand(cl.server.endErrands.Load().ctx, cl)
 		cl.loop.tell(func(m *mailbox) { m.returned = append(m.returned, cl) })

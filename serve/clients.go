@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"context"

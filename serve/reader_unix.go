@@ -1,6 +1,6 @@
 //go:build unix
 
-package memcachedfront
+package serve
 
 import (
 	"io"

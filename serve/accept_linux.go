@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"context"
@@ -18,7 +18,7 @@ func newLoops(s *Server) ([]*loop, error) {
 	}
 	var loops []*loop
 	for i := range s.options.Threads {
-		l, err := newLoop(s, &s.counters.shards[i])
+		l, err := newLoop(s, i)
 		if err != nil {
 			for _, l := range loops {
 				l.close()
@@ -29,6 +29,9 @@ func newLoops(s *Server) ([]*loop, error) {
 	}
 	return loops, nil
 }
+
+// nextLoop gives the loop for a new connection.
+func (s *Server) nextLoop() *loop { return s.loops[s.shard()] }
 
 // acceptForLoops takes new clients from l until it is closed, and gives them to
 // the loops.
@@ -110,11 +113,11 @@ func clientAddr(from unix.Sockaddr) net.Addr {
 func (s *Server) admitToLoop(on *listener, fd int, from net.Addr) {
 	if s.clients.full(isLocal(from)) {
 		s.clients.rejected.Add(1)
-		unix.Write(fd, []byte(tooManyConnections))
+		unix.Write(fd, s.options.Rejection)
 		unix.Close(fd)
 		return
 	}
-	l := s.loops[s.nextLoop.Add(1)%uint32(len(s.loops))]
+	l := s.nextLoop()
 	cl := newLoopClient(s, l, on, fd, from)
 	s.clients.add(cl)
 	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {

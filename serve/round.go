@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"sync"
@@ -10,18 +10,17 @@ import (
 // the answers to it. It is borrowed only while there is something to do.
 type round struct {
 	burst session.Burst
-	out   output
-	tally tally
+	out   Output
 }
 
 // maxKeptOut is the largest buffer in bytes that is kept for later rounds, and
 // maxKeptCommands the largest burst.
 const (
 	maxKeptOut      = 2 * replyChunk
-	maxKeptCommands = 2 * maxBurstCommands
+	maxKeptCommands = 2048
 )
 
-var rounds = sync.Pool{New: func() any { return &round{out: output{text: make([]byte, 0, 4<<10)}} }}
+var rounds = sync.Pool{New: func() any { return &round{out: Output{Text: make([]byte, 0, 4<<10)}} }}
 
 func newRound() *round { return rounds.Get().(*round) }
 
@@ -29,8 +28,8 @@ func newRound() *round { return rounds.Get().(*round) }
 // alive.
 func (r *round) release() {
 	r.burst.Reset(0)
-	r.out.reset()
-	if cap(r.out.text) <= maxKeptOut && cap(r.burst.Commands) <= maxKeptCommands {
+	r.out.Reset()
+	if cap(r.out.Text) <= maxKeptOut && cap(r.burst.Commands) <= maxKeptCommands {
 		rounds.Put(r)
 	}
 }

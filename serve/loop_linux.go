@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"errors"
@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/session"
 )
 
 // interest is what a loop wants to know of a connection, once each time it
@@ -28,21 +30,22 @@ const maxQueued = 8192
 // back. The connections of such a group rest meanwhile; those who only read are
 // answered.
 type loop struct {
-	server   *Server
-	counters *counters
-	epoll    int
-	file     *os.File // of epoll, to wait for it
-	wait     syscall.RawConn
-	poll     func(fd uintptr) (done bool)
-	events   [128]unix.EpollEvent
-	arrived  int // events in the last poll
+	server  *Server
+	shard   int
+	epoll   int
+	file    *os.File // of epoll, to wait for it
+	wait    syscall.RawConn
+	poll    func(fd uintptr) (done bool)
+	events  [128]unix.EpollEvent
+	arrived int // events in the last poll
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
 	arena     *arena                // for the input to come
 	reads     *group                // of the connections that only read
 	writes    *group                // of the others; nil: none yet
-	out       output                // answers being sent
+	turn      session.Burst         // what its Conn is shown of a group
+	out       Output                // answers being sent
 	nextSweep time.Time
 
 	freezing chan<- frozen // gets the connections when the loop stands still
@@ -74,13 +77,13 @@ func (m *mailbox) empty() bool {
 }
 
 // newLoop makes a loop; run starts it.
-func newLoop(s *Server, shard *counters) (l *loop, err error) {
+func newLoop(s *Server, shard int) (l *loop, err error) {
 	l = &loop{
 		server:     s,
-		counters:   shard,
+		shard:      shard,
 		clients:    make(map[int32]*loopClient),
 		arena:      newArena(),
-		out:        output{text: make([]byte, 0, 2*replyChunk)},
+		out:        Output{Text: make([]byte, 0, 2*replyChunk)},
 		backlog:    backlog{filled: make(chan struct{}, 1)},
 		committing: make(chan *group, maxQueued),
 		alarm:      -1,
@@ -288,7 +291,7 @@ func (l *loop) welcome(cl *loopClient) {
 		l.drop(cl, err)
 		return
 	}
-	l.server.watchers.connected(&cl.link)
+	cl.conn.Opened()
 	if cl.busy { // it was resumed with answers that are not out
 		l.flush(cl)
 		return
@@ -299,11 +302,11 @@ func (l *loop) welcome(cl *loopClient) {
 // comeBack goes on with a connection whose errand has ended.
 func (l *loop) comeBack(cl *loopClient) {
 	cl.busy = false
-	if cl.failed != nil || cl.conn.closing {
+	if cl.failed != nil || cl.conn.Closing() {
 		l.drop(cl, cl.failed)
 		return
 	}
-	cl.state.Store(int32(waiting))
+	cl.be(Waiting)
 	cl.more = len(cl.in) > 0
 	l.queue(cl)
 }
@@ -332,7 +335,7 @@ func (l *loop) drop(cl *loopClient, err error) {
 	}
 	cl.readable, cl.more = false, false
 	l.server.clients.remove(cl)
-	l.server.watchers.disconnected(&cl.link, err)
+	cl.conn.Closed(err)
 }
 
 // closeIdle closes the connections for which nothing is under way, because the
@@ -360,7 +363,7 @@ func (l *loop) sweep() {
 	for _, cl := range l.clients {
 		if !cl.busy && !cl.queued && now.Sub(cl.heard) > timeout {
 			l.server.clients.kicked.Add(1)
-			l.drop(cl, errIdle)
+			l.drop(cl, ErrIdle)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package memcachedfront
+package serve
 
 import (
 	"context"
@@ -64,7 +64,7 @@ func (l *loop) release() {
 	})
 }
 
-var errReleased = errors.New("memcachedfront: another process goes on with the connection")
+var errReleased = errors.New("serve: another process goes on with the connection")
 
 // do makes the loop call f. It reports false if the loop has ended.
 func (l *loop) do(f func()) bool {
@@ -99,11 +99,12 @@ func (l *loop) settle(cl *loopClient) {
 		return
 	}
 	for done := false; !done; {
-		done = cl.conn.reply(&l.out, &g.burst)
+		l.out.Reset()
+		done = cl.conn.Reply(&l.out, l.part(g, cl.heldTurn))
 		cl.unsent = append(cl.unsent, l.out.rest(0)...)
 	}
 	cl.unsent = pieces{cl.unsent.joined()} // values may stand in the group
-	l.out.reset()
+	l.out.Reset()
 	cl.discard(cl.heldTurn.used)
 	cl.held = nil
 	g.letGo()
@@ -132,16 +133,18 @@ func (s *Server) resume(c FrozenConn) error {
 		return err
 	}
 	if err := unix.SetNonblock(c.FD, true); err != nil {
-		return fmt.Errorf("memcachedfront: resuming a connection: %w", err)
+		return fmt.Errorf("serve: resuming a connection: %w", err)
 	}
 	unix.CloseOnExec(c.FD)
 	from, err := unix.Getpeername(c.FD)
 	if err != nil {
-		return fmt.Errorf("memcachedfront: a client has gone: %w", err)
+		return fmt.Errorf("serve: a client has gone: %w", err)
 	}
-	l := s.loops[s.nextLoop.Add(1)%uint32(len(s.loops))]
+	l := s.nextLoop()
 	cl := newLoopClient(s, l, s.listenerNamed(state.Listener), c.FD, clientAddr(from))
-	cl.restore(&state)
+	if err := cl.restore(&state); err != nil {
+		return err
+	}
 	s.clients.know(cl.id)
 	cl.in = slices.Clone(state.input) // they would keep all of the message
 	cl.more = len(cl.in) > 0
@@ -168,7 +171,6 @@ func (s *Server) listenerNamed(name string) *listener {
 
 func newLoopClient(s *Server, l *loop, on *listener, fd int, from net.Addr) *loopClient {
 	cl := &loopClient{loop: l, fd: fd, heard: time.Now()}
-	cl.link.init(s, on, from)
-	cl.conn.counters = l.counters
+	cl.Link.init(s, on, from, l.shard)
 	return cl
 }

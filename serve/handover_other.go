@@ -1,6 +1,6 @@
 //go:build !linux
 
-package memcachedfront
+package serve
 
 import "context"
 

@@ -1,0 +1,82 @@
+package serve
+
+import (
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"runtime"
+	"time"
+
+	"cairn/session"
+)
+
+// Options configure a Server. The zero value of a field stands for its default.
+type Options struct {
+	Protocol Protocol      // required
+	Store    session.Store // required
+	Clock    session.Clock // required
+
+	// Addresses are where to listen; see ParseListen. Default: TCP on
+	// 127.0.0.1, port 11211.
+	Addresses []Address
+
+	// Bound are listeners that exist already, by the String of the Address
+	// that each is for; see Bind. They become the server's.
+	Bound map[string]net.Listener
+
+	// ConnLimit is how many clients may be connected at once. The next one is
+	// told so and closed; from loopback and Unix sockets ReservedConns more are
+	// let in. Default 1024.
+	ConnLimit int
+
+	// ReservedConns is the number of connections beyond ConnLimit that are kept
+	// for administrators on this machine. Default 8; negative: none.
+	ReservedConns int
+
+	// Rejection is what a client hears for whom there is no room. Default:
+	// nothing.
+	Rejection []byte
+
+	// IdleTimeout closes a connection that was silent for so long. Default: it
+	// may be silent for ever.
+	IdleTimeout time.Duration
+
+	// Threads is how many event loops serve connections. Default: one per
+	// processor that Go may use.
+	Threads int
+
+	// Blocking serves each connection by a goroutine of its own that blocks,
+	// instead of event loops. That is what happens anyway to connections with
+	// TLS, and on systems that have no event loops here: all but Linux.
+	Blocking bool
+
+	// TLS is spoken on every TCP address that is not Plain. Default: on none.
+	TLS *tls.Config
+
+	// Logger gets what operators should know. Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// SetDefaults replaces zero values by their defaults.
+func (o *Options) SetDefaults() error {
+	if o.Store == nil || o.Clock == nil {
+		return errors.New("serve: Options need a Store and a Clock")
+	}
+	if len(o.Addresses) == 0 {
+		o.Addresses = []Address{{Network: "tcp", Addr: "127.0.0.1:11211"}}
+	}
+	if o.ConnLimit <= 0 {
+		o.ConnLimit = 1024
+	}
+	if o.ReservedConns == 0 {
+		o.ReservedConns = 8
+	}
+	if o.Threads <= 0 {
+		o.Threads = runtime.GOMAXPROCS(0)
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return nil
+}

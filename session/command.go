@@ -42,6 +42,15 @@ const (
 	OpFlush
 )
 
+// Ops that only a log may bring: they are about the store itself, and no client
+// can ask for them.
+const (
+	// OpAdopt makes the store know the dictionary that Value holds, in a form of
+	// its own, and use it from now on. It has no key. Exists says that the store
+	// knows another one of the same number.
+	OpAdopt Op = 128 + iota
+)
+
 // Mods refine an Op. A bit that has no meaning for an Op is ignored.
 type Mods uint16
 

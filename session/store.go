@@ -38,6 +38,9 @@ type Burst struct {
 	// seen a later one may use that instead.
 	Now Time
 
+	// Admission is what else was known when the burst was admitted.
+	Admission
+
 	Commands []Command
 
 	// Results has one element per command once Apply is done. The bytes in it
@@ -49,6 +52,9 @@ type Burst struct {
 // Reset empties the burst, keeping its memory, and stamps it with now.
 func (b *Burst) Reset(now Time) {
 	b.Now = now
+	b.MaxValue, b.Full = 0, false
+	clear(b.Frames)
+	b.Frames = b.Frames[:0]
 	clear(b.Commands)
 	clear(b.Results)
 	b.Commands = b.Commands[:0]

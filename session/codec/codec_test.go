@@ -120,7 +120,7 @@ func bytesNil(commands []session.Command) (plain []session.Command) {
 func TestBurstRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var got session.Burst
-	for range 5_000 {
+	for range 2_000 {
 		want := randomBurst(r)
 		data, err := AppendBurst([]byte("before"), want, Latest)
 		if err != nil {
@@ -139,7 +139,7 @@ func TestBurstRoundTrip(t *testing.T) {
 
 func TestResultsRoundTrip(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 5_000 {
+	for range 2_000 {
 		want := randomBurst(r)
 		randomResults(r, want)
 		data, err := AppendResults(nil, want, Latest)
@@ -182,7 +182,7 @@ func compareResults(t *testing.T, got, want *session.Result) {
 // error, and each with one byte more.
 func TestTruncated(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
-	for range 50 {
+	for range 20 {
 		b := randomBurst(r)
 		randomResults(r, b)
 		burst, _ := AppendBurst(nil, b, Latest)

@@ -4,7 +4,33 @@ import (
 	"fmt"
 	"net"
 	"strings"
+
+	"cairn/memcachedfront/protocol"
+	"cairn/session"
 )
+
+// config is ElastiCache's discovery: config get cluster
+func (c *conn) config(r *protocol.Request, b *session.Burst) {
+	args := arguments(r)
+	if c.server.clusterConfig == "" || len(args) != 2 || args[0] != "get" || args[1] != "cluster" {
+		c.refuse(r, b, protocol.UnknownCommand)
+		return
+	}
+	c.say(r, b, c.server.clusterConfig)
+}
+
+// answerBinaryConfig answers ElastiCache's discovery. Its answer is that of a
+// get; the only configuration is that of the cluster.
+func (c *conn) answerBinaryConfig(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	nodes := clusterNodes(c.server.options.Nodes)
+	switch {
+	case nodes == "":
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusUnknownCommand)
+	case string(a.args) != "cluster":
+		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyNotFound)
+	}
+	return protocol.AppendBinaryItem(dst, h, &session.Item{Value: []byte(nodes)}, false, true)
+}
 
 // clusterNodes gives the body of ElastiCache's cluster configuration: its
 // version and one "name|address|port" per node. See "Adding Auto Discovery to

@@ -34,6 +34,12 @@ var statGroups = map[string]func(*Server, emit){
 	"extstore":      func(*Server, emit) {},
 }
 
+// stats is: stats [group]. Its answer is put together after those before it.
+func (c *conn) stats(r *protocol.Request, b *session.Burst) {
+	r.Quiet = false
+	c.expect(r, b).args = r.Args
+}
+
 // answerStats answers stats in text.
 func (c *conn) answerStats(dst []byte, a *answer, b *session.Burst) []byte {
 	args := strings.Fields(string(a.args))
@@ -56,6 +62,28 @@ func (c *conn) answerStats(dst []byte, a *answer, b *session.Burst) []byte {
 	}
 	stats(c.server, func(name, value string) { dst = protocol.AppendStat(dst, name, value) })
 	return append(dst, protocol.End...)
+}
+
+// answerBinaryStats appends one answer per statistic of a group, and an empty
+// one at the end.
+func (c *conn) answerBinaryStats(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
+	group := string(a.args)
+	switch group {
+	case "reset":
+		c.server.resetStats()
+	case "detail on", "detail off":
+		c.server.prefixes.on.Store(group == "detail on")
+	case "detail dump":
+		dump := append(c.server.prefixes.append(nil), protocol.End...)
+		dst = protocol.AppendBinary(dst, h, []byte("detailed"), string(dump))
+	default:
+		stats, known := statGroups[group]
+		if !known {
+			return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyNotFound)
+		}
+		stats(c.server, func(name, value string) { dst = protocol.AppendBinary(dst, h, []byte(name), value) })
+	}
+	return protocol.AppendBinary(dst, h, nil, "")
 }
 
 // answerStatsDetail is: stats detail on|off|dump

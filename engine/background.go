@@ -37,7 +37,7 @@ func (s *Store) run(ctx context.Context, d time.Duration, f func(context.Context
 // itself unless Options.DropEvery is negative.
 func (s *Store) Tick(context.Context) {
 	s.watchClock(s.clock.Adjust())
-	s.space.look(s)
+	s.disk.LookAtSpace()
 	if now := s.clock.Now(); s.flushAt.Load() <= int64(now) {
 		s.advance(now)
 	}
@@ -46,7 +46,7 @@ func (s *Store) Tick(context.Context) {
 	}
 	if s.enter() {
 		defer s.leave()
-		s.pacer.look(s)
+		s.disk.Look(s.db.Metrics())
 		s.mark(session.Time(s.seen.Load()))
 	}
 }

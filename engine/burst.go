@@ -219,12 +219,16 @@ func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
 		return newEntry(key, nil), nil
 	}
 	var e *entry
-	if !withValue && s.options.largeValue <= int(h.RawLen) && h.RawLen <= maxValueSize {
+	if !withValue && s.options.largeValue <= int(h.RawLen) && h.RawLen <= record.MaxValueLen {
 		e = unreadEntry(key, h.RawLen)
-	} else if e, err = s.values.decode(&h, key, body); err != nil {
-		e = unreadEntry(key, h.RawLen)
-		e.expiry = h.Expiry
-		return e, s.corrupt(key, err)
+	} else {
+		value, err := s.values.Decode(&h, body)
+		if err != nil {
+			e = unreadEntry(key, h.RawLen)
+			e.expiry = h.Expiry
+			return e, s.corrupt(key, err)
+		}
+		e = newEntry(key, value)
 	}
 	e.flags, e.version, e.expiry = h.Flags, h.Version, h.Expiry
 	e.stale, e.claimed = h.Stale, h.Claimed

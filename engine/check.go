@@ -2,19 +2,14 @@ package engine
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
-	pebblerecord "github.com/cockroachdb/pebble/v2/record"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/wal"
 
+	"cairn/engine/disk"
 	"cairn/engine/record"
 	"cairn/session"
 	"cairn/ttl"
@@ -50,19 +45,16 @@ func (c *check) run() (err error) {
 	if found != format {
 		return fmt.Errorf("%w: %q", ErrFormat, strings.TrimSpace(found))
 	}
-	s := &Store{options: *o}
-	s.values.init(o.Compression)
+	s := newStore(o)
 	if s.lock, err = lockDir(o); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.release()) }()
-	if err := inspect(o.FS, o.Dir); err != nil {
+	if err := disk.Inspect(o.FS, o.Dir); err != nil {
 		report(c.report, "%v", err)
 	}
 	c.logs()
-	s.events = newEvents(s)
 	s.cache = newBlockCache(o)
-	s.compactor = newCompactor()
 	options := s.pebbleOptions()
 	options.ReadOnly = true
 	options.Logger = quiet{}
@@ -92,39 +84,13 @@ func (quiet) Errorf(string, ...any) {}
 // Fatalf does not end the process: a check should come to its end.
 func (quiet) Fatalf(string, ...any) {}
 
-// logs reads every record of every log. The last log may end in the middle of
-// a record, which is what a crash leaves behind.
+// logs reads every record of every log.
 func (c *check) logs() {
-	logs, err := wal.Scan(wal.Dir{FS: c.options.FS, Dirname: c.options.Dir})
+	err := disk.VerifyLogs(c.options.FS, c.options.Dir, func(log string, err error) {
+		report(c.report, "log %s: %v", log, err)
+	})
 	if err != nil {
 		report(c.report, "the logs cannot be listed: %v", err)
-		return
-	}
-	for i, log := range logs {
-		if err := readLog(log); err != nil && !(i == len(logs)-1 && tornTail(err)) {
-			report(c.report, "log %s: %v", log.Num, err)
-		}
-	}
-}
-
-// tornTail reports whether err says that a log ends in the middle of what was
-// being written, without damage to what had been synced.
-func tornTail(err error) bool { return errors.Is(err, pebblerecord.ErrUnexpectedEOF) }
-
-func readLog(log wal.LogicalLog) (err error) {
-	r := log.OpenForRead()
-	defer func() { err = errors.Join(err, r.Close()) }()
-	for {
-		rec, _, err := r.NextRecord()
-		if err == nil {
-			_, err = io.Copy(io.Discard, rec)
-		}
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return err
-		}
 	}
 }
 
@@ -141,29 +107,12 @@ func (c *check) tables(o *pebble.Options) {
 			name := level[i].BackingSSTNum.String() + ".sst"
 			if !seen[name] {
 				seen[name] = true
-				if err := verifyTable(c.options.FS, c.options.FS.PathJoin(c.options.Dir, name), o); err != nil {
+				if err := disk.VerifyTable(c.options.FS, c.options.FS.PathJoin(c.options.Dir, name), o); err != nil {
 					report(c.report, "table %s: %v", name, err)
 				}
 			}
 		}
 	}
-}
-
-func verifyTable(fs vfs.FS, path string, o *pebble.Options) (err error) {
-	f, err := fs.Open(path)
-	if err != nil {
-		return err
-	}
-	readable, err := sstable.NewSimpleReadable(f)
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	r, err := sstable.NewReader(context.Background(), readable, o.MakeReaderOptions())
-	if err != nil {
-		return errors.Join(err, readable.Close())
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return r.ValidateBlockChecksums()
 }
 
 // records decodes every record and recounts the ledger.

@@ -24,7 +24,7 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	case s.err != nil && !(s.damaged() && replaces(c)):
 		fail(r, s.err)
 		return nil
-	case growing(s.after.live(b.now), c) && b.store.space.low():
+	case growing(s.after.live(b.now), c) && b.store.disk.Low():
 		fail(r, session.ErrNoSpace)
 		return nil
 	case s.damaged():

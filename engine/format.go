@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/engine/disk"
 )
 
 // The file that says what a data directory holds, and what is in it.
@@ -76,7 +78,7 @@ func putFormat(fs vfs.FS, dir string) error {
 	if err := fs.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncDir(fs, dir)
+	return disk.SyncDir(fs, dir)
 }
 
 // ErrRestoring is the error of Open and Check when a restore is filling the
@@ -102,12 +104,4 @@ func checkEmpty(fs vfs.FS, dir string) error {
 		}
 	}
 	return nil
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

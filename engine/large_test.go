@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/engine/compress"
 	"cairn/engine/record"
 	"cairn/session"
 )
@@ -102,10 +103,10 @@ func TestLargeValuesReplaceCachedOnes(t *testing.T) {
 func TestLargeFramesAreNotKept(t *testing.T) {
 	s := largeStore(t, Options{Compression: CompressionDict})
 	b := s.newBurst(&session.Burst{}, s.Now())
-	if h, _, frame := s.values.encode(nil, newEntry([]byte("k"), make([]byte, 1<<20))); h.Codec != record.Raw || frame != nil {
+	if f, _, frame := s.values.Encode(nil, []byte("k"), make([]byte, 1<<20)); f.Codec != record.Raw || frame != nil {
 		t.Errorf("a large value was encoded, in %d bytes", cap(frame))
 	}
-	_, _, b.frame = s.values.encode(nil, newEntry([]byte("k"), make([]byte, maxCompressed)))
+	_, _, b.frame = s.values.Encode(nil, []byte("k"), make([]byte, compress.MaxBytes))
 	if cap(b.frame) <= 64<<10 {
 		t.Fatalf("the value was encoded in %d bytes", cap(b.frame))
 	}

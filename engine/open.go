@@ -12,6 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"cairn/engine/compress"
+	"cairn/engine/disk"
 	"cairn/engine/record"
 	"cairn/session"
 	"cairn/ttl"
@@ -33,7 +35,7 @@ func Open(o Options) (*Store, error) {
 	if err := o.complete(); err != nil {
 		return nil, err
 	}
-	s := &Store{options: o}
+	s := newStore(&o)
 	if err := s.open(); err != nil {
 		if s.lock != nil {
 			err = errors.Join(err, s.release())
@@ -41,6 +43,17 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("engine: open %s: %w", o.Dir, err)
 	}
 	return s, nil
+}
+
+// newStore makes a store that is not open. o is complete.
+func newStore(o *Options) *Store {
+	s := &Store{options: *o, values: compress.New(o.Compression == CompressionDict)}
+	s.dictionaries = compress.NewDictionaries(s.values, dictionaryStorage{s}, o.Logger)
+	s.disk = disk.New(disk.Options{
+		FS: o.FS, Dir: o.Dir, Logger: o.Logger, Fatal: o.Fatal,
+		MemtableBytes: o.MemtableBytes, SpareLogs: o.SpareLogs, Reserve: o.reserveOf, Watch: o.watchDisk,
+	})
+	return s
 }
 
 func (s *Store) open() (err error) {
@@ -56,28 +69,23 @@ func (s *Store) open() (err error) {
 	}
 	s.hot = newHotEntries(o.HotBytes, o.largeValue)
 	if !o.JustClosed {
-		if err := inspect(o.FS, o.Dir); err != nil {
+		if err := disk.Inspect(o.FS, o.Dir); err != nil {
 			return err
 		}
 	}
-	s.values.init(o.Compression)
-	if o.SpareLogs > 0 {
-		if s.logs, err = openLogPool(o); err != nil {
-			return err
-		}
+	if err := s.disk.OpenLogs(); err != nil {
+		return err
 	}
-	s.events = newEvents(s)
-	s.compactor = newCompactor()
 	s.cache = newBlockCache(o)
 	options := s.pebbleOptions()
 	if s.db, err = openPebble(o.Dir, options); err != nil {
-		return blame(o.FS, o.Dir, options, err)
+		return disk.Blame(o.FS, o.Dir, options, err)
 	}
 	if err := s.load(); err != nil {
-		return blame(o.FS, o.Dir, options, err)
+		return disk.Blame(o.FS, o.Dir, options, err)
 	}
 	if err := s.start(); err != nil {
-		return blame(o.FS, o.Dir, options, err)
+		return disk.Blame(o.FS, o.Dir, options, err)
 	}
 	return nil
 }
@@ -149,7 +157,7 @@ func (s *Store) load() error {
 	if err := s.loadBuckets(); err != nil {
 		return err
 	}
-	s.retireLeftovers()
+	s.dictionaries.Retire()
 	return nil
 }
 
@@ -217,7 +225,8 @@ func (s *Store) loadBuckets() (err error) {
 func (s *Store) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
-	s.space.start(s)
+	s.disk.LookAtSpace()
+	s.disk.WarnOfReserve()
 	// Before anything else, and even if the clock stands still: otherwise the
 	// next start could hand out the versions of this one again.
 	s.mark(s.Now())

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"cairn/engine/record"
 	"cairn/session"
 	"cairn/session/sessiontest"
 )
@@ -106,7 +107,7 @@ func TestOptionsAreChecked(t *testing.T) {
 	for name, spoil := range map[string]func(o *Options){
 		"no directory":        func(o *Options) { o.Dir = "" },
 		"negative value size": func(o *Options) { o.MaxValueSize = -1 },
-		"huge value size":     func(o *Options) { o.MaxValueSize = maxValueSize + 1 },
+		"huge value size":     func(o *Options) { o.MaxValueSize = record.MaxValueLen + 1 },
 		"long interval":       func(o *Options) { o.Durability.Interval = MaxInterval + 1 },
 		"negative interval":   func(o *Options) { o.Durability.Interval = -1 },
 		"unknown compression": func(o *Options) { o.Compression = 200 },

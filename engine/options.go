@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"cairn/engine/record"
 	"cairn/session"
 	"cairn/ttl"
 )
@@ -117,9 +118,6 @@ const (
 	defaultSpareLogs     = 2
 	defaultDropEvery     = 10 * time.Second
 	defaultDropGrace     = 10 * time.Minute
-
-	// maxValueSize keeps a record well below what one table block can hold.
-	maxValueSize = 1 << 30
 )
 
 // complete fills in the defaults and reports what cannot be.
@@ -127,8 +125,8 @@ func (o *Options) complete() error {
 	if o.Dir == "" {
 		return errors.New("engine: no data directory")
 	}
-	if o.MaxValueSize < 0 || o.MaxValueSize > maxValueSize {
-		return fmt.Errorf("engine: largest value of %d bytes: must be at most %d", o.MaxValueSize, maxValueSize)
+	if o.MaxValueSize < 0 || o.MaxValueSize > record.MaxValueLen {
+		return fmt.Errorf("engine: largest value of %d bytes: must be at most %d", o.MaxValueSize, record.MaxValueLen)
 	}
 	if err := o.Durability.check(); err != nil {
 		return fmt.Errorf("engine: %w", err)
@@ -170,6 +168,17 @@ func exit(logger *slog.Logger) func(error) {
 		logger.Error("the store cannot go on; exiting", "error", err)
 		os.Exit(1)
 	}
+}
+
+// reserveShare is the part of a small volume that is its default reserve.
+const reserveShare = 1. / 8
+
+// reserveOf is the reserve, in bytes, on a disk of that size.
+func (o *Options) reserveOf(total int64) int64 {
+	if !o.scaleReserve {
+		return o.DiskReserve
+	}
+	return min(o.DiskReserve, int64(float64(total)*reserveShare))
 }
 
 // timeSource is where the store's clock learns of time.

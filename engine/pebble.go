@@ -8,7 +8,6 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"cairn/engine/record"
 )
@@ -21,41 +20,24 @@ const (
 // pebbleOptions are what makes buckets cheap to probe and to drop; DESIGN.md
 // has the measurements.
 func (s *Store) pebbleOptions() *pebble.Options {
-	var files vfs.FS = thriftyFS{s.options.FS}
-	if s.logs != nil {
-		files = s.logs
-	}
 	o := &pebble.Options{
-		FS:                    orderedFS{pacedFS{files, &s.pacer}},
 		Lock:                  s.lock,
 		Cache:                 s.cache,
-		Logger:                s.events,
-		EventListener:         s.events.listener(),
 		FormatMajorVersion:    pebble.FormatValueSeparation,
 		Merger:                merger,
-		MemTableSize:          uint64(s.options.MemtableBytes),
 		FlushDelayDeleteRange: time.Second,
-
-		MemTableStopWritesThreshold: memtablesToWait,
-		L0CompactionThreshold:       2 * compactAtSublevels, // Pebble counts each twice
-		L0StopWritesThreshold:       1000,
-		LBaseMaxBytes:               64 << 20,
-		MaxOpenFiles:                4096,
+		L0StopWritesThreshold: 1000,
+		LBaseMaxBytes:         64 << 20,
+		MaxOpenFiles:          4096,
 	}
+	s.disk.Configure(o)
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.NumCPU()/2) }
-	o.Experimental.CompactionScheduler = s.compactor
 	o.Experimental.SpanPolicyFunc = s.endAtBuckets
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockBytes
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
 	s.options.Compression.configure(o)
-	if s.logs != nil {
-		o.Cleaner = newDeleter(pebble.DeleteCleaner{}.Clean)
-	}
-	if s.options.watchDisk {
-		o.WithFSDefaults()
-	}
 	return o
 }
 

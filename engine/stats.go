@@ -33,6 +33,7 @@ func (s *Store) SetHotBytes(n int64) error { return s.hot.resize(n) }
 // zero.
 func (s *Store) Stats() session.Stats {
 	items, bytes, expired := s.ledger.totals(s.Now())
+	figures := s.disk.Figures()
 	stats := session.Stats{
 		Items:        items,
 		Bytes:        bytes,
@@ -44,10 +45,10 @@ func (s *Store) Stats() session.Stats {
 		Commits:      s.counts.commits.Load(),
 		CommitErrors: s.counts.commitErrors.Load(),
 		CommitTimes:  s.counts.commitTimes.snapshot(),
-		Stalled:      s.events.stalled.Load() != 0,
-		OutOfSpace:   s.space.low(),
+		Stalled:      figures.Stalled,
+		OutOfSpace:   s.disk.Low(),
 		ReadErrors:   s.counts.readErrors.Load(),
-		Corruptions:  s.counts.corruptions.Load(),
+		Corruptions:  s.counts.corruptions.Load() + figures.Corruptions,
 	}
 	if !s.enter() {
 		return stats
@@ -70,8 +71,9 @@ func syncTimes(m *pebble.Metrics) session.Histogram {
 }
 
 func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {
+	figures, compressed := s.disk.Figures(), s.values.Figures()
 	d := session.DiskStats{
-		Bytes:              int64(m.DiskSpaceUsage()),
+		Bytes:              int64(m.DiskSpaceUsage()) + figures.SpareBytes,
 		WALBytes:           int64(m.WAL.Size),
 		MemtableBytes:      int64(m.MemTable.Size),
 		CacheBytes:         m.BlockCache.Size,
@@ -79,27 +81,21 @@ func (s *Store) diskStats(m *pebble.Metrics) session.DiskStats {
 		CacheMisses:        m.BlockCache.Misses,
 		WALWritten:         int64(m.WAL.BytesWritten),
 		UserWritten:        s.counts.userWritten.Load(),
-		CompressedIn:       s.values.in.Load(),
-		CompressedOut:      s.values.out.Load(),
+		CompressedIn:       compressed.In,
+		CompressedOut:      compressed.Out,
 		Compactions:        m.Compact.Count,
 		CompactionsRunning: m.Compact.NumInProgress,
 		CompactionDebt:     int64(m.Compact.EstimatedDebt),
 		ReadAmplification:  int64(m.ReadAmp()),
-		Free:               s.space.free.Load(),
-		Total:              s.space.total.Load(),
-		SlowOperations:     s.events.slow.Load(),
-		WriteStalls:        s.events.stalls.Load(),
-		WriteStallTime:     s.events.stallTime(),
+		Free:               figures.Free,
+		Total:              figures.Total,
+		SlowOperations:     figures.SlowOperations,
+		WriteStalls:        figures.WriteStalls,
+		WriteStallTime:     figures.WriteStallTime,
 		TablesTotal:        int64(m.Table.Local.LiveCount),
 		ZombieTables:       m.Table.ZombieCount + m.Table.ObsoleteCount,
 	}
-	for _, dictionary := range s.values.set.All() {
-		d.Dictionaries++
-		d.DictionaryBytes += int64(len(dictionary.Raw))
-	}
-	if s.logs != nil {
-		d.Bytes += s.logs.bytes()
-	}
+	d.Dictionaries, d.DictionaryBytes = compressed.Dictionaries, compressed.DictionaryBytes
 	for i := range m.Levels {
 		d.FlushWritten += int64(m.Levels[i].TableBytesFlushed)
 		d.CompactionWritten += int64(m.Levels[i].TableBytesCompacted)

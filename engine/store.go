@@ -17,6 +17,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"cairn/engine/compress"
+	"cairn/engine/disk"
 	"cairn/session"
 	"cairn/ttl"
 )
@@ -27,7 +29,7 @@ type Store struct {
 	lock    *pebble.Lock
 	db      *pebble.DB
 	cache   *pebble.Cache
-	logs    *logPool // nil: none
+	disk    *disk.Disk
 	clock   *ttl.Clock
 
 	// life is held shared by whoever uses Pebble for longer than a burst does,
@@ -44,10 +46,9 @@ type Store struct {
 	hot     *hotEntries
 	buckets bucketList
 	ledger  ledger
-	space   space
-	values  values
 
-	dictionaries dictionaries
+	values       *compress.Values
+	dictionaries *compress.Dictionaries
 
 	seen        atomic.Int64  // the latest instant of any burst or sweep
 	marked      atomic.Int64  // the latest instant in an applied batch
@@ -61,11 +62,7 @@ type Store struct {
 	durable  atomic.Uint64 // batches up to this ticket are on the disk
 	unsynced atomic.Bool   // batches were applied that nobody waits for
 
-	compactor *compactor
-	pacer     pacer
-
 	counts counts
-	events *events
 	drops  dropper
 
 	stop       context.CancelFunc // ends the background work
@@ -92,7 +89,7 @@ func (s *Store) fatal(err error) { s.options.Fatal(err) }
 func (s *Store) Close() error {
 	s.stop()
 	s.background.Wait()
-	s.pacer.hurry()
+	s.disk.Hurry()
 	err := s.Settle() // while bursts go on
 	s.life.Lock()
 	defer s.life.Unlock()
@@ -123,8 +120,8 @@ const patience = 10 * time.Second
 func (s *Store) settle() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	s.pacer.hurry()
-	defer s.pacer.calm()
+	s.disk.Hurry()
+	defer s.disk.Calm()
 	if err := s.flush(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}

@@ -180,7 +180,9 @@ func (b *burst) mergePatch(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
 }
 
 func (b *burst) setRecord(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
-	h, body, frame := b.store.values.encode(b.frame, s.after)
+	h := s.after.header()
+	form, body, frame := b.store.values.Encode(b.frame, s.after.key, s.after.value)
+	h.Codec, h.Dictionary = form.Codec, form.Dictionary
 	b.frame = frame
 	op := batch.SetDeferred(record.KeyOverhead+len(s.key), h.Len()+len(body))
 	record.PutKey(op.Key, bucket, s.key)

@@ -48,6 +48,10 @@ type Header struct {
 	Dictionary uint32 // that an S2 block needs; 0: none
 }
 
+// MaxValueLen is the length in bytes of the largest value that a record can
+// have. It keeps a record well below what one table block can hold.
+const MaxValueLen = 1 << 30
+
 const (
 	rawHeaderLen = 24
 	headerLen    = 32

@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import (
 	"strings"
@@ -17,7 +17,7 @@ func (fs orderedFS) Unwrap() vfs.FS { return fs.FS }
 
 func (fs orderedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(fs.PathBase(name), "marker.") {
-		if err := syncDir(fs.FS, fs.PathDir(name)); err != nil {
+		if err := SyncDir(fs.FS, fs.PathDir(name)); err != nil {
 			return nil, err
 		}
 	}

@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import (
 	"context"
@@ -18,16 +18,15 @@ import (
 // kind of event is logged once in quietFor at most, with the number of those
 // that were left out.
 type events struct {
-	store  *Store
 	logger *slog.Logger
+	fatal  func(error)
+
+	corruptions atomic.Int64
 
 	stalls   atomic.Int64
 	stalled  atomic.Int64 // begin of the present stall, nanoseconds; 0: none
 	stallSum atomic.Int64 // nanoseconds
 	slow     atomic.Int64
-
-	// failures gets a word of background work that failed, unless one is in it.
-	failures chan struct{}
 
 	mu    sync.Mutex
 	muted map[string]*muted
@@ -40,10 +39,10 @@ type muted struct {
 
 const quietFor = 10 * time.Second
 
-func newEvents(s *Store) *events {
+func newEvents(o *Options) *events {
 	return &events{
-		store: s, logger: s.options.Logger,
-		failures: make(chan struct{}, 1), muted: make(map[string]*muted),
+		logger: o.Logger, fatal: o.Fatal,
+		muted: make(map[string]*muted),
 	}
 }
 
@@ -72,17 +71,13 @@ func (e *events) log(level slog.Level, message string, args ...any) {
 func (e *events) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			select {
-			case e.failures <- struct{}{}:
-			default:
-			}
 			if errors.Is(err, pebble.ErrCancelledCompaction) {
 				return // a drop of buckets came in between; no failure
 			}
 			e.log(slog.LevelError, "background work of the storage engine failed; it will be tried again", "error", err)
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			e.store.counts.corruptions.Add(1)
+			e.corruptions.Add(1)
 			e.log(slog.LevelError, "stored data is corrupt; run `cairn check`",
 				"file", info.Path, "error", fmt.Errorf("%w: %w", session.ErrCorrupt, info.Details))
 		},
@@ -123,5 +118,5 @@ func (e *events) Errorf(format string, args ...any) {
 }
 
 func (e *events) Fatalf(format string, args ...any) {
-	e.store.fatal(fmt.Errorf("engine: "+format, args...))
+	e.fatal(fmt.Errorf("engine: "+format, args...))
 }

@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import (
 	"errors"
@@ -11,16 +11,17 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
 
-	"cairn/engine/framing"
+	"cairn/engine/disk/framing"
 	"cairn/session"
 )
 
 // remedy is what a refusal to open a damaged store tells the operator to do.
 const remedy = "restore the data directory from a backup, or move it away to start empty; 'cairn check' tells what else is damaged"
 
-// inspect looks for damage that Pebble would take for the torn end of a file
-// and open without what came after it. Nothing is changed.
-func inspect(fs vfs.FS, dir string) error {
+// Inspect looks in the data directory dir for damage that Pebble would take for
+// the torn end of a file and open without what came after it. The error wraps
+// session.ErrCorrupt if there is any. Nothing is changed.
+func Inspect(fs vfs.FS, dir string) error {
 	desc, err := pebble.Peek(dir, fs)
 	if err != nil || !desc.Exists {
 		return err
@@ -59,22 +60,17 @@ func inspectFile(fs vfs.FS, path string, look func(io.Reader) error) (err error)
 	return err
 }
 
-// blame adds to an error of pebble.Open the names of the files that cannot be
-// read.
-func blame(fs vfs.FS, dir string, o *pebble.Options, err error) error {
+// Blame adds to err, with which Pebble could not open the data directory dir with
+// the options o, the names of the files that cannot be read.
+func Blame(fs vfs.FS, dir string, o *pebble.Options, err error) error {
 	var names []string
 	entries, _ := fs.List(dir)
 	for _, name := range entries {
-		if strings.HasSuffix(name, ".sst") && verifyTable(fs, fs.PathJoin(dir, name), o) != nil {
+		if strings.HasSuffix(name, ".sst") && VerifyTable(fs, fs.PathJoin(dir, name), o) != nil {
 			names = append(names, name)
 		}
 	}
-	logs, _ := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
-	for i, log := range logs {
-		if err := readLog(log); err != nil && !(i == len(logs)-1 && tornTail(err)) {
-			names = append(names, log.Num.String()+".log")
-		}
-	}
+	_ = VerifyLogs(fs, dir, func(log string, err error) { names = append(names, log+".log") })
 	if desc, e := pebble.Peek(dir, fs); len(names) == 0 && e == nil && desc.Exists { // then one of these
 		for _, path := range []string{desc.OptionsFilename, desc.ManifestFilename} {
 			names = append(names, filepath.Base(path))

@@ -1,10 +1,11 @@
-package engine
+package disk
 
 import (
 	"path"
 	"sync/atomic"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -43,8 +44,7 @@ func (p *pacer) hurry() { p.hurried.Add(1) }
 func (p *pacer) calm()  { p.hurried.Add(-1) }
 
 // look finds out whether flushes or compactions fall behind what is written.
-func (p *pacer) look(s *Store) {
-	m := s.db.Metrics()
+func (p *pacer) look(m *pebble.Metrics) {
 	p.behind.Store(m.MemTable.Count >= memtablesToWait-1 || m.Levels[0].Sublevels >= hurryAtSublevels)
 }
 

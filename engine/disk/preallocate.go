@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import "github.com/cockroachdb/pebble/v2/vfs"
 

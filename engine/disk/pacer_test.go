@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import (
 	"testing"
@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"cairn/session"
 )
 
 // Who writes a table rests longer than it has worked, unless somebody waits for
@@ -80,29 +78,4 @@ func TestTablesAreRemovedAtAPace(t *testing.T) {
 			}
 		}
 	})
-}
-
-// A store notices that compactions fall behind, and that they have caught up.
-func TestCompactionsHurry(t *testing.T) {
-	s := openStore(t, Options{FS: vfs.NewMem(), Dir: "data", DropEvery: -1})
-	if err := s.compactor.quiet(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for i := range hurryAtSublevels {
-		if s.Tick(t.Context()); s.pacer.behind.Load() {
-			t.Fatalf("behind after %d flushes", i)
-		}
-		want(t, s, session.OK, set(s, "k", "v", time.Hour))
-		if err := s.flush(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if s.Tick(t.Context()); !s.pacer.behind.Load() {
-		t.Errorf("not behind after %d flushes without a compaction", hurryAtSublevels)
-	}
-	s.Resume()
-	for s.pacer.behind.Load() {
-		time.Sleep(time.Millisecond)
-		s.Tick(t.Context())
-	}
 }

@@ -1,8 +1,7 @@
-package engine
+package disk
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -141,24 +140,3 @@ func (c *compactor) resume() {
 	c.mu.Unlock()
 	c.UpdateGetAllowedWithoutPermission()
 }
-
-// Quiesce makes a Close soon after it quick, and an Open after that, while
-// bursts go on: it lets compactions that are under way end and none begin, which
-// a Close would have to wait for, and settles. On an error, such as that of ctx,
-// the store is as before. Resume undoes it.
-func (s *Store) Quiesce(ctx context.Context) error {
-	s.pacer.hurry()
-	defer s.pacer.calm()
-	err := s.compactor.quiet(ctx)
-	if err == nil {
-		err = s.Settle()
-	}
-	if err != nil {
-		s.Resume()
-		return fmt.Errorf("engine: quiesce: %w", err)
-	}
-	return nil
-}
-
-// Resume lets compactions run again after Quiesce.
-func (s *Store) Resume() { s.compactor.resume() }

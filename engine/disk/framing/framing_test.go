@@ -11,7 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"cairn/engine/framing"
+	"cairn/engine/disk/framing"
 )
 
 // manifest writes records as Pebble writes its manifest.

@@ -1,4 +1,4 @@
-package engine
+package disk
 
 import (
 	"context"
@@ -69,8 +69,6 @@ const (
 	// firstMemtable is the size of Pebble's first memtable, in bytes. Each of
 	// the next is twice as large, up to MemtableBytes.
 	firstMemtable = 256 << 10
-
-	prepareEvery = time.Second
 )
 
 // openLogPool makes the pool of the store's directory, with the spares that an
@@ -339,31 +337,3 @@ func newDeleter[F any](func(vfs.FS, F, string) error) deleter[F] { return delete
 func (deleter[F]) Clean(fs vfs.FS, _ F, path string) error { return fs.Remove(path) }
 
 func (deleter[F]) String() string { return pebble.DeleteCleaner{}.String() }
-
-// PrepareLogs makes spare logs where Options.SpareLogs asks for them, if there
-// is plenty of free space. The store calls it itself, once it has been written
-// to, unless Options.DropEvery is negative.
-func (s *Store) PrepareLogs(ctx context.Context) error {
-	if s.logs == nil {
-		return nil
-	}
-	low := s.space.low()
-	if err := s.logs.setFull(low); err != nil || low {
-		return err
-	}
-	o := &s.options
-	if free := s.space.free.Load(); free > 0 && free < max(0, s.space.reserve.Load())+spareRoom*o.MemtableBytes {
-		return nil
-	}
-	return s.logs.fill(ctx)
-}
-
-// prepareLogs is PrepareLogs in the background.
-func (s *Store) prepareLogs(ctx context.Context) {
-	if float64(s.counts.userWritten.Load()) < fillAfter*float64(s.options.MemtableBytes) && !s.space.low() {
-		return
-	}
-	if err := s.PrepareLogs(ctx); err != nil {
-		s.options.Logger.Warn("the log will be slower", "error", err)
-	}
-}

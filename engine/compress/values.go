@@ -1,0 +1,99 @@
+// Package compress turns the values of sessions into bodies of records and
+// back, with dictionaries that it trains from the values and that live as long
+// as records need them.
+package compress
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+
+	"cairn/engine/compress/dictionary"
+	"cairn/engine/record"
+)
+
+// Values encodes and decodes values. All methods may be called concurrently.
+type Values struct {
+	compress bool // new records; old ones are read whatever it says
+	set      *dictionary.Set
+	trainer  *dictionary.Trainer
+	due      atomic.Bool // a kind of session waits to be trained
+
+	in, out atomic.Int64 // bytes compressed so far, and what became of them
+}
+
+const (
+	// Values are worth a frame from minBytes on.
+	minBytes = 64
+
+	// MaxBytes is the length up to which values are compressed. A dictionary
+	// does not help larger ones; they are left to the compression of blocks: a
+	// frame would be one copy more of them.
+	MaxBytes = 64 << 10
+)
+
+// New returns a Values without dictionaries. It compresses nothing unless
+// compress is set, but decodes what is compressed.
+func New(compress bool) *Values {
+	return &Values{compress: compress, trainer: dictionary.NewTrainer(), set: dictionary.NewSet()}
+}
+
+// Form is how the body of a record stands for its value.
+type Form struct {
+	Codec      record.Codec
+	Dictionary uint32 // that the body needs; 0: none
+}
+
+// Encode returns the body to store for the value under key. The body is the
+// value or stands in buf, whose memory may have been replaced by that of grown.
+func (v *Values) Encode(buf, key, value []byte) (f Form, body, grown []byte) {
+	if !v.compress || len(value) < minBytes || len(value) > MaxBytes {
+		return Form{}, value, buf
+	}
+	kind := dictionary.KindOf(key, value)
+	most := len(value) - len(value)/8 // a longer frame is not worth it
+	frame, id := v.set.Encode(buf, value, kind)
+	if v.trainer.Observe(kind, value, len(frame)) {
+		v.due.Store(true)
+	}
+	v.in.Add(int64(len(value)))
+	if len(frame) >= most {
+		v.out.Add(int64(len(value)))
+		return Form{}, value, frame
+	}
+	v.out.Add(int64(len(frame)))
+	return Form{record.S2, id}, frame, frame
+}
+
+// Decode returns a copy of the value of a record with the header h and that
+// body. The error wraps record.ErrCorrupt or says which dictionary is missing.
+func (v *Values) Decode(h *record.Header, body []byte) ([]byte, error) {
+	if h.Codec == record.Raw {
+		return bytes.Clone(body), nil
+	}
+	if h.RawLen > record.MaxValueLen {
+		return nil, fmt.Errorf("%w: a value of %d bytes", record.ErrCorrupt, h.RawLen)
+	}
+	value := make([]byte, h.RawLen)
+	if err := v.set.Decode(value, body, h.Dictionary); err != nil {
+		return nil, err
+	}
+	return value, nil
+}
+
+// Figures say what compression has done since New.
+type Figures struct {
+	In, Out         int64 // bytes of values, and of the bodies they became
+	Dictionaries    int64
+	DictionaryBytes int64
+}
+
+// Figures returns the present figures.
+func (v *Values) Figures() Figures {
+	f := Figures{In: v.in.Load(), Out: v.out.Load()}
+	for _, d := range v.set.All() {
+		f.Dictionaries++
+		f.DictionaryBytes += int64(len(d.Raw))
+	}
+	return f
+}

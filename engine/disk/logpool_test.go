@@ -1,0 +1,155 @@
+package disk
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+func TestLogsAreMadeOfSpares(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := testOptions(t, fs)
+	d := open(t, o)
+	d.prepare(t)
+	if n := len(files(t, o, spareSuffix)); n != o.SpareLogs {
+		t.Errorf("%d spares, want %d", n, o.SpareLogs)
+	}
+	for range 5 {
+		d.fillLogs(t)
+		d.prepare(t)
+		d.logs.mu.Lock()
+		if live, idle := d.logs.live, len(d.logs.idle); idle > 0 && live+idle > o.SpareLogs+2 {
+			t.Errorf("%d logs and %d spares", live, idle)
+		}
+		d.logs.mu.Unlock()
+	}
+	if m := d.db.Metrics().WAL; m.ObsoleteFiles > 0 {
+		t.Errorf("Pebble keeps %d logs for itself", m.ObsoleteFiles)
+	}
+	for name, size := range files(t, o, ".log") {
+		if size < o.MemtableBytes/2 {
+			t.Errorf("%s was not made of a spare: %d bytes", name, size)
+		}
+	}
+	o.FS = fs.CrashClone(vfs.CrashCloneCfg{})
+	value, closer, err := open(t, o).db.Get([]byte("k1"))
+	if err != nil || len(value) != 3000 {
+		t.Fatalf("%d bytes, error %v", len(value), err)
+	}
+	if err := closer.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A spare with records of a log above the new one, as from another store's
+// directory, could have them read as the new log's.
+func TestSpareOfLaterLogIsNotUsed(t *testing.T) {
+	o := testOptions(t, vfs.NewMem())
+	open(t, o).close(t)
+	foreign := o.FS.PathJoin(o.Dir, "999999.spare")
+	writeFile(t, o.FS, foreign, strings.Repeat("x", int(o.MemtableBytes)))
+	open(t, o).fillLogs(t)
+	if _, err := o.FS.Stat(foreign); err != nil {
+		t.Errorf("it was used: %v", err)
+	}
+}
+
+func TestSparesNeedSpace(t *testing.T) {
+	const reserve = 1 << 20
+	fs := vfs.NewMem()
+	o := testOptions(t, fs)
+	o.Reserve = func(int64) int64 { return reserve }
+	o.Logger = discard
+	plenty := uint64(reserve + spareRoom*o.MemtableBytes)
+	for _, c := range []struct {
+		free   uint64
+		spares bool
+	}{{plenty - 1, false}, {plenty, true}, {1<<20 + 1, true}, {1<<20 - 1, false}, {plenty - 1, false}} {
+		fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: c.free, TotalBytes: 1 << 40})
+		d := open(t, o)
+		if d.Low() != (c.free < reserve) {
+			t.Errorf("%d bytes free: low %v", c.free, d.Low())
+		}
+		d.prepare(t)
+		spares := files(t, o, spareSuffix)
+		for range 500 { // until Pebble has removed the log before
+			if (len(spares) > 0) == c.spares {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+			spares = files(t, o, spareSuffix)
+		}
+		if (len(spares) > 0) != c.spares {
+			t.Errorf("%d bytes free: spares %v, want some: %v", c.free, spares, c.spares)
+		}
+		d.close(t)
+	}
+}
+
+// A fill that is cut short leaves nothing, and one comes after it.
+func TestFillStops(t *testing.T) {
+	o := testOptions(t, vfs.Default)
+	o.Dir = filepath.Join(t.TempDir(), "data")
+	o.MemtableBytes = 3 * fillChunk
+	d := open(t, o)
+	ctx, cancel := context.WithCancel(t.Context())
+	filled := make(chan error)
+	go func() { filled <- d.PrepareLogs(ctx) }()
+	for len(files(t, o, spareSuffix)) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-filled; err != nil {
+		t.Error(err)
+	}
+	if spares := files(t, o, spareSuffix); len(spares) > 0 {
+		t.Errorf("spares %v", spares)
+	}
+	d.prepare(t)
+	log, err := os.Stat(filepath.Join(o.Dir, "000002.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, size := range files(t, o, spareSuffix) {
+		info, err := os.Stat(filepath.Join(o.Dir, name))
+		if err != nil || size != o.MemtableBytes || info.Mode() != log.Mode() {
+			t.Errorf("%s: %d bytes, mode %v, error %v", name, size, info.Mode(), err)
+		}
+	}
+}
+
+// A disk on which no spare can be made is asked once.
+func TestFailedFillIsNotRepeated(t *testing.T) {
+	asked := 0
+	o := testOptions(t, failingFS{vfs.NewMem(), &asked})
+	d := open(t, o)
+	if err := d.PrepareLogs(t.Context()); !errors.Is(err, errNoSpare) {
+		t.Errorf("error %v", err)
+	}
+	d.prepare(t)
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+	d.fillLogs(t)
+}
+
+var errNoSpare = errors.New("no spare")
+
+type failingFS struct {
+	vfs.FS
+	asked *int
+}
+
+func (fs failingFS) Create(path string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(path, spareSuffix) {
+		*fs.asked++
+		return nil, errNoSpare
+	}
+	return fs.FS.Create(path, category)
+}

@@ -58,7 +58,7 @@ func endWithSignals(cmd *cobra.Command) {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			cmd.SetContext(ctx)
-			return run(cmd, args)
+			return withHint(run(cmd, args))
 		}
 	}
 	for _, sub := range cmd.Commands() {

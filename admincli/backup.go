@@ -46,17 +46,17 @@ func (a *app) backup(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	resp, err := c.open(cmd.Context(), "GET", "/v1/backup", nil, "", nil)
+	archive, err := c.Backup(cmd.Context())
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	defer archive.Close()
 	p := a.newProgress("backup", -1, true)
 	defer p.end()
 	result := saved{File: name}
 	info, err := saveTo(name, a.Stdout, func(w io.Writer) (backup.Info, error) {
 		counter := &countedWriter{Writer: w}
-		info, err := backup.Verify(io.TeeReader(p.reader(resp.Body), counter))
+		info, err := backup.Verify(io.TeeReader(p.reader(archive), counter))
 		result.Bytes = counter.n
 		return info, err
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cairn/adminapi"
 	"cairn/backup"
 	"cairn/decode"
 	"cairn/engine"
@@ -142,7 +142,7 @@ func decodeJSON[T any](t testing.TB, text string) T {
 
 func (r *rig) keys() []string {
 	var keys []string
-	for _, s := range decodeJSON[[]httpapi.Session](r.t, r.must("ls", "--all", "-o", "json")) {
+	for _, s := range decodeJSON[[]adminapi.Session](r.t, r.must("ls", "--all", "-o", "json")) {
 		keys = append(keys, s.Key)
 	}
 	return keys
@@ -172,16 +172,16 @@ func TestLs(t *testing.T) {
 	if out := r.must("ls", "--base64", "--prefix", "_w=="); !strings.Contains(out, "base64:_w") || strings.Count(out, "\n") != 2 {
 		t.Errorf("prefix in base64: %q", out)
 	}
-	if got := decodeJSON[[]httpapi.Session](t, r.must("ls", "--expires-within", "10m", "-o", "json")); len(got) != 1 {
+	if got := decodeJSON[[]adminapi.Session](t, r.must("ls", "--expires-within", "10m", "-o", "json")); len(got) != 1 {
 		t.Errorf("expiring within 10 minutes: %+v", got)
 	}
-	if got := decodeJSON[[]httpapi.Session](t, r.must("ls", "--expires-after", "2h", "-o", "json")); len(got) != 1 || got[0].Key != "t\n" {
+	if got := decodeJSON[[]adminapi.Session](t, r.must("ls", "--expires-after", "2h", "-o", "json")); len(got) != 1 || got[0].Key != "t\n" {
 		t.Errorf("living longer than two hours: %+v", got)
 	}
-	if got := decodeJSON[[]httpapi.Session](t, r.must("ls", "--max-size", "1", "-o", "json")); len(got) != 2 {
+	if got := decodeJSON[[]adminapi.Session](t, r.must("ls", "--max-size", "1", "-o", "json")); len(got) != 2 {
 		t.Errorf("of at most a byte: %+v", got)
 	}
-	if got := decodeJSON[[]httpapi.Session](t, r.must("ls", "--contains", "123", "-o", "json")); len(got) != 13 {
+	if got := decodeJSON[[]adminapi.Session](t, r.must("ls", "--contains", "123", "-o", "json")); len(got) != 13 {
 		t.Errorf("with 123 in the key: %d", len(got))
 	}
 	r.refuse("table or json", "ls", "-o", "xml")
@@ -249,7 +249,7 @@ func TestRmByFilter(t *testing.T) {
 	if n := len(r.keys()); n != 1001 {
 		t.Fatalf("%d are left after a dry run", n)
 	}
-	got := decodeJSON[httpapi.BulkDeleteResult](t, r.must("rm", "--prefix", "a", "--yes", "-o", "json"))
+	got := decodeJSON[adminapi.BulkDeleteResult](t, r.must("rm", "--prefix", "a", "--yes", "-o", "json"))
 	if got.Deleted != 1000 || len(r.keys()) != 1 {
 		t.Errorf("deleted %+v", got)
 	}
@@ -290,7 +290,7 @@ func TestFigures(t *testing.T) {
 	if out := r.must("stats", "--memcached"); !strings.Contains(out, "Sessions") || !strings.Contains(out, "Bucket until") {
 		t.Errorf("stats: %s", out)
 	}
-	if s := decodeJSON[httpapi.Stats](t, r.must("stats", "-o", "json")); s.Sessions.Items != 1 || s.Commits.Commits == 0 {
+	if s := decodeJSON[adminapi.Stats](t, r.must("stats", "-o", "json")); s.Sessions.Items != 1 || s.Commits.Commits == 0 {
 		t.Errorf("stats: %+v", s.Sessions)
 	}
 	if out := r.must("forecast"); !strings.Contains(out, "total") || strings.Count(out, "\n") != 4 {
@@ -311,17 +311,17 @@ func TestFigures(t *testing.T) {
 }
 
 func TestActivity(t *testing.T) {
-	buckets := func(n ...uint64) []httpapi.LatencyBucket {
-		return []httpapi.LatencyBucket{{LE: 0.001, Count: n[0]}, {LE: 0.01, Count: n[1]}, {LE: 0.1, Count: n[2]}}
+	buckets := func(n ...uint64) []adminapi.LatencyBucket {
+		return []adminapi.LatencyBucket{{LE: 0.001, Count: n[0]}, {LE: 0.01, Count: n[1]}, {LE: 0.1, Count: n[2]}}
 	}
-	before := &httpapi.Stats{
+	before := &adminapi.Stats{
 		Uptime:    10,
-		Latencies: []httpapi.LatencyStats{{Verb: "get", Count: 100, Buckets: buckets(0, 0, 100)}},
+		Latencies: []adminapi.LatencyStats{{Verb: "get", Count: 100, Buckets: buckets(0, 0, 100)}},
 		Memcached: map[string]string{"get_hits": "10", "get_misses": "0"},
 	}
-	now := &httpapi.Stats{
+	now := &adminapi.Stats{
 		Uptime:    12,
-		Latencies: []httpapi.LatencyStats{{Verb: "get", Count: 300, Buckets: buckets(196, 199, 300)}, {Verb: "set"}},
+		Latencies: []adminapi.LatencyStats{{Verb: "get", Count: 300, Buckets: buckets(196, 199, 300)}, {Verb: "set"}},
 		Memcached: map[string]string{"get_hits": "40", "get_misses": "10"},
 	}
 	a := newActivity(before, now)
@@ -542,24 +542,5 @@ func TestAFailedExportLeavesNoFile(t *testing.T) {
 	})
 	if left, _ := os.ReadDir(dir); err == nil || len(left) != 0 {
 		t.Errorf("%v, left are %v", err, left)
-	}
-}
-
-func TestCallsWaitForABusyServer(t *testing.T) {
-	tries := 0
-	h := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		if tries++; tries < 2 {
-			w.Header().Set("Retry-After", "1")
-			w.WriteHeader(http.StatusTooManyRequests)
-			return
-		}
-		w.Write(body)
-	}))
-	defer h.Close()
-	c := &client{base: h.URL, http: h.Client()}
-	var out string
-	if err := c.call(t.Context(), "POST", "/", nil, "sent", &out); err != nil || out != "sent" || tries != 2 {
-		t.Errorf("%v after %d tries, %q", err, tries, out)
 	}
 }

@@ -3,10 +3,11 @@ package admincli
 import (
 	"fmt"
 	"io"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"cairn/adminapi"
 )
 
 func (a *app) exportCommand() *cobra.Command {
@@ -22,18 +23,11 @@ func (a *app) exportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			query, err := filter.query(time.Now())
-			if err != nil {
-				return err
-			}
-			if !noValues {
-				query.Set("values", "true")
-			}
 			name := "-"
 			if len(args) > 0 {
 				name = args[0]
 			}
-			return a.export(cmd, c, name, query)
+			return a.export(cmd, c, name, &filter, !noValues)
 		},
 	}
 	filter.add(cmd)
@@ -41,21 +35,25 @@ func (a *app) exportCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) export(cmd *cobra.Command, c *client, name string, query url.Values) error {
-	total := int64(-1)
-	if stats, err := c.stats(cmd.Context()); err == nil && len(query) <= 1 {
-		total = stats.Sessions.Items
-	}
-	resp, err := c.open(cmd.Context(), "GET", "/v1/export", query, "", nil)
+func (a *app) export(cmd *cobra.Command, c *adminapi.Client, name string, flags *filterFlags, values bool) error {
+	filter, err := flags.filter(time.Now())
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close()
+	total := int64(-1)
+	if stats, err := c.Stats(cmd.Context()); err == nil && !flags.given() {
+		total = stats.Sessions.Items
+	}
+	stream, err := c.Export(cmd.Context(), &filter, values)
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
 	p := a.newProgress("export", total, false)
 	defer p.end()
 	lines, err := saveTo(name, a.Stdout, func(w io.Writer) (int64, error) {
 		counter := &lineCounter{Writer: w, progress: p}
-		_, err := io.Copy(counter, resp.Body)
+		_, err := io.Copy(counter, stream)
 		return counter.lines, err
 	})
 	if err != nil {

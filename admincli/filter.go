@@ -2,13 +2,11 @@ package admincli
 
 import (
 	"errors"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 )
 
 // filterFlags choose sessions.
@@ -30,44 +28,15 @@ func (f *filterFlags) add(cmd *cobra.Command) {
 	flags.Int64Var(&f.maxSize, "max-size", -1, "only values of at most so many `bytes`")
 }
 
-// query gives the filter as parameters of a URL.
-func (f *filterFlags) query(now time.Time) (url.Values, error) {
+// filter returns the choice as the API takes it.
+func (f *filterFlags) filter(now time.Time) (adminapi.Filter, error) {
 	prefix, err := f.keys.decode(f.prefix)
 	if err != nil {
-		return nil, err
+		return adminapi.Filter{}, err
 	}
-	q := url.Values{}
+	body := adminapi.Filter{Contains: f.contains, MinSize: f.minSize}
 	if len(prefix) > 0 {
-		q.Set("prefix", encodeKey(prefix))
-		q.Set("key_encoding", "base64url")
-	}
-	if f.contains != "" {
-		q.Set("contains", f.contains)
-	}
-	if f.expiresIn > 0 {
-		q.Set("expires_before", now.Add(f.expiresIn).UTC().Format(time.RFC3339Nano))
-	}
-	if f.livesLonger > 0 {
-		q.Set("expires_after", now.Add(f.livesLonger).UTC().Format(time.RFC3339Nano))
-	}
-	if f.minSize > 0 {
-		q.Set("min_size", strconv.FormatInt(f.minSize, 10))
-	}
-	if f.maxSize >= 0 {
-		q.Set("max_size", strconv.FormatInt(f.maxSize, 10))
-	}
-	return q, nil
-}
-
-// body gives the filter as part of a JSON body.
-func (f *filterFlags) body(now time.Time) (httpapi.Filter, error) {
-	prefix, err := f.keys.decode(f.prefix)
-	if err != nil {
-		return httpapi.Filter{}, err
-	}
-	body := httpapi.Filter{Contains: f.contains, MinSize: f.minSize}
-	if len(prefix) > 0 {
-		body.PrefixBase64 = encodeKey(prefix)
+		body.PrefixBase64 = adminapi.EncodeKey(prefix)
 	}
 	if f.expiresIn > 0 {
 		t := now.Add(f.expiresIn)
@@ -104,8 +73,8 @@ func (f *expiryFlags) add(cmd *cobra.Command) {
 	cmd.MarkFlagsOneRequired("ttl", "at", "never")
 }
 
-func (f *expiryFlags) expiry() (httpapi.Expiry, error) {
-	e := httpapi.Expiry{NeverExpires: f.never}
+func (f *expiryFlags) expiry() (adminapi.Expiry, error) {
+	e := adminapi.Expiry{NeverExpires: f.never}
 	switch {
 	case f.never:
 	case f.at != "":

@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net/url"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 	"cairn/migrate"
 )
 
@@ -102,7 +100,7 @@ func (a *app) importCommand() *cobra.Command {
 // importing is one import.
 type importing struct {
 	*app
-	client  *client
+	client  *adminapi.Client
 	flags   *importFlags
 	leftOut leftOut
 
@@ -114,7 +112,7 @@ type importing struct {
 
 // imported is what an import came to.
 type imported struct {
-	httpapi.ImportResult
+	adminapi.ImportResult
 	Gone       int64 `json:"gone"`       // ended while they were read
 	Unsuitable int64 `json:"unsuitable"` // not strings, or keys too long
 }
@@ -165,7 +163,7 @@ func (m *importing) file(ctx context.Context, name string, options migrate.Optio
 			return migrate.TSV(ctx, plain, options, m.emit)
 		})
 	}
-	result, err := m.send(ctx, plain)
+	result, err := m.client.Import(ctx, plain, m.flags.keep)
 	read.end()
 	if err != nil {
 		return err
@@ -174,20 +172,6 @@ func (m *importing) file(ctx context.Context, name string, options migrate.Optio
 		m.leftOut.line(&s)
 	}
 	return m.report(&imported{ImportResult: result})
-}
-
-// send uploads NDJSON.
-func (m *importing) send(ctx context.Context, body io.Reader) (result httpapi.ImportResult, err error) {
-	query := url.Values{}
-	if m.flags.keep {
-		query.Set("keep", "true")
-	}
-	resp, err := m.client.open(ctx, "POST", "/v1/import", query, "application/x-ndjson", body)
-	if err != nil {
-		return result, err
-	}
-	defer resp.Body.Close()
-	return result, json.NewDecoder(resp.Body).Decode(&result)
 }
 
 // errLeftOut makes the exit code tell that an import is not complete.

@@ -13,14 +13,14 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 	"cairn/migrate"
 )
 
 // from reads another source and uploads at the same time.
 func (m *importing) from(ctx context.Context, read func(context.Context) (migrate.Summary, error)) error {
-	var info httpapi.ServerInfo
-	if err := m.client.call(ctx, "GET", "/v1/server", nil, nil, &info); err != nil {
+	info, err := m.client.Server(ctx)
+	if err != nil {
 		return err
 	}
 	m.maxValue = int64(info.MaxValueSize)
@@ -39,7 +39,7 @@ func (m *importing) from(ctx context.Context, read func(context.Context) (migrat
 		summary, readErr = read(ctx)
 		writer.CloseWithError(errors.Join(readErr, buffered.Flush()))
 	}()
-	result, sendErr := m.send(ctx, body)
+	result, sendErr := m.client.Import(ctx, body, m.flags.keep)
 	body.CloseWithError(io.ErrClosedPipe) // lets read end if the server has
 	<-done
 	m.sessions.end()
@@ -63,7 +63,7 @@ func (m *importing) emit(total int64, r *migrate.Record) error {
 		return nil
 	}
 	value := base64.StdEncoding.EncodeToString(r.Value)
-	record := httpapi.Record{KeyBase64: encodeKey(r.Key), ValueBase64: &value, Flags: r.Flags}
+	record := adminapi.Record{KeyBase64: adminapi.EncodeKey(r.Key), ValueBase64: &value, Flags: r.Flags}
 	if r.Expires.IsZero() {
 		record.NeverExpires = true
 	} else {
@@ -84,7 +84,7 @@ type leftOut struct {
 func (l *leftOut) add(key []byte, reason string) { l.name(fmt.Sprintf("%q", key), reason) }
 
 // line names a line that the server has skipped.
-func (l *leftOut) line(s *httpapi.SkippedLine) {
+func (l *leftOut) line(s *adminapi.SkippedLine) {
 	name := fmt.Sprintf("line %d", s.Line)
 	switch {
 	case s.Key != "":

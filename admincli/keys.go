@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 )
 
 // keyFlag says how keys are written on the command line.
@@ -31,11 +31,9 @@ func (f *keyFlag) decode(arg string) ([]byte, error) {
 	return key, nil
 }
 
-func encodeKey(key []byte) string { return base64.RawURLEncoding.EncodeToString(key) }
-
 // shownKey writes a session's key so that it can be read and, if it is not
 // plain text, be given back with --base64.
-func shownKey(s *httpapi.Session) string {
+func shownKey(s *adminapi.Session) string {
 	if s.KeyBase64 != "" {
 		return "base64:" + s.KeyBase64
 	}

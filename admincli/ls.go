@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 )
 
 // pageSize is the most sessions that are asked for at once.
@@ -30,7 +28,7 @@ func (a *app) lsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			query, err := filter.query(time.Now())
+			chosen, err := filter.filter(time.Now())
 			if err != nil {
 				return err
 			}
@@ -41,7 +39,7 @@ func (a *app) lsCommand() *cobra.Command {
 			if a.json() {
 				print = a.listJSON
 			}
-			return print(newPager(cmd.Context(), c, query, limit))
+			return print(newPager(cmd.Context(), c, &chosen, limit))
 		},
 	}
 	filter.add(cmd)
@@ -53,20 +51,21 @@ func (a *app) lsCommand() *cobra.Command {
 // pager gives sessions one by one, fetching pages as they are needed.
 type pager struct {
 	ctx    context.Context
-	client *client
-	query  url.Values
-	left   int // sessions still wanted; -1: all
+	client *adminapi.Client
+	filter *adminapi.Filter
+	cursor string // of the page that comes next
+	left   int    // sessions still wanted; -1: all
 
-	page []httpapi.Session
+	page []adminapi.Session
 	more bool // there may be sessions behind the last one given
 }
 
-func newPager(ctx context.Context, c *client, query url.Values, limit int) *pager {
-	return &pager{ctx: ctx, client: c, query: query, left: limit, more: true}
+func newPager(ctx context.Context, c *adminapi.Client, filter *adminapi.Filter, limit int) *pager {
+	return &pager{ctx: ctx, client: c, filter: filter, left: limit, more: true}
 }
 
 // next gives the next session, or nil at the end.
-func (p *pager) next() (*httpapi.Session, error) {
+func (p *pager) next() (*adminapi.Session, error) {
 	for len(p.page) == 0 && p.more && p.left != 0 {
 		if err := p.fetch(); err != nil {
 			return nil, err
@@ -88,13 +87,11 @@ func (p *pager) fetch() error {
 	if p.left > 0 {
 		size = min(size, p.left)
 	}
-	p.query.Set("limit", strconv.Itoa(size))
-	var page httpapi.SessionPage
-	if err := p.client.call(p.ctx, "GET", "/v1/sessions", p.query, nil, &page); err != nil {
+	page, err := p.client.Sessions(p.ctx, p.filter, size, p.cursor)
+	if err != nil {
 		return err
 	}
-	p.page, p.more = page.Sessions, page.NextCursor != ""
-	p.query.Set("cursor", page.NextCursor)
+	p.page, p.more, p.cursor = page.Sessions, page.NextCursor != "", page.NextCursor
 	return nil
 }
 
@@ -154,7 +151,7 @@ func (a *app) completeKeys(cmd *cobra.Command, _ []string, typed string) ([]stri
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var keys []string
-	p := newPager(cmd.Context(), c, url.Values{"prefix": {typed}}, 50)
+	p := newPager(cmd.Context(), c, &adminapi.Filter{Prefix: typed}, 50)
 	for {
 		s, err := p.next()
 		if err != nil || s == nil {

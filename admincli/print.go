@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 )
 
 // printJSON writes v on several lines.
@@ -82,7 +82,7 @@ func secondsSpan(s float64) string {
 }
 
 // timeLeft says when a session expires.
-func timeLeft(s *httpapi.Session) string {
+func timeLeft(s *adminapi.Session) string {
 	if s.TTLSeconds == nil {
 		return "never"
 	}

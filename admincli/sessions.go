@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"cairn/adminapi"
 	"cairn/decode"
-	"cairn/httpapi"
 )
 
 func (a *app) showCommand() *cobra.Command {
@@ -48,37 +47,28 @@ func (a *app) showCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) showRaw(cmd *cobra.Command, c *client, key []byte) error {
-	path, query := sessionPath(key, "/value")
-	resp, err := c.open(cmd.Context(), "GET", path, query, "", nil)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	_, err = io.Copy(a.Stdout, resp.Body)
-	return err
+func (a *app) showRaw(cmd *cobra.Command, c *adminapi.Client, key []byte) error {
+	return c.Value(cmd.Context(), key, a.Stdout)
 }
 
 // shown is a session with its decoded value, as JSON prints it.
 type shown struct {
-	httpapi.Session
+	adminapi.Session
 	Decoded *decode.View `json:"decoded,omitempty"`
 }
 
-func (a *app) show(cmd *cobra.Command, c *client, key []byte, format string, meta bool) error {
-	path, query := sessionPath(key, "")
+func (a *app) show(cmd *cobra.Command, c *adminapi.Client, key []byte, format string, meta bool) error {
 	var s shown
-	if err := c.call(cmd.Context(), "GET", path, query, nil, &s.Session); err != nil {
+	var err error
+	if s.Session, err = c.Session(cmd.Context(), key); err != nil {
 		return err
 	}
 	if !meta {
-		path, query := sessionPath(key, "/decoded")
-		if format != "" {
-			query.Set("format", format)
-		}
-		if err := c.call(cmd.Context(), "GET", path, query, nil, &s.Decoded); err != nil {
+		view, err := c.Decoded(cmd.Context(), key, format)
+		if err != nil {
 			return err
 		}
+		s.Decoded = &view
 	}
 	if a.json() {
 		return printJSON(a.Stdout, &s)
@@ -145,9 +135,9 @@ func (a *app) touchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.each(cmd, &keys, args, "touched", func(c *client, key []byte) error {
-				path, query := sessionPath(key, "/touch")
-				return c.call(cmd.Context(), "POST", path, query, body, nil)
+			return a.each(cmd, &keys, args, "touched", func(c *adminapi.Client, key []byte) error {
+				_, err := c.Touch(cmd.Context(), key, &body)
+				return err
 			})
 		},
 	}
@@ -172,9 +162,8 @@ func (a *app) rmCommand() *cobra.Command {
 			case len(args) > 0 && dryRun:
 				return errors.New("--dry-run needs filters")
 			case len(args) > 0:
-				return a.each(cmd, &filter.keys, args, "deleted", func(c *client, key []byte) error {
-					path, query := sessionPath(key, "")
-					return c.call(cmd.Context(), "DELETE", path, query, nil, nil)
+				return a.each(cmd, &filter.keys, args, "deleted", func(c *adminapi.Client, key []byte) error {
+					return c.Delete(cmd.Context(), key)
 				})
 			case !filter.given():
 				return errors.New("give keys or filters")
@@ -200,14 +189,14 @@ type outcome struct {
 func (o outcome) of(err error) outcome {
 	o.Done = err == nil
 	if err != nil {
-		o.Error = err.Error()
+		o.Error = withHint(err).Error()
 	}
 	return o
 }
 
 // each does something to every key and says what came of it. It fails if that
 // failed for any.
-func (a *app) each(cmd *cobra.Command, keys *keyFlag, args []string, done string, do func(c *client, key []byte) error) error {
+func (a *app) each(cmd *cobra.Command, keys *keyFlag, args []string, done string, do func(c *adminapi.Client, key []byte) error) error {
 	c, err := a.client()
 	if err != nil {
 		return err
@@ -254,13 +243,13 @@ func (a *app) bulkDelete(cmd *cobra.Command, filter *filterFlags, yes, dryRun bo
 	if err != nil {
 		return err
 	}
-	body := httpapi.BulkDeleteBody{DryRun: true}
-	if body.Filter, err = filter.body(time.Now()); err != nil {
+	body := adminapi.BulkDeleteBody{DryRun: true}
+	if body.Filter, err = filter.filter(time.Now()); err != nil {
 		return err
 	}
-	var result httpapi.BulkDeleteResult
+	var result adminapi.BulkDeleteResult
 	if dryRun || !yes {
-		if err := c.call(cmd.Context(), "POST", "/v1/bulk-delete", nil, body, &result); err != nil {
+		if result, err = c.BulkDelete(cmd.Context(), &body); err != nil {
 			return err
 		}
 	}
@@ -270,7 +259,7 @@ func (a *app) bulkDelete(cmd *cobra.Command, filter *filterFlags, yes, dryRun bo
 			return err
 		}
 		body.DryRun = false
-		if err := c.call(cmd.Context(), "POST", "/v1/bulk-delete", nil, body, &result); err != nil {
+		if result, err = c.BulkDelete(cmd.Context(), &body); err != nil {
 			return err
 		}
 	}
@@ -295,16 +284,15 @@ func (a *app) flushCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stats, err := c.stats(cmd.Context())
+			stats, err := c.Stats(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := a.confirm(yes, fmt.Sprintf("Delete all %s sessions of %s?", count(stats.Sessions.Items), c.base)); err != nil {
+			if err := a.confirm(yes, fmt.Sprintf("Delete all %s sessions of %s?", count(stats.Sessions.Items), c.Base)); err != nil {
 				return err
 			}
-			body := httpapi.FlushBody{Confirm: "delete all sessions", DelaySeconds: in.Seconds()}
-			var result httpapi.FlushResult
-			if err := c.call(cmd.Context(), "POST", "/v1/flush", nil, body, &result); err != nil {
+			result, err := c.Flush(cmd.Context(), in)
+			if err != nil {
 				return err
 			}
 			if a.json() {

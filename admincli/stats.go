@@ -3,13 +3,12 @@ package admincli
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 )
 
 func (a *app) statsCommand() *cobra.Command {
@@ -24,7 +23,7 @@ func (a *app) statsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stats, err := c.stats(cmd.Context())
+			stats, err := c.Stats(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -38,7 +37,7 @@ func (a *app) statsCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) statsTable(s *httpapi.Stats, all bool) error {
+func (a *app) statsTable(s *adminapi.Stats, all bool) error {
 	t := newTable(a.Stdout)
 	t.row("Uptime", secondsSpan(s.Uptime))
 	t.row("Sessions", count(s.Sessions.Items), size(s.Sessions.Bytes))
@@ -75,7 +74,7 @@ func (a *app) statsTable(s *httpapi.Stats, all bool) error {
 }
 
 // trouble names what is wrong now or went wrong since the start.
-func (a *app) trouble(s *httpapi.Stats) string {
+func (a *app) trouble(s *adminapi.Stats) string {
 	text := ""
 	add := func(is bool, what string) {
 		if is && text != "" {
@@ -122,9 +121,8 @@ func (a *app) forecastCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var f httpapi.Forecast
-			query := url.Values{"slots": {strconv.Itoa(slots)}}
-			if err := c.call(cmd.Context(), "GET", "/v1/forecast", query, nil, &f); err != nil {
+			f, err := c.Forecast(cmd.Context(), slots)
+			if err != nil {
 				return err
 			}
 			if a.json() {
@@ -144,6 +142,12 @@ func (a *app) forecastCommand() *cobra.Command {
 	return cmd
 }
 
+// How many connections are listed, and offered to complete a command line.
+const (
+	maxConnections = 10_000
+	maxCompletions = 1_000
+)
+
 func (a *app) connectionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "connections",
@@ -154,8 +158,8 @@ func (a *app) connectionsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			var list httpapi.ConnectionList
-			if err := c.call(cmd.Context(), "GET", "/v1/connections", url.Values{"limit": {"10000"}}, nil, &list); err != nil {
+			list, err := c.Connections(cmd.Context(), maxConnections)
+			if err != nil {
 				return err
 			}
 			if a.json() {
@@ -187,7 +191,7 @@ func (a *app) closeCommand() *cobra.Command {
 			}
 			var outcomes []outcome
 			for _, id := range args {
-				err := c.call(cmd.Context(), "DELETE", "/v1/connections/"+url.PathEscape(id), nil, nil, nil)
+				err := c.CloseConnection(cmd.Context(), id)
 				outcomes = append(outcomes, outcome{ID: id}.of(err))
 			}
 			return a.report(outcomes, "connections", "closed")
@@ -201,8 +205,8 @@ func (a *app) completeConnections(cmd *cobra.Command, _ []string, _ string) ([]s
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
-	var list httpapi.ConnectionList
-	if err := c.call(cmd.Context(), "GET", "/v1/connections", nil, nil, &list); err != nil {
+	list, err := c.Connections(cmd.Context(), maxCompletions)
+	if err != nil {
 		return nil, cobra.ShellCompDirectiveError
 	}
 	var ids []string
@@ -223,12 +227,13 @@ func (a *app) logLevelCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			level := httpapi.LogLevel{}
-			method, in := "GET", any(nil)
+			var level adminapi.LogLevel
 			if len(args) > 0 {
-				method, in = "PUT", httpapi.LogLevel{Level: args[0]}
+				level, err = c.SetLogLevel(cmd.Context(), args[0])
+			} else {
+				level, err = c.LogLevel(cmd.Context())
 			}
-			if err := c.call(cmd.Context(), method, "/v1/log-level", nil, in, &level); err != nil {
+			if err != nil {
 				return err
 			}
 			if a.json() {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cairn/httpapi"
+	"cairn/adminapi"
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -39,8 +39,8 @@ func (a *app) topCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) top(ctx context.Context, c *client, interval time.Duration, rounds int) error {
-	before, err := c.stats(ctx)
+func (a *app) top(ctx context.Context, c *adminapi.Client, interval time.Duration, rounds int) error {
+	before, err := c.Stats(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (a *app) top(ctx context.Context, c *client, interval time.Duration, rounds
 			return nil
 		case <-ticker.C:
 		}
-		now, err := c.stats(ctx)
+		now, err := c.Stats(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ type verbActivity struct {
 	P999     float64 `json:"p999_seconds"`
 }
 
-func newActivity(before, now *httpapi.Stats) *activity {
+func newActivity(before, now *adminapi.Stats) *activity {
 	seconds := max(now.Uptime-before.Uptime, 1e-9)
 	rate := func(n int64) float64 { return float64(max(n, 0)) / seconds }
 	difference := func(name string) int64 { return number(now, name) - number(before, name) }
@@ -138,24 +138,24 @@ func shareOf(hits, misses int64) *float64 {
 }
 
 // number gives a line of memcached's statistics.
-func number(s *httpapi.Stats, name string) int64 {
+func number(s *adminapi.Stats, name string) int64 {
 	n, _ := strconv.ParseInt(s.Memcached[name], 10, 64)
 	return n
 }
 
-func written(s *httpapi.Stats) int64 {
+func written(s *adminapi.Stats) int64 {
 	return s.Disk.WALWritten + s.Disk.FlushWritten + s.Disk.CompactionWritten
 }
 
 // addVerbs takes the differences of the latency histograms.
-func (a *activity) addVerbs(before, now *httpapi.Stats) {
-	earlier := map[string]*httpapi.LatencyStats{}
+func (a *activity) addVerbs(before, now *adminapi.Stats) {
+	earlier := map[string]*adminapi.LatencyStats{}
 	for i := range before.Latencies {
 		earlier[before.Latencies[i].Verb] = &before.Latencies[i]
 	}
 	for i := range now.Latencies {
 		l := &now.Latencies[i]
-		var none httpapi.LatencyStats
+		var none adminapi.LatencyStats
 		from := earlier[l.Verb]
 		if from == nil {
 			from = &none
@@ -173,7 +173,7 @@ func (a *activity) addVerbs(before, now *httpapi.Stats) {
 
 // quantile estimates the q-quantile, in seconds, of the requests between two
 // cumulative histograms: the bound of the bucket it falls into.
-func quantile(before, now *httpapi.LatencyStats, q float64) float64 {
+func quantile(before, now *adminapi.LatencyStats, q float64) float64 {
 	rank := q * float64(now.Count-before.Count)
 	last := 0.0
 	for i, b := range now.Buckets {
@@ -189,7 +189,7 @@ func quantile(before, now *httpapi.LatencyStats, q float64) float64 {
 }
 
 // draw shows one interval.
-func (a *app) draw(c *client, now *activity, s *httpapi.Stats, first bool) error {
+func (a *app) draw(c *adminapi.Client, now *activity, s *adminapi.Stats, first bool) error {
 	switch {
 	case a.json():
 		return json.NewEncoder(a.Stdout).Encode(now)
@@ -219,9 +219,9 @@ func share(ratio *float64) string {
 }
 
 // drawPicture redraws the whole terminal from its upper left corner.
-func (a *app) drawPicture(c *client, now *activity, s *httpapi.Stats) error {
+func (a *app) drawPicture(c *adminapi.Client, now *activity, s *adminapi.Stats) error {
 	var picture strings.Builder
-	fmt.Fprintf(&picture, "cairn at %s, up %s, every %s\n\n", c.base, secondsSpan(s.Uptime), secondsSpan(now.Seconds))
+	fmt.Fprintf(&picture, "cairn at %s, up %s, every %s\n\n", c.Base, secondsSpan(s.Uptime), secondsSpan(now.Seconds))
 	t := newTable(&picture)
 	t.row("requests/s", count(int64(now.Requests)), "sessions", count(now.Sessions), "disk", size(now.Disk))
 	t.row("hit ratio", share(now.HitRatio), "stored/s", count(int64(now.Stored)), "written/s", size(int64(now.Written)))

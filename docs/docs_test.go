@@ -49,11 +49,12 @@ func TestConfigurationReference(t *testing.T) {
 type goPackage struct {
 	ImportPath                         string
 	Imports, TestImports, XTestImports []string
+	Deps                               []string // imports of imports too
 }
 
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	list := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports", "./...")
+	list := exec.Command("go", "list", "-json=ImportPath,Imports,TestImports,XTestImports,Deps", "./...")
 	list.Dir = ".."
 	out, err := list.Output()
 	if err != nil {
@@ -126,6 +127,13 @@ func TestLayout(t *testing.T) {
 		for _, path := range p.Imports {
 			for _, broken := range brokenRules(p.ImportPath, path) {
 				t.Errorf("%s imports %s: %s", p.ImportPath, path, broken)
+			}
+		}
+		if p.ImportPath == "cairn/admincli" || p.ImportPath == "cairn/adminapi" {
+			for _, path := range p.Deps {
+				if path == "cairn/httpapi" || strings.HasPrefix(path, "cairn/engine") {
+					t.Errorf("%s needs %s: administration speaks to a server, it is none", p.ImportPath, path)
+				}
 			}
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"cairn/adminapi"
 	"cairn/backup"
 )
 
@@ -129,13 +130,7 @@ func (b *ticketBook) use(id string, now time.Time) (name string, ok bool) {
 	return t.name, ok && now.Before(t.expires)
 }
 
-// BackupTicket is a link to a backup.
-type BackupTicket struct {
-	Path    string    `json:"path" doc:"Where to get the backup, once, without a token."`
-	Expires time.Time `json:"expires_at"`
-}
-
-type ticketOutput struct{ Body BackupTicket }
+type ticketOutput struct{ Body adminapi.BackupTicket }
 
 func (s *Server) createTicket(ctx context.Context, _ *struct{}) (*ticketOutput, error) {
 	id, expires, ok := s.tickets.issue(recordOf(ctx).caller.name, time.Now())
@@ -143,7 +138,7 @@ func (s *Server) createTicket(ctx context.Context, _ *struct{}) (*ticketOutput, 
 		return nil, huma.Error429TooManyRequests("too many tickets are out")
 	}
 	note(ctx, "backup ticket")
-	return &ticketOutput{Body: BackupTicket{Path: backupPath + "?ticket=" + id, Expires: expires.UTC()}}, nil
+	return &ticketOutput{Body: adminapi.BackupTicket{Path: backupPath + "?ticket=" + id, Expires: expires.UTC()}}, nil
 }
 
 // ticketHolder recognises a backup request by its ticket.

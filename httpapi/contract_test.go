@@ -14,6 +14,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -216,7 +217,7 @@ func TestContract(t *testing.T) {
 	call(200, "GET", "/v1/log-level", "", nil)
 	call(200, "PUT", "/v1/log-level", "", map[string]any{"level": "debug"})
 	call(422, "PUT", "/v1/log-level", "", map[string]any{"level": "loud"})
-	call(200, "POST", "/v1/flush", "", map[string]any{"confirm": flushConfirmation})
+	call(200, "POST", "/v1/flush", "", map[string]any{"confirm": adminapi.FlushConfirmation})
 	call(422, "POST", "/v1/flush", "", map[string]any{"confirm": "yes"})
 
 	h.server.BeginDrain()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -51,7 +52,7 @@ func TestScale(t *testing.T) {
 
 	begin := time.Now()
 	middle := fmt.Sprintf("memc.sess.key.%05d", n/2/1000)
-	page := as[SessionPage](t, h.do("GET", "/v1/sessions?prefix="+middle, nil).want(t, 200))
+	page := as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions?prefix="+middle, nil).want(t, 200))
 	t.Logf("%d sessions: first page of a prefix after %v", n, time.Since(begin))
 	if len(page.Sessions) != 100 || page.Examined != 100 || page.NextCursor == "" {
 		t.Errorf("the page has %d sessions of %d looked at", len(page.Sessions), page.Examined)

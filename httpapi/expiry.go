@@ -4,19 +4,12 @@ import (
 	"errors"
 	"time"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
-// Expiry is how a request body says when a session ends: exactly one of the
-// three.
-type Expiry struct {
-	TTLSeconds   *float64   `json:"ttl_seconds,omitempty" minimum:"0" doc:"Seconds from now until the session expires."`
-	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"The first instant at which the session is gone."`
-	NeverExpires bool       `json:"never_expires,omitempty" doc:"Keep the session until it is deleted."`
-}
-
-// at gives the absolute expiry.
-func (e *Expiry) at(now session.Time) (session.Time, error) {
+// expiryOf returns the instant that a request body asks for.
+func expiryOf(e *adminapi.Expiry, now session.Time) (session.Time, error) {
 	given := 0
 	expiry := session.Never
 	if e.NeverExpires {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -75,6 +76,6 @@ func (s *Server) writeSessions(ctx context.Context, out *bufio.Writer, f *filter
 func ndjsonResponse(api huma.API) map[string]*huma.Response {
 	return map[string]*huma.Response{"200": {
 		Description: "One session per line.",
-		Content:     map[string]*huma.MediaType{ndjson: {Schema: schemaOf[Session](api)}},
+		Content:     map[string]*huma.MediaType{ndjson: {Schema: schemaOf[adminapi.Session](api)}},
 	}}
 }

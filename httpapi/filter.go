@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -94,18 +95,8 @@ func filterTime(t time.Time) session.Time {
 	return session.FromTime(t)
 }
 
-// Filter is the same choice as part of a JSON body.
-type Filter struct {
-	Prefix        string     `json:"prefix,omitempty" doc:"Only keys that begin with this (a namespace)."`
-	PrefixBase64  string     `json:"prefix_base64,omitempty" doc:"The prefix in base64, for bytes that are not UTF-8; wins over prefix."`
-	Contains      string     `json:"contains,omitempty" maxLength:"250" doc:"Only keys with this somewhere in them."`
-	ExpiresBefore *time.Time `json:"expires_before,omitempty" doc:"Only sessions that expire before this instant."`
-	ExpiresAfter  *time.Time `json:"expires_after,omitempty" doc:"Only sessions that expire after this instant, or never."`
-	MinSize       int64      `json:"min_size,omitempty" minimum:"0" doc:"Only values of at least so many bytes."`
-	MaxSize       *int64     `json:"max_size,omitempty" minimum:"0" doc:"Only values of at most so many bytes."`
-}
-
-func (b *Filter) filter() (filter, error) {
+// filterOf reads the filter of a JSON body.
+func filterOf(b *adminapi.Filter) (filter, error) {
 	f := filter{contains: []byte(b.Contains), minSize: b.MinSize, maxSize: -1}
 	if b.ExpiresBefore != nil {
 		f.expiresBefore = filterTime(*b.ExpiresBefore)

@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -12,29 +13,7 @@ type forecastInput struct {
 	Slots int `query:"slots" minimum:"1" maximum:"10000" default:"60" doc:"Most slots in the answer; it chooses their width to fit."`
 }
 
-// ForecastSlot counts what expires in one span of time.
-type ForecastSlot struct {
-	From     time.Time `json:"from" doc:"Begin of the span."`
-	Sessions int64     `json:"sessions"`
-	Bytes    int64     `json:"bytes" doc:"Of keys and uncompressed values."`
-}
-
-// Forecast says how much expires when. Spans without any are left out.
-type Forecast struct {
-	Now          time.Time      `json:"now"`
-	WidthSeconds int64          `json:"width_seconds" doc:"Length of each span."`
-	Slots        []ForecastSlot `json:"slots" nullable:"false" doc:"Ascending; every span begins at a multiple of the width since 1970."`
-	Never        ForecastTotal  `json:"never" doc:"What does not expire."`
-	Total        ForecastTotal  `json:"total"`
-}
-
-// ForecastTotal sums up sessions.
-type ForecastTotal struct {
-	Sessions int64 `json:"sessions"`
-	Bytes    int64 `json:"bytes"`
-}
-
-type forecastOutput struct{ Body Forecast }
+type forecastOutput struct{ Body adminapi.Forecast }
 
 // forecastWidths are the lengths of span to choose from.
 var forecastWidths = []time.Duration{
@@ -45,16 +24,16 @@ var forecastWidths = []time.Duration{
 
 func (s *Server) getForecast(_ context.Context, in *forecastInput) (*forecastOutput, error) {
 	minutes := s.engine.Forecast()
-	f := Forecast{Now: s.engine.Now().Time(), Slots: []ForecastSlot{}}
+	f := adminapi.Forecast{Now: s.engine.Now().Time(), Slots: []adminapi.ForecastSlot{}}
 	if n := len(minutes); n > 0 && minutes[n-1].From == session.Never {
-		f.Never = ForecastTotal{Sessions: minutes[n-1].Items, Bytes: minutes[n-1].Bytes}
+		f.Never = adminapi.ForecastTotal{Sessions: minutes[n-1].Items, Bytes: minutes[n-1].Bytes}
 		minutes = minutes[:n-1]
 	}
 	f.Total = f.Never
 	width := forecastWidth(minutes, in.Slots)
 	f.WidthSeconds = int64(width / time.Second)
 	for _, m := range minutes {
-		f.add(m, width)
+		addMinute(&f, m, width)
 	}
 	return &forecastOutput{Body: f}, nil
 }
@@ -82,14 +61,14 @@ func forecastWidth(minutes []session.ForecastSlot, slots int) time.Duration {
 	return width
 }
 
-// add counts a minute in the span it belongs to. Minutes come in order.
-func (f *Forecast) add(m session.ForecastSlot, width time.Duration) {
+// addMinute counts a minute in the span it belongs to. Minutes come in order.
+func addMinute(f *adminapi.Forecast, m session.ForecastSlot, width time.Duration) {
 	f.Total.Sessions += m.Items
 	f.Total.Bytes += m.Bytes
 	ms := session.Time(width.Milliseconds())
 	from := *jsonTime(m.From / ms * ms)
 	if n := len(f.Slots); n == 0 || !f.Slots[n-1].From.Equal(from) {
-		f.Slots = append(f.Slots, ForecastSlot{From: from})
+		f.Slots = append(f.Slots, adminapi.ForecastSlot{From: from})
 	}
 	slot := &f.Slots[len(f.Slots)-1]
 	slot.Sessions += m.Items

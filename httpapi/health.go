@@ -5,33 +5,24 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"cairn/adminapi"
 )
 
-// Liveness is the answer of a process that runs.
-type Liveness struct {
-	Status string `json:"status" enum:"ok"`
-}
-
-type livezOutput struct{ Body Liveness }
+type livezOutput struct{ Body adminapi.Liveness }
 
 func (s *Server) livez(context.Context, *struct{}) (*livezOutput, error) {
-	return &livezOutput{Body: Liveness{Status: "ok"}}, nil
-}
-
-// Readiness says whether the server takes traffic.
-type Readiness struct {
-	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space."`
+	return &livezOutput{Body: adminapi.Liveness{Status: "ok"}}, nil
 }
 
 type readyzOutput struct {
 	Status int
-	Body   Readiness
+	Body   adminapi.Readiness
 }
 
 func (s *Server) readyz(context.Context, *struct{}) (*readyzOutput, error) {
 	reasons := s.unreadiness()
-	out := &readyzOutput{Status: http.StatusOK, Body: Readiness{Ready: len(reasons) == 0, Reasons: reasons}}
+	out := &readyzOutput{Status: http.StatusOK, Body: adminapi.Readiness{Ready: len(reasons) == 0, Reasons: reasons}}
 	if !out.Body.Ready {
 		out.Status = http.StatusServiceUnavailable
 	}
@@ -55,7 +46,7 @@ func (s *Server) unreadiness() []string {
 }
 
 func readyzResponses(api huma.API) map[string]*huma.Response {
-	schema := schemaOf[Readiness](api)
+	schema := schemaOf[adminapi.Readiness](api)
 	content := map[string]*huma.MediaType{"application/json": {Schema: schema}}
 	return map[string]*huma.Response{
 		"200": {Description: "Ready.", Content: content},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -20,37 +21,6 @@ const importPath = "/v1/import"
 // importBytes is how many bytes of values an import gives the store as one
 // burst at most.
 const importBytes = 1 << 20
-
-// Record is one line of an import: what an export gives, of which the members
-// that are not here are ignored. If several say when it expires, the first of
-// expires_at, ttl_seconds and never_expires wins.
-type Record struct {
-	Key         string  `json:"key,omitempty" doc:"The key as text."`
-	KeyBase64   string  `json:"key_base64,omitempty" doc:"The key in base64; wins over key."`
-	Value       *string `json:"value,omitempty" doc:"The value as text. Give either this or value_base64."`
-	ValueBase64 *string `json:"value_base64,omitempty" doc:"The value in base64."`
-	Flags       uint32  `json:"flags,omitempty" format:"int64" maximum:"4294967295"`
-	Expiry
-}
-
-// ImportResult counts the lines of an import.
-type ImportResult struct {
-	Lines   int64 `json:"lines" doc:"Read."`
-	Stored  int64 `json:"stored"`
-	Kept    int64 `json:"kept" doc:"Left as they were in the store, with keep=true."`
-	Expired int64 `json:"expired" doc:"Skipped because their time was over."`
-
-	TooLarge int64         `json:"too_large" doc:"Skipped because the server takes no value of that size."`
-	Skipped  []SkippedLine `json:"skipped,omitempty" maxItems:"100" doc:"The first of those that were too large."`
-}
-
-// SkippedLine is a line of an import that was left out.
-type SkippedLine struct {
-	Line      int64  `json:"line" doc:"From 1."`
-	Key       string `json:"key,omitempty" doc:"The key, if it is UTF-8 and the line was not too long to be read."`
-	KeyBase64 string `json:"key_base64,omitempty" doc:"The key in base64url without padding, if it is not UTF-8."`
-	Reason    string `json:"reason"`
-}
 
 // maxSkipped is how many skipped lines a result names.
 const maxSkipped = 100
@@ -75,7 +45,7 @@ func (r steadyReader) Read(p []byte) (int, error) {
 	return r.ctx.BodyReader().Read(p)
 }
 
-type importOutput struct{ Body ImportResult }
+type importOutput struct{ Body adminapi.ImportResult }
 
 func (s *Server) importSessions(ctx context.Context, in *importInput) (*importOutput, error) {
 	if !s.streams.tryAcquire() {
@@ -98,7 +68,7 @@ func (s *Server) importSessions(ctx context.Context, in *importInput) (*importOu
 type importer struct {
 	server *Server
 	op     session.Op
-	result ImportResult
+	result adminapi.ImportResult
 
 	burst session.Burst
 	lines []int64 // where the commands of the burst come from
@@ -145,7 +115,7 @@ func (m *importer) skip(line int64, key []byte) {
 	if key == nil {
 		reason = "the line is longer than the largest value needs"
 	}
-	skipped := SkippedLine{Line: line, Reason: reason}
+	skipped := adminapi.SkippedLine{Line: line, Reason: reason}
 	skipped.Key, skipped.KeyBase64 = keyText(key)
 	m.result.Skipped = append(m.result.Skipped, skipped)
 }
@@ -185,11 +155,11 @@ func (m *importer) add(line []byte) error {
 	if len(line) == 0 {
 		return nil
 	}
-	var rec Record
+	var rec adminapi.Record
 	if err := json.Unmarshal(line, &rec); err != nil {
 		return err
 	}
-	c, err := rec.command(m.burst.Now)
+	c, err := recordCommand(&rec, m.burst.Now)
 	if err != nil {
 		return err
 	}
@@ -208,16 +178,15 @@ func (m *importer) add(line []byte) error {
 	return nil
 }
 
-// command gives what stores the record, but for its Op.
-func (rec *Record) command(now session.Time) (c session.Command, err error) {
+// recordCommand returns what stores the record, but for its Op.
+func recordCommand(rec *adminapi.Record, now session.Time) (c session.Command, err error) {
 	if c.Key, err = chooseBytes(rec.Key, rec.KeyBase64); err != nil {
 		return c, fmt.Errorf("key_base64: %w", err)
 	}
 	if !session.ValidKey(c.Key) {
 		return c, fmt.Errorf("key must have 1 to %d bytes, not %d", session.MaxKeyLen, len(c.Key))
 	}
-	body := PutBody{Value: rec.Value, ValueBase64: rec.ValueBase64}
-	if c.Value, err = body.value(); err != nil {
+	if c.Value, err = chooseValue(rec.Value, rec.ValueBase64); err != nil {
 		return c, err
 	}
 	c.Flags = rec.Flags
@@ -227,7 +196,7 @@ func (rec *Record) command(now session.Time) (c session.Command, err error) {
 	} else if expiry.TTLSeconds != nil {
 		expiry.NeverExpires = false
 	}
-	c.Expiry, err = expiry.at(now)
+	c.Expiry, err = expiryOf(&expiry, now)
 	return c, err
 }
 
@@ -269,6 +238,6 @@ func ndjsonRequest(api huma.API) *huma.RequestBody {
 	return &huma.RequestBody{
 		Required:    true,
 		Description: "One session per line.",
-		Content:     map[string]*huma.MediaType{ndjson: {Schema: schemaOf[Record](api)}},
+		Content:     map[string]*huma.MediaType{ndjson: {Schema: schemaOf[adminapi.Record](api)}},
 	}
 }

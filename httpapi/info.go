@@ -7,29 +7,16 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"cairn/adminapi"
 )
 
-// ServerInfo says what answers and what the caller may ask of it.
-type ServerInfo struct {
-	Name          string    `json:"name"`
-	Version       string    `json:"version"`
-	Started       time.Time `json:"started"`
-	UptimeSeconds float64   `json:"uptime_seconds"`
-	Now           time.Time `json:"now" doc:"The store's logical clock, by which sessions expire."`
-	Ready         bool      `json:"ready"`
-	Reasons       []string  `json:"reasons" nullable:"false" doc:"Why the server is not ready."`
-	Caller        string    `json:"caller" doc:"Name of the token or certificate that was used; local where none is needed."`
-	Scope         string    `json:"scope" enum:"metrics,read,admin" doc:"What the caller may do."`
-	Open          bool      `json:"open" doc:"No token is needed here."`
-	MaxValueSize  int       `json:"max_value_size" doc:"Largest value in bytes."`
-}
-
-type serverOutput struct{ Body ServerInfo }
+type serverOutput struct{ Body adminapi.ServerInfo }
 
 func (s *Server) getServer(ctx context.Context, _ *struct{}) (*serverOutput, error) {
 	who := recordOf(ctx).caller
 	reasons := s.unreadiness()
-	return &serverOutput{Body: ServerInfo{
+	return &serverOutput{Body: adminapi.ServerInfo{
 		Name:          "cairn",
 		Version:       s.options.Version,
 		Started:       s.started.UTC(),
@@ -77,19 +64,14 @@ func isSecret(name string) bool {
 	return false
 }
 
-// LogLevel is the level from which log lines are written.
-type LogLevel struct {
-	Level string `json:"level" enum:"debug,info,warn,error"`
-}
-
-type logLevelOutput struct{ Body LogLevel }
+type logLevelOutput struct{ Body adminapi.LogLevel }
 
 func (s *Server) getLogLevel(context.Context, *struct{}) (*logLevelOutput, error) {
 	level := slog.LevelInfo
 	if s.options.Level != nil {
 		level = s.options.Level.Level()
 	}
-	return &logLevelOutput{Body: LogLevel{Level: levelName(level)}}, nil
+	return &logLevelOutput{Body: adminapi.LogLevel{Level: levelName(level)}}, nil
 }
 
 // levelName gives the highest named level that is not above level.
@@ -105,7 +87,7 @@ func levelName(level slog.Level) string {
 	return "error"
 }
 
-func (s *Server) putLogLevel(ctx context.Context, in *struct{ Body LogLevel }) (*logLevelOutput, error) {
+func (s *Server) putLogLevel(ctx context.Context, in *struct{ Body adminapi.LogLevel }) (*logLevelOutput, error) {
 	if s.options.Level == nil {
 		return nil, huma.Error501NotImplemented("the log level of this server is fixed")
 	}

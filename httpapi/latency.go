@@ -3,33 +3,15 @@ package httpapi
 import (
 	"time"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
-// LatencyStats describe how long one verb took, from the arrival of a request
-// to its reply.
-type LatencyStats struct {
-	Verb    string          `json:"verb"`
-	Count   uint64          `json:"count_total"`
-	Seconds float64         `json:"seconds_total"`
-	P50     float64         `json:"p50_seconds" doc:"Since the start, like the other quantiles; for those of an interval take differences of the buckets."`
-	P90     float64         `json:"p90_seconds"`
-	P99     float64         `json:"p99_seconds"`
-	P999    float64         `json:"p999_seconds"`
-	Buckets []LatencyBucket `json:"buckets" nullable:"false" doc:"Cumulative, ascending; requests slower than the last are only in count_total."`
-}
-
-// LatencyBucket counts requests that took at most so long.
-type LatencyBucket struct {
-	LE    float64 `json:"le_seconds"`
-	Count uint64  `json:"count_total"`
-}
-
-func latencyStats(latencies []Latency) []LatencyStats {
-	list := make([]LatencyStats, 0, len(latencies))
+func latencyStats(latencies []Latency) []adminapi.LatencyStats {
+	list := make([]adminapi.LatencyStats, 0, len(latencies))
 	for i := range latencies {
 		l := &latencies[i]
-		list = append(list, LatencyStats{
+		list = append(list, adminapi.LatencyStats{
 			Verb: l.Verb, Count: l.Count, Seconds: l.Sum.Seconds(),
 			P50: quantile(&l.Histogram, 0.5), P90: quantile(&l.Histogram, 0.9),
 			P99: quantile(&l.Histogram, 0.99), P999: quantile(&l.Histogram, 0.999),
@@ -39,12 +21,12 @@ func latencyStats(latencies []Latency) []LatencyStats {
 	return list
 }
 
-func cumulative(h *session.Histogram) []LatencyBucket {
-	buckets := make([]LatencyBucket, len(h.Bounds))
+func cumulative(h *session.Histogram) []adminapi.LatencyBucket {
+	buckets := make([]adminapi.LatencyBucket, len(h.Bounds))
 	var sum uint64
 	for i, bound := range h.Bounds {
 		sum += h.Counts[i]
-		buckets[i] = LatencyBucket{LE: bound.Seconds(), Count: sum}
+		buckets[i] = adminapi.LatencyBucket{LE: bound.Seconds(), Count: sum}
 	}
 	return buckets
 }

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -16,14 +17,7 @@ type listInput struct {
 	Cursor string `query:"cursor" doc:"next_cursor of the page before, with the same filter."`
 }
 
-// SessionPage is one page of a listing, keys ascending by byte.
-type SessionPage struct {
-	Sessions   []Session `json:"sessions" nullable:"false"`
-	NextCursor string    `json:"next_cursor,omitempty" doc:"Absent on the last page. A page may have fewer sessions than asked for, even none, and still have a next one."`
-	Examined   int       `json:"examined" doc:"Sessions that the page looked at."`
-}
-
-type listOutput struct{ Body SessionPage }
+type listOutput struct{ Body adminapi.SessionPage }
 
 func (s *Server) listSessions(ctx context.Context, in *listInput) (*listOutput, error) {
 	f, err := in.filter()
@@ -42,8 +36,8 @@ func (s *Server) listSessions(ctx context.Context, in *listInput) (*listOutput, 
 }
 
 // page collects up to limit sessions after a key.
-func (s *Server) page(ctx context.Context, f *filter, after []byte, limit int) (SessionPage, error) {
-	page := SessionPage{Sessions: []Session{}}
+func (s *Server) page(ctx context.Context, f *filter, after []byte, limit int) (adminapi.SessionPage, error) {
+	page := adminapi.SessionPage{Sessions: []adminapi.Session{}}
 	now := s.engine.Now()
 	var last []byte
 	more := false

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -16,7 +17,7 @@ func keysOf(t *testing.T, h *harness, query string) []string {
 	var keys []string
 	cursor := ""
 	for range 1000 {
-		page := as[SessionPage](t, h.do("GET", "/v1/sessions?"+query+"&cursor="+cursor, nil).want(t, 200))
+		page := as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions?"+query+"&cursor="+cursor, nil).want(t, 200))
 		for _, s := range page.Sessions {
 			keys = append(keys, exact(t, s))
 		}
@@ -84,11 +85,11 @@ func TestListFilters(t *testing.T) {
 // one page looks at.
 func TestListIsBounded(t *testing.T) {
 	h := start(t, Options{Engine: wideEngine{newModelEngine(), maxExamined + 10}})
-	page := as[SessionPage](t, h.do("GET", "/v1/sessions?min_size=5000", nil).want(t, 200))
+	page := as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions?min_size=5000", nil).want(t, 200))
 	if page.Examined != maxExamined || len(page.Sessions) != 0 || page.NextCursor == "" {
 		t.Errorf("first page has %d sessions after %d", len(page.Sessions), page.Examined)
 	}
-	page = as[SessionPage](t, h.do("GET", "/v1/sessions?min_size=5000&cursor="+page.NextCursor, nil).want(t, 200))
+	page = as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions?min_size=5000&cursor="+page.NextCursor, nil).want(t, 200))
 	if page.Examined != 10 || len(page.Sessions) != 0 || page.NextCursor != "" {
 		t.Errorf("second page: %+v", page)
 	}
@@ -102,8 +103,8 @@ func TestBulkDelete(t *testing.T) {
 		h.engine.put(fmt.Sprintf("kept:%05d", i), "value", testStart+minute)
 	}
 	body := map[string]any{"filter": map[string]any{"prefix": "doomed:"}, "dry_run": true}
-	want := BulkDeleteResult{DryRun: true, Examined: n, Matched: n, Bytes: n * int64(len("doomed:00000value"))}
-	if got := as[BulkDeleteResult](t, h.do("POST", "/v1/bulk-delete", body).want(t, 200)); got != want {
+	want := adminapi.BulkDeleteResult{DryRun: true, Examined: n, Matched: n, Bytes: n * int64(len("doomed:00000value"))}
+	if got := as[adminapi.BulkDeleteResult](t, h.do("POST", "/v1/bulk-delete", body).want(t, 200)); got != want {
 		t.Errorf("dry run: %+v, want %+v", got, want)
 	}
 	if items := h.engine.Stats().Items; items != 2*n {
@@ -111,7 +112,7 @@ func TestBulkDelete(t *testing.T) {
 	}
 	body["dry_run"] = false
 	want.DryRun, want.Deleted = false, n
-	if got := as[BulkDeleteResult](t, h.do("POST", "/v1/bulk-delete", body).want(t, 200)); got != want {
+	if got := as[adminapi.BulkDeleteResult](t, h.do("POST", "/v1/bulk-delete", body).want(t, 200)); got != want {
 		t.Errorf("delete: %+v, want %+v", got, want)
 	}
 	if got := keysOf(t, h, "prefix=doomed:&limit=1000"); len(got) != 0 {
@@ -139,7 +140,7 @@ func TestBulkDeleteSparesWhatChanged(t *testing.T) {
 		model.put(key, "v", testStart+minute)
 	}
 	body := map[string]any{"filter": map[string]any{"max_size": 1}, "dry_run": false}
-	got := as[BulkDeleteResult](t, h.do("POST", "/v1/bulk-delete", body).want(t, 200))
+	got := as[adminapi.BulkDeleteResult](t, h.do("POST", "/v1/bulk-delete", body).want(t, 200))
 	if got.Matched != 3 || got.Deleted != 2 {
 		t.Errorf("%+v", got)
 	}

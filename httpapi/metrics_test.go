@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -80,8 +81,8 @@ func TestMetrics(t *testing.T) {
 func TestStatsAgreeWithTheStore(t *testing.T) {
 	h := start(t, Options{Memcached: &fakeFront{}})
 	h.engine.stats.Store(sampleStats())
-	s := as[Stats](t, h.do("GET", "/v1/stats", nil).want(t, 200))
-	wantDisk := DiskStats{
+	s := as[adminapi.Stats](t, h.do("GET", "/v1/stats", nil).want(t, 200))
+	wantDisk := adminapi.DiskStats{
 		Bytes: 18, WALBytes: 19, MemtableBytes: 20, ExpiredBytes: 43, BucketsDropped: 5,
 		BlockCacheBytes: 21, BlockCacheHits: 22, BlockCacheMisses: 23,
 		UserWritten: 27, WALWritten: 24, FlushWritten: 25, CompactionWritten: 26, WriteAmplification: 75.0 / 27,
@@ -92,16 +93,16 @@ func TestStatsAgreeWithTheStore(t *testing.T) {
 	if s.Disk != wantDisk {
 		t.Errorf("disk: %+v, want %+v", s.Disk, wantDisk)
 	}
-	if want := (SessionStats{Stored: 3, Expired: 4, Evicted: 6, Flushes: 7}); s.Sessions != want {
+	if want := (adminapi.SessionStats{Stored: 3, Expired: 4, Evicted: 6, Flushes: 7}); s.Sessions != want {
 		t.Errorf("sessions: %+v", s.Sessions)
 	}
-	if want := (CacheStats{Items: 8, Bytes: 9, Capacity: 10, Hits: 11, Misses: 12, Evicted: 13}); s.Cache != want {
+	if want := (adminapi.CacheStats{Items: 8, Bytes: 9, Capacity: 10, Hits: 11, Misses: 12, Evicted: 13}); s.Cache != want {
 		t.Errorf("cache: %+v", s.Cache)
 	}
-	if want := (CommitStats{Commits: 14, Errors: 15, P50: 0.001, P99: 1, Syncs: 16, SyncSeconds: 17, SyncP50: 1, SyncP99: 1.98}); s.Commits != want {
+	if want := (adminapi.CommitStats{Commits: 14, Errors: 15, P50: 0.001, P99: 1, Syncs: 16, SyncSeconds: 17, SyncP50: 1, SyncP99: 1.98}); s.Commits != want {
 		t.Errorf("commits: %+v", s.Commits)
 	}
-	if want := (CodecStats{Dictionaries: 38, DictionaryBytes: 37, In: 39, Out: 40}); s.Codec != want {
+	if want := (adminapi.CodecStats{Dictionaries: 38, DictionaryBytes: 37, In: 39, Out: 40}); s.Codec != want {
 		t.Errorf("codec: %+v", s.Codec)
 	}
 	if len(s.Buckets) != 3 || s.Buckets[0].Bytes != 43 || s.Buckets[2].Deadline != nil {

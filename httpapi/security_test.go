@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -222,8 +223,8 @@ func TestAudit(t *testing.T) {
 		{"GET", "/v1/backup", nil, adminToken, 200, `backup`},
 		{"DELETE", "/v1/connections/7", nil, adminToken, 404, `"close connection 7"`},
 		{"PUT", "/v1/log-level", map[string]any{"level": "warn"}, adminToken, 200, `"log level info -> warn"`},
-		{"POST", "/v1/flush", map[string]any{"confirm": flushConfirmation}, readToken, 403, `""`},
-		{"POST", "/v1/flush", map[string]any{"confirm": flushConfirmation}, adminToken, 200, `"flush of 2 sessions in 0s"`},
+		{"POST", "/v1/flush", map[string]any{"confirm": adminapi.FlushConfirmation}, readToken, 403, `""`},
+		{"POST", "/v1/flush", map[string]any{"confirm": adminapi.FlushConfirmation}, adminToken, 200, `"flush of 2 sessions in 0s"`},
 	} {
 		before := len(h.log.String())
 		h.do(c.method, c.path, c.body, "Authorization", "Bearer "+c.token).want(t, c.status)
@@ -346,7 +347,7 @@ func TestLargeBodies(t *testing.T) {
 		}
 	}
 	line := `{"key":"k","value":"x","ttl_seconds":60}` + "\n"
-	result := as[ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line, 60_000), "Content-Type", ndjson).want(t, 200))
+	result := as[adminapi.ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line, 60_000), "Content-Type", ndjson).want(t, 200))
 	if result.Stored != 60_000 {
 		t.Errorf("an import of more than one megabyte: %+v", result)
 	}

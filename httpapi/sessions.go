@@ -6,33 +6,16 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
-// Session is one session without its value.
-type Session struct {
-	Key          string     `json:"key" doc:"The key as text. What is not UTF-8 in it appears as U+FFFD; then key_base64 has the exact bytes."`
-	KeyBase64    string     `json:"key_base64,omitempty" doc:"The key in base64url without padding, if it is not UTF-8."`
-	Size         int        `json:"size" doc:"Bytes of the value."`
-	Flags        uint32     `json:"flags" format:"int64" maximum:"4294967295" doc:"The client's own 32 bits."`
-	Version      string     `json:"version" doc:"memcached's CAS unique in decimal; every change of the value gives a new one."`
-	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"The first instant at which the session is gone."`
-	TTLSeconds   *float64   `json:"ttl_seconds,omitempty" doc:"Seconds left."`
-	NeverExpires bool       `json:"never_expires,omitempty"`
-	Stale        bool       `json:"stale,omitempty" doc:"Invalidated by memcached's meta protocol but kept."`
-	Claimed      bool       `json:"claimed,omitempty" doc:"Some client was told to recache it."`
-	Fetched      bool       `json:"fetched,omitempty" doc:"Read since it was stored, as far as the server remembers."`
-	LastAccess   *time.Time `json:"last_access,omitempty" doc:"Last read or stored, as far as the server remembers."`
-	ValueBase64  *string    `json:"value_base64,omitempty" doc:"The value in base64, where the request asked for it."`
-}
-
 // newSession describes it as of now. It copies all it needs.
-func newSession(it *session.Item, now session.Time) Session {
-	s := Session{
+func newSession(it *session.Item, now session.Time) adminapi.Session {
+	s := adminapi.Session{
 		Size:         len(it.Value),
 		Flags:        it.Flags,
 		Version:      strconv.FormatUint(it.Version, 10),
@@ -74,7 +57,7 @@ func (p *KeyParam) Resolve(huma.Context) []error {
 // SessionOutput is a response with one session.
 type SessionOutput struct {
 	ETag string `header:"ETag" doc:"The version in quotes, for If-Match."`
-	Body Session
+	Body adminapi.Session
 }
 
 func sessionOutput(it *session.Item, now session.Time) *SessionOutput {
@@ -155,20 +138,13 @@ func (s *Server) getValue(ctx context.Context, in *struct{ KeyParam }) (*valueOu
 	}, nil
 }
 
-// PutBody is a session to be stored.
-type PutBody struct {
-	Value       *string `json:"value,omitempty" doc:"The value as text. Give either this or value_base64."`
-	ValueBase64 *string `json:"value_base64,omitempty" doc:"The value in base64."`
-	Flags       uint32  `json:"flags,omitempty" format:"int64" maximum:"4294967295"`
-	Expiry
-}
-
-func (b *PutBody) value() ([]byte, error) {
+// chooseValue returns the bytes of exactly one of value and value_base64.
+func chooseValue(text, encoded *string) ([]byte, error) {
 	switch {
-	case b.Value != nil && b.ValueBase64 == nil:
-		return []byte(*b.Value), nil
-	case b.Value == nil && b.ValueBase64 != nil:
-		return decodeBase64(*b.ValueBase64)
+	case text != nil && encoded == nil:
+		return []byte(*text), nil
+	case text == nil && encoded != nil:
+		return decodeBase64(*encoded)
 	}
 	return nil, fmt.Errorf("give exactly one of value and value_base64")
 }
@@ -177,17 +153,17 @@ type putInput struct {
 	KeyParam
 	IfMatch     string `header:"If-Match" doc:"Store only over this version (an ETag), or over any with *."`
 	IfNoneMatch string `header:"If-None-Match" enum:"*" doc:"With *, store only if there is no session with this key."`
-	Body        PutBody
+	Body        adminapi.PutBody
 }
 
 // command builds what the request asks for.
 func (in *putInput) command(now session.Time) (session.Command, error) {
 	c := session.Command{Op: session.OpSet, Key: in.key, Flags: in.Body.Flags}
 	var err error
-	if c.Value, err = in.Body.value(); err != nil {
+	if c.Value, err = chooseValue(in.Body.Value, in.Body.ValueBase64); err != nil {
 		return c, invalid("body", err)
 	}
-	if c.Expiry, err = in.Body.Expiry.at(now); err != nil {
+	if c.Expiry, err = expiryOf(&in.Body.Expiry, now); err != nil {
 		return c, invalid("body", err)
 	}
 	switch {
@@ -225,13 +201,13 @@ func (s *Server) putSession(ctx context.Context, in *putInput) (*SessionOutput, 
 
 type touchInput struct {
 	KeyParam
-	Body Expiry
+	Body adminapi.Expiry
 }
 
 func (s *Server) touchSession(ctx context.Context, in *touchInput) (*SessionOutput, error) {
 	var b session.Burst
 	b.Reset(s.engine.Now())
-	expiry, err := in.Body.at(b.Now)
+	expiry, err := expiryOf(&in.Body, b.Now)
 	if err != nil {
 		return nil, invalid("body", err)
 	}

@@ -9,23 +9,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cairn/adminapi"
 )
 
 func TestSessionLifecycle(t *testing.T) {
 	h := start(t, Options{})
 	path := "/v1/sessions/memc.sess.key.abc"
 	put := h.do("PUT", path, map[string]any{"value": "hello", "flags": 7, "ttl_seconds": 60}).want(t, http.StatusOK)
-	stored := as[Session](t, put)
+	stored := as[adminapi.Session](t, put)
 	if stored.Key != "memc.sess.key.abc" || stored.Size != 5 || stored.Flags != 7 || *stored.TTLSeconds != 60 {
 		t.Errorf("put answered %+v", stored)
 	}
-	if got := as[Session](t, h.do("GET", path+"?value=base64", nil).want(t, 200)); *got.ValueBase64 != "aGVsbG8=" {
+	if got := as[adminapi.Session](t, h.do("GET", path+"?value=base64", nil).want(t, 200)); *got.ValueBase64 != "aGVsbG8=" {
 		t.Errorf("value is %q", *got.ValueBase64)
 	}
 	if got := h.do("GET", path+"/value", nil).want(t, 200); string(got.body) != "hello" || got.Header.Get("Cairn-Flags") != "7" {
 		t.Errorf("raw value is %q, flags %q", got.body, got.Header.Get("Cairn-Flags"))
 	}
-	touched := as[Session](t, h.do("POST", path+"/touch", map[string]any{"ttl_seconds": 120}).want(t, 200))
+	touched := as[adminapi.Session](t, h.do("POST", path+"/touch", map[string]any{"ttl_seconds": 120}).want(t, 200))
 	if *touched.TTLSeconds != 120 || touched.Version != stored.Version || touched.Size != 5 {
 		t.Errorf("touch answered %+v", touched)
 	}
@@ -50,7 +52,7 @@ func TestAwkwardKeys(t *testing.T) {
 		const q = "?key_encoding=base64url"
 		h.do("PUT", encoded+q, map[string]any{"value": "v of " + strings.ToValidUTF8(key, "?"), "ttl_seconds": 60}).want(t, 200)
 		if key != "." && key != ".." && key != "/" { // paths cannot carry these
-			got := as[Session](t, h.do("GET", "/v1/sessions/"+percent(key), nil).want(t, 200))
+			got := as[adminapi.Session](t, h.do("GET", "/v1/sessions/"+percent(key), nil).want(t, 200))
 			if exact(t, got) != key {
 				t.Errorf("%q came back as %+v", key, got)
 			}
@@ -58,7 +60,7 @@ func TestAwkwardKeys(t *testing.T) {
 		h.do("GET", encoded+"/value"+q, nil).want(t, 200)
 		h.do("POST", encoded+"/touch"+q, map[string]any{"ttl_seconds": 90}).want(t, 200)
 	}
-	page := as[SessionPage](t, h.do("GET", "/v1/sessions", nil).want(t, 200))
+	page := as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions", nil).want(t, 200))
 	var listed []string
 	for _, s := range page.Sessions {
 		listed = append(listed, exact(t, s))
@@ -82,7 +84,7 @@ func percent(key string) string {
 }
 
 // exact gives the bytes of a session's key.
-func exact(t *testing.T, s Session) string {
+func exact(t *testing.T, s adminapi.Session) string {
 	t.Helper()
 	if s.KeyBase64 == "" {
 		return s.Key
@@ -98,7 +100,7 @@ func TestGetLeavesNoTrace(t *testing.T) {
 	h := start(t, Options{})
 	h.engine.put("k", "v", testStart+minute)
 	for range 2 {
-		if got := as[Session](t, h.do("GET", "/v1/sessions/k?value=base64", nil).want(t, 200)); got.Fetched {
+		if got := as[adminapi.Session](t, h.do("GET", "/v1/sessions/k?value=base64", nil).want(t, 200)); got.Fetched {
 			t.Error("reading through the API counts as an access")
 		}
 	}
@@ -106,10 +108,10 @@ func TestGetLeavesNoTrace(t *testing.T) {
 
 func TestExpiry(t *testing.T) {
 	h := start(t, Options{})
-	put := func(expiry map[string]any) Session {
+	put := func(expiry map[string]any) adminapi.Session {
 		body := map[string]any{"value": ""}
 		maps.Copy(body, expiry)
-		return as[Session](t, h.do("PUT", "/v1/sessions/k", body).want(t, 200))
+		return as[adminapi.Session](t, h.do("PUT", "/v1/sessions/k", body).want(t, 200))
 	}
 	if s := put(map[string]any{"never_expires": true}); !s.NeverExpires || s.ExpiresAt != nil || s.TTLSeconds != nil {
 		t.Errorf("never: %+v", s)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"cairn/adminapi"
 	"cairn/session"
 )
 
@@ -14,7 +15,7 @@ import (
 type sweep struct {
 	server *Server
 	filter filter
-	result BulkDeleteResult
+	result adminapi.BulkDeleteResult
 	burst  session.Burst // deletes to come
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/adminapi"
 	"cairn/backup"
 	"cairn/session"
 )
@@ -35,7 +36,7 @@ func TestExportImport(t *testing.T) {
 	from.do("PUT", "/v1/sessions/flags", map[string]any{"value": "x", "flags": uint32(1<<32 - 1), "ttl_seconds": 60}).want(t, 200)
 
 	stream := from.do("GET", "/v1/export?values=true", nil).want(t, 200)
-	result := as[ImportResult](t, to.do("POST", "/v1/import", string(stream.body)).want(t, 200))
+	result := as[adminapi.ImportResult](t, to.do("POST", "/v1/import", string(stream.body)).want(t, 200))
 	if n := int64(len(awkwardKeys) + 2); result.Lines != n || result.Stored != n {
 		t.Errorf("imported %+v, want %d", result, n)
 	}
@@ -46,12 +47,12 @@ func TestExportImport(t *testing.T) {
 			t.Errorf("%q: came as %q, flags %d and %d, expiry %v and %v", a.Key, b.Key, a.Flags, b.Flags, a.Expiry, b.Expiry)
 		}
 	}
-	again := as[ImportResult](t, to.do("POST", "/v1/import?keep=true", string(stream.body)).want(t, 200))
+	again := as[adminapi.ImportResult](t, to.do("POST", "/v1/import?keep=true", string(stream.body)).want(t, 200))
 	if again.Kept != again.Lines || again.Stored != 0 {
 		t.Errorf("import with keep: %+v", again)
 	}
 	to.engine.clock.Add(int64(minute))
-	late := as[ImportResult](t, to.do("POST", "/v1/import", string(stream.body)).want(t, 200))
+	late := as[adminapi.ImportResult](t, to.do("POST", "/v1/import", string(stream.body)).want(t, 200))
 	if late.Stored != 1 || late.Expired != late.Lines-1 {
 		t.Errorf("import a minute later: %+v", late)
 	}
@@ -88,7 +89,7 @@ func TestImportSkipsWhatIsTooLarge(t *testing.T) {
 		return fmt.Sprintf(`{"key":%q,"value":%q,"ttl_seconds":60}`, key, strings.Repeat("x", bytes)) + "\n"
 	}
 	body := line("a", 1000) + line("b", 1001) + strings.Repeat("x", 200_000) + "\n" + line("c", 9<<20) + line("d", 1) + strings.TrimSpace(line("e", 70_000))
-	result := as[ImportResult](t, h.do("POST", "/v1/import", body).want(t, 200))
+	result := as[adminapi.ImportResult](t, h.do("POST", "/v1/import", body).want(t, 200))
 	if result.Lines != 6 || result.Stored != 2 || result.TooLarge != 4 || len(result.Skipped) != 4 {
 		t.Fatalf("%+v", result)
 	}
@@ -103,7 +104,7 @@ func TestImportSkipsWhatIsTooLarge(t *testing.T) {
 	if keys := keysOf(t, h, "limit=100"); !slices.Equal(keys, []string{"a", "d"}) {
 		t.Errorf("stored are %v", keys)
 	}
-	many := as[ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line("b", 1001), 150)).want(t, 200))
+	many := as[adminapi.ImportResult](t, h.do("POST", "/v1/import", strings.Repeat(line("b", 1001), 150)).want(t, 200))
 	if many.TooLarge != 150 || len(many.Skipped) != 100 {
 		t.Errorf("%d skipped, %d named", many.TooLarge, len(many.Skipped))
 	}
@@ -253,7 +254,7 @@ func TestOldCheckpointsAreRemoved(t *testing.T) {
 func TestBackupTickets(t *testing.T) {
 	h := withTokens(t)
 	admin := []string{"Authorization", "Bearer " + adminToken}
-	ticket := as[BackupTicket](t, h.do("POST", "/v1/backup/tickets", nil, admin...).want(t, 201))
+	ticket := as[adminapi.BackupTicket](t, h.do("POST", "/v1/backup/tickets", nil, admin...).want(t, 201))
 	h.do("POST", "/v1/backup/tickets", nil, "Authorization", "Bearer "+readToken).want(t, 403)
 	other := strings.Replace(ticket.Path, "/v1/backup", "/v1/export", 1)
 	h.do("GET", other, nil).want(t, 401)
@@ -349,8 +350,8 @@ func TestForecast(t *testing.T) {
 		h.engine.put(fmt.Sprintf("k%03d", i), "value", testStart+session.Time(i)*minute)
 	}
 	h.engine.put("never", "value", session.Never)
-	get := func(slots int) Forecast {
-		return as[Forecast](t, h.do("GET", fmt.Sprintf("/v1/forecast?slots=%d", slots), nil).want(t, 200))
+	get := func(slots int) adminapi.Forecast {
+		return as[adminapi.Forecast](t, h.do("GET", fmt.Sprintf("/v1/forecast?slots=%d", slots), nil).want(t, 200))
 	}
 	for _, slots := range []int{1, 2, 60, 200} {
 		f := get(slots)
@@ -398,18 +399,18 @@ func TestReadiness(t *testing.T) {
 		{session.Stats{Stalled: true, OutOfSpace: true}, 503, "[stalled out_of_space]"},
 	} {
 		h.engine.stats.Store(&c.stats)
-		got := as[Readiness](t, h.do("GET", "/readyz", nil).want(t, c.status))
+		got := as[adminapi.Readiness](t, h.do("GET", "/readyz", nil).want(t, c.status))
 		if got.Ready != (c.status == 200) || fmt.Sprint(got.Reasons) != c.reason {
 			t.Errorf("%+v: %+v", c.stats, got)
 		}
 	}
 	h.engine.stats.Store(&session.Stats{})
 	h.server.BeginDrain()
-	if got := as[Readiness](t, h.do("GET", "/readyz", nil).want(t, 503)); fmt.Sprint(got.Reasons) != "[draining]" {
+	if got := as[adminapi.Readiness](t, h.do("GET", "/readyz", nil).want(t, 503)); fmt.Sprint(got.Reasons) != "[draining]" {
 		t.Errorf("draining: %+v", got)
 	}
 	h.do("GET", "/v1/sessions", nil).want(t, 200)
-	if data, _ := json.Marshal(as[ServerInfo](t, h.do("GET", "/v1/server", nil))); !strings.Contains(string(data), "draining") {
+	if data, _ := json.Marshal(as[adminapi.ServerInfo](t, h.do("GET", "/v1/server", nil))); !strings.Contains(string(data), "draining") {
 		t.Errorf("server says %s", data)
 	}
 }

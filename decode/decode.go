@@ -3,25 +3,25 @@
 //
 // Nothing in a value is executed and no class of it is ever instantiated;
 // pickle, Marshal and Java streams are read as data. Work and memory are
-// bounded whatever the input: see MaxDepth, MaxNodes and MaxOutput.
+// bounded whatever the input: see MaxDepth, MaxMemory and MaxSteps.
 package decode
 
 import (
+	"bytes"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
 // Limits of what is decoded. What goes beyond is shown as text or hex.
 const (
 	MaxDepth  = 64        // levels of nesting
-	MaxNodes  = 200_000   // values in one session
-	MaxOutput = 4 << 20   // bytes of JSON
-	MaxInput  = 32 << 20  // bytes, also after decompression
+	MaxInput  = 4 << 20   // bytes, also after decompression
+	MaxOutput = 2 << 20   // bytes of JSON
 	MaxText   = 256 << 10 // bytes of text shown
 	MaxHex    = 64 << 10  // bytes shown in hex
 )
@@ -69,7 +69,7 @@ var errNotThis = errors.New("the value is not in this format")
 // decoder reads a value that is whole in its format, or fails.
 type decoder struct {
 	format Format
-	decode func(data []byte, h Hints) (any, error)
+	decode func(b *budget, data []byte, h Hints) (any, error)
 }
 
 // decoders are tried in this order: those that can be sure first.
@@ -97,28 +97,39 @@ func Formats() []string {
 	return append(names, string(Text), string(Hex))
 }
 
-// Value recognises the format of a value and decodes it. What no format fits
-// is shown as text or hex, so it always succeeds.
-func Value(value []byte, h Hints) View {
-	data, layers := unwrap(value, h)
+// Value recognises the format of a value and decodes it. What no format fits,
+// or what would cost too much, is shown as text or hex: it fails only if ctx
+// ends, with ctx's error.
+func Value(ctx context.Context, value []byte, h Hints) (View, error) {
+	return recognise(newBudget(ctx), value, h)
+}
+
+func recognise(b *budget, value []byte, h Hints) (View, error) {
+	data, layers := unwrap(b, value, h)
 	view := View{Layers: layers, Size: len(data)}
 	for _, d := range decoders {
-		if view.read(d, data, h) == nil {
-			return view
+		if view.read(b, d, data, h) == nil {
+			return view, nil
 		}
 	}
 	view.show(data)
-	return view
+	return view, b.ctx.Err()
 }
 
-// As decodes a value that is known, or guessed, to be in a format. It fails if
-// the value is not, or if there is no such format.
-func As(format Format, value []byte, h Hints) (View, error) {
-	data, layers := unwrap(value, h)
+// As decodes a value that is known, or guessed, to be in a format; the empty
+// one is that of Value. It fails if the value is not in it, if there is no such
+// format, or if ctx ends.
+func As(ctx context.Context, format Format, value []byte, h Hints) (View, error) {
+	return newBudget(ctx).as(format, value, h)
+}
+
+func (b *budget) as(format Format, value []byte, h Hints) (View, error) {
+	if format == "" {
+		return recognise(b, value, h)
+	}
+	data, layers := unwrap(b, value, h)
 	view := View{Layers: layers, Size: len(data)}
 	switch format {
-	case "":
-		return Value(value, h), nil
 	case Text:
 		view.showText(data)
 		return view, nil
@@ -131,19 +142,19 @@ func As(format Format, value []byte, h Hints) (View, error) {
 	if i < 0 {
 		return View{}, fmt.Errorf("there is no format %q", format)
 	}
-	return view, view.read(decoders[i], data, h)
+	return view, view.read(b, decoders[i], data, h)
 }
 
 // read fills the view if the decoder understands all of data.
-func (v *View) read(d decoder, data []byte, h Hints) error {
+func (v *View) read(b *budget, d decoder, data []byte, h Hints) error {
 	if len(data) > MaxInput {
 		return errTooLarge
 	}
-	tree, err := d.decode(data, h)
+	tree, err := d.decode(b, data, h)
 	if err != nil {
 		return err
 	}
-	value, err := appendValue(nil, tree)
+	value, err := render(b, tree)
 	if err != nil {
 		return err
 	}
@@ -153,7 +164,7 @@ func (v *View) read(d decoder, data []byte, h Hints) error {
 
 // show chooses between text and hex.
 func (v *View) show(data []byte) {
-	if isText(data) {
+	if isText(data[:min(len(data), MaxText)]) {
 		v.showText(data)
 	} else {
 		v.showHex(data)
@@ -163,13 +174,26 @@ func (v *View) show(data []byte) {
 func (v *View) showText(data []byte) {
 	v.Format = Text
 	v.Truncated = len(data) > MaxText
-	v.Text = strings.ToValidUTF8(string(data[:min(len(data), MaxText)]), "\uFFFD")
+	v.Text = string(bytes.ToValidUTF8(data[:min(len(data), MaxText)], []byte("\uFFFD")))
 }
 
 func (v *View) showHex(data []byte) {
 	v.Format = Hex
 	v.Truncated = len(data) > MaxHex
 	v.Hex = hex.EncodeToString(data[:min(len(data), MaxHex)])
+}
+
+// partialRune is the length of the incomplete character that data ends with.
+func partialRune(data []byte) int {
+	for n := 1; n < utf8.UTFMax && n <= len(data); n++ {
+		if b := data[len(data)-n]; utf8.RuneStart(b) {
+			if utf8.FullRune(data[len(data)-n:]) {
+				return 0
+			}
+			return n
+		}
+	}
+	return 0
 }
 
 // isText reports whether data is UTF-8 without control characters other than
@@ -180,5 +204,5 @@ func isText(data []byte) bool {
 			return false
 		}
 	}
-	return utf8.Valid(data)
+	return utf8.Valid(data[:len(data)-partialRune(data)])
 }

@@ -11,8 +11,8 @@ const (
 	fastLZFarDistance = 8191
 )
 
-// inflateFastLZ gives the size bytes that data was made from.
-func inflateFastLZ(data []byte, size int) ([]byte, error) {
+// inflateFastLZ returns the size bytes that data was made from.
+func inflateFastLZ(b *budget, data []byte, size int) ([]byte, error) {
 	if len(data) == 0 {
 		return nil, errFastLZ
 	}
@@ -20,15 +20,16 @@ func inflateFastLZ(data []byte, size int) ([]byte, error) {
 	if level > 2 {
 		return nil, errFastLZ
 	}
-	r := reader{data: data}
-	out := make([]byte, 0, min(size, 256*len(data)))
-	for first := true; len(r.data) > 0; first = false {
+	r := newReader(b, data)
+	r.spend(0, 2*(len(data)+size))
+	out := r.bytes(size)
+	for first := true; r.more(); first = false {
 		control := r.u8()
 		if first {
 			control &= 0x1f
 		}
 		if control < 32 {
-			out = append(out, r.take(int(control)+1)...)
+			out = push(&r.meter, out, r.take(int(control)+1)...)
 		} else {
 			out = copyMatch(&r, out, int(control), level)
 		}
@@ -57,7 +58,7 @@ func copyMatch(r *reader, out []byte, control int, level byte) []byte {
 		distance += int(r.u16())
 	}
 	from := len(out) - distance - 1
-	if r.err != nil || from < 0 || length > MaxInput {
+	if r.err != nil || from < 0 || length+2 > cap(out)-len(out) {
 		r.fail(errFastLZ)
 		return out
 	}

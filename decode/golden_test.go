@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := json.MarshalIndent(Value(value, hintsOf(name)), "", " ")
+			got, err := json.MarshalIndent(mustValue(t, value, hintsOf(name)), "", " ")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -35,8 +35,8 @@ const (
 )
 
 // decodeIgbinary reads what PHP's igbinary_serialize() writes.
-func decodeIgbinary(data []byte, _ Hints) (any, error) {
-	r := igReader{reader: reader{data: data}}
+func decodeIgbinary(b *budget, data []byte, _ Hints) (any, error) {
+	r := igReader{reader: newReader(b, data)}
 	if version := r.u32(); version != 1 && version != 2 {
 		return nil, errNotThis
 	}
@@ -125,8 +125,8 @@ func (r *igReader) signed(n uint64, negative bool) any {
 }
 
 func (r *igReader) newString(n int) string {
-	s := string(r.take(n))
-	r.strings = append(r.strings, s)
+	s := r.string(n)
+	r.strings = push(&r.meter, r.strings, s)
 	return s
 }
 
@@ -150,14 +150,15 @@ func (r *igReader) sharedAt(i int) any {
 func (r *igReader) pairs(n int) []any {
 	var pairs []any
 	for i := 0; i < n && r.err == nil; i++ {
-		pairs = append(pairs, r.scalar(r.u8()), r.value())
+		pairs = push(&r.meter, pairs, r.scalar(r.u8()), r.value())
 	}
 	return pairs
 }
 
 func (r *igReader) array(n int) any {
-	m := &mapping{php: true}
-	r.shared = append(r.shared, m)
+	m := newMapping(&r.meter, nil)
+	m.php = true
+	r.shared = push[any](&r.meter, r.shared, m)
 	m.pairs = r.pairs(n)
 	return m
 }
@@ -165,20 +166,20 @@ func (r *igReader) array(n int) any {
 // object reads the properties of an object, its own data, or the name of an
 // enumeration case.
 func (r *igReader) object(class string) any {
-	o := newObject(class)
-	r.shared = append(r.shared, o)
+	o := newObject(&r.meter, class)
+	r.shared = push[any](&r.meter, r.shared, o)
 	t := r.u8()
 	switch {
 	case t >= igArray8 && t <= igArray32:
 		pairs := r.pairs(r.sized(t - igArray8))
-		for i := 0; i+1 < len(pairs); i += 2 {
-			name, _ := keyText(pairs[i])
-			o.add(phpProperty(name), pairs[i+1])
+		for i := 0; i+1 < len(pairs) && r.err == nil; i += 2 {
+			name := r.keyText(pairs[i])
+			o.add(r.phpProperty(name), pairs[i+1])
 		}
 	case t >= igSer8 && t <= igSer32:
-		o.add("@data", string(r.take(r.sized(t-igSer8))))
+		o.add("@data", r.string(r.sized(t-igSer8)))
 	case t == igEnumCase:
-		name, _ := keyText(r.scalar(r.u8()))
+		name := r.keyText(r.scalar(r.u8()))
 		o.add("@case", name)
 	default:
 		r.fail(errNotThis)
@@ -189,14 +190,14 @@ func (r *igReader) object(class string) any {
 // reference reads a shared value. Scalars get a number by being shared; arrays
 // and objects have one anyway.
 func (r *igReader) reference() any {
-	if len(r.data) > 0 && r.data[0] >= igRef8 && r.data[0] <= igRef32 {
+	if r.more() && r.data[0] >= igRef8 && r.data[0] <= igRef32 {
 		return r.value()
 	}
 	v := r.value()
 	switch v.(type) {
 	case *list, *mapping, *object:
 	default:
-		r.shared = append(r.shared, v)
+		r.shared = push(&r.meter, r.shared, v)
 	}
 	return v
 }

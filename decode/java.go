@@ -2,6 +2,7 @@ package decode
 
 import (
 	"math"
+	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -35,14 +36,14 @@ const (
 )
 
 // decodeJava reads a stream of java.io.ObjectOutputStream.
-func decodeJava(data []byte, _ Hints) (any, error) {
-	r := javaReader{reader: reader{data: data}}
+func decodeJava(b *budget, data []byte, _ Hints) (any, error) {
+	r := javaReader{reader: newReader(b, data)}
 	if r.u32() != javaMagic {
 		return nil, errNotThis
 	}
-	contents := &list{}
-	for len(r.data) > 0 {
-		contents.items = append(contents.items, r.content())
+	contents := newList(&r.meter, nil)
+	for r.more() {
+		contents.add(r.content())
 	}
 	if err := r.finish(); err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (r *javaReader) object(t byte) any {
 	case tcString:
 		return r.handle(r.utf())
 	case tcLongString:
-		return r.handle(modifiedUTF8(r.take(int(min(r.u64(), math.MaxInt32)))))
+		return r.handle(r.modifiedUTF8(r.take(int(min(r.u64(), math.MaxInt32)))))
 	case tcObject:
 		return r.instance()
 	case tcArray:
@@ -112,12 +113,12 @@ func (r *javaReader) object(t byte) any {
 	case tcEnum:
 		return r.enum()
 	case tcClass:
-		o := newObject("java.lang.Class")
+		o := newObject(&r.meter, "java.lang.Class")
 		o.add("name", r.classDesc().name)
 		return r.handle(o)
 	case tcClassDesc, tcProxyClassDesc:
 		class := r.newClass(t)
-		o := newObject("java.io.ObjectStreamClass")
+		o := newObject(&r.meter, "java.io.ObjectStreamClass")
 		o.add("name", class.name)
 		return o
 	}
@@ -126,7 +127,7 @@ func (r *javaReader) object(t byte) any {
 }
 
 func (r *javaReader) handle(v any) any {
-	r.handles = append(r.handles, v)
+	r.handles = push(&r.meter, r.handles, v)
 	return v
 }
 
@@ -142,24 +143,30 @@ func (r *javaReader) reference() any {
 	return r.handles[i]
 }
 
-func (r *javaReader) utf() string { return modifiedUTF8(r.take(int(r.u16()))) }
+func (r *javaReader) utf() string { return r.modifiedUTF8(r.take(int(r.u16()))) }
 
 // modifiedUTF8 converts Java's variant of UTF-8: NUL takes two bytes, and
 // characters beyond the first plane are two surrogates of three bytes each.
-func modifiedUTF8(b []byte) string {
+func (m *meter) modifiedUTF8(b []byte) string {
+	if !m.spend(0, 2*len(b)) {
+		return ""
+	}
 	if utf8.Valid(b) {
 		if i := indexPair(b, 0xc0, 0x80); i < 0 {
-			return string(b)
+			return m.text(b)
 		}
 	}
-	units := make([]uint16, 0, len(b))
+	units := reserve[uint16](m, nil, len(b))
 	for len(b) > 0 {
 		unit, n := modifiedUnit(b)
 		if n == 0 {
-			return string(b)
+			return m.text(b)
 		}
-		units = append(units, unit)
+		units = push(m, units, unit)
 		b = b[n:]
+	}
+	if !m.spend(8*len(units), 4*len(units)) { // as runes and as UTF-8
+		return ""
 	}
 	return string(utf16.Decode(units))
 }
@@ -220,12 +227,12 @@ func (r *javaReader) superDesc() *javaClass {
 }
 
 func (r *javaReader) newClass(t byte) *javaClass {
-	class := &javaClass{}
+	class := allocate[javaClass](&r.meter)
 	if t == tcProxyClassDesc {
 		class.name, class.flags = "proxy", scSerializable
 		r.handle(class)
 		for n := int(r.u32()); n > 0 && r.err == nil; n-- {
-			class.name += " " + r.utf()
+			class.name = r.join(class.name, " ", r.utf())
 		}
 	} else {
 		class.name = r.utf()
@@ -233,7 +240,7 @@ func (r *javaReader) newClass(t byte) *javaClass {
 		r.handle(class)
 		class.flags = r.u8()
 		for n := int(r.u16()); n > 0 && r.err == nil; n-- {
-			class.fields = append(class.fields, r.field())
+			class.fields = push(&r.meter, class.fields, r.field())
 		}
 	}
 	r.annotation()
@@ -258,21 +265,21 @@ func (r *javaReader) annotation() []any {
 			r.u8()
 			break
 		}
-		contents = append(contents, r.content())
+		contents = push(&r.meter, contents, r.content())
 	}
 	return contents
 }
 
 func (r *javaReader) instance() any {
 	class := r.classDesc()
-	o := newObject(class.name)
+	o := newObject(&r.meter, class.name)
 	i := len(r.handles)
 	r.handle(o)
 	var custom []any
 	for _, c := range class.lineage(r) {
-		custom = append(custom, r.classData(o, c)...)
+		custom = push(&r.meter, custom, r.classData(o, c)...)
 	}
-	v := simplifyJava(o, custom)
+	v := r.simplifyJava(o, custom)
 	if i < len(r.handles) && r.err == nil {
 		r.handles[i] = v
 	}
@@ -283,11 +290,12 @@ func (r *javaReader) instance() any {
 func (c *javaClass) lineage(r *javaReader) []*javaClass {
 	var line []*javaClass
 	for ; c != nil && r.err == nil; c = c.super {
-		line = append([]*javaClass{c}, line...)
+		line = push(&r.meter, line, c)
 		if len(line) > MaxDepth {
 			r.fail(errTooDeep)
 		}
 	}
+	slices.Reverse(line)
 	return line
 }
 
@@ -297,6 +305,9 @@ func (r *javaReader) classData(o *object, c *javaClass) []any {
 	switch {
 	case c.flags&scSerializable != 0:
 		for _, f := range c.fields {
+			if r.err != nil {
+				return nil
+			}
 			o.add(f.name, r.fieldValue(f.kind))
 		}
 		if c.flags&scWriteMethod != 0 {
@@ -338,7 +349,7 @@ func (r *javaReader) fieldValue(kind byte) any {
 
 func (r *javaReader) array() any {
 	class := r.classDesc()
-	l := &list{}
+	l := newList(&r.meter, nil)
 	r.handle(l)
 	n := int(int32(r.u32()))
 	if len(class.name) < 2 || n < 0 {
@@ -347,7 +358,7 @@ func (r *javaReader) array() any {
 	}
 	if class.name == "[B" {
 		i := len(r.handles) - 1
-		bytes := string(r.take(n))
+		bytes := r.string(n)
 		if r.err == nil {
 			r.handles[i] = bytes
 		}
@@ -355,13 +366,13 @@ func (r *javaReader) array() any {
 	}
 	for ; n > 0 && r.err == nil; n-- {
 		r.count(1)
-		l.items = append(l.items, r.fieldValue(class.name[1]))
+		l.add(r.fieldValue(class.name[1]))
 	}
 	return l
 }
 
 func (r *javaReader) enum() any {
-	o := newObject(r.classDesc().name)
+	o := newObject(&r.meter, r.classDesc().name)
 	r.handle(o)
 	o.add("@case", r.content())
 	return o

@@ -9,22 +9,22 @@ import (
 
 // simplifyJava shows objects of well-known classes as what they mean. Others
 // get what they wrote by themselves, custom, as @data.
-func simplifyJava(o *object, custom []any) any {
+func (m *meter) simplifyJava(o *object, custom []any) any {
 	class, _ := o.members[0].value.(string)
 	if simplify, ok := javaClasses[class]; ok {
-		if v, ok := simplify(o, custom); ok {
+		if v, ok := simplify(m, o, custom); ok {
 			return v
 		}
 	}
 	if len(custom) > 0 {
-		o.add("@data", &list{items: custom})
+		o.add("@data", newList(m, custom))
 	}
 	return o
 }
 
 // javaClasses are the well-known classes. Their functions report false if an
 // object is not what they expect.
-var javaClasses = map[string]func(o *object, custom []any) (any, bool){
+var javaClasses = map[string]func(m *meter, o *object, custom []any) (any, bool){
 	"java.lang.Boolean":   javaBox,
 	"java.lang.Byte":      javaBox,
 	"java.lang.Character": javaBox,
@@ -66,14 +66,14 @@ func (o *object) member(name string) any {
 }
 
 // javaBox unpacks the only field of a boxed primitive.
-func javaBox(o *object, _ []any) (any, bool) {
+func javaBox(_ *meter, o *object, _ []any) (any, bool) {
 	return o.members[len(o.members)-1].value, len(o.members) == 2
 }
 
-func javaBigInteger(o *object, _ []any) (any, bool) {
+func javaBigInteger(m *meter, o *object, _ []any) (any, bool) {
 	magnitude, ok := o.member("magnitude").(string)
 	sign, isInt := o.member("signum").(int64)
-	if !ok || !isInt || len(magnitude) > maxLong {
+	if !ok || !isInt || len(magnitude) > maxLong || !m.spend(2*len(magnitude), longSteps*len(magnitude)) {
 		return nil, false
 	}
 	n := new(big.Int).SetBytes([]byte(magnitude))
@@ -83,7 +83,7 @@ func javaBigInteger(o *object, _ []any) (any, bool) {
 	return n, true
 }
 
-func javaDate(_ *object, custom []any) (any, bool) {
+func javaDate(m *meter, _ *object, custom []any) (any, bool) {
 	if len(custom) == 0 {
 		return nil, false
 	}
@@ -96,7 +96,7 @@ func javaDate(_ *object, custom []any) (any, bool) {
 
 // javaInstant unpacks a java.time.Instant, kind 2 of the classes that
 // java.time.Ser stands in for.
-func javaInstant(_ *object, custom []any) (any, bool) {
+func javaInstant(m *meter, _ *object, custom []any) (any, bool) {
 	if len(custom) != 1 {
 		return nil, false
 	}
@@ -109,7 +109,7 @@ func javaInstant(_ *object, custom []any) (any, bool) {
 	return time.Unix(seconds, nanos).UTC().Format(time.RFC3339Nano), true
 }
 
-func javaUUID(o *object, _ []any) (any, bool) {
+func javaUUID(m *meter, o *object, _ []any) (any, bool) {
 	high, ok1 := o.member("mostSigBits").(int64)
 	low, ok2 := o.member("leastSigBits").(int64)
 	h, l := uint64(high), uint64(low)
@@ -117,44 +117,44 @@ func javaUUID(o *object, _ []any) (any, bool) {
 		h>>32, h>>16&0xffff, h&0xffff, l>>48, l&0xffff_ffff_ffff), ok1 && ok2
 }
 
-func javaList(_ *object, custom []any) (any, bool) {
-	return &list{items: withoutBlocks(custom)}, true
+func javaList(m *meter, _ *object, custom []any) (any, bool) {
+	return newList(m, withoutBlocks(m, custom)), true
 }
 
 // javaTreeSet leaves out the comparator.
-func javaTreeSet(o *object, custom []any) (any, bool) {
+func javaTreeSet(m *meter, o *object, custom []any) (any, bool) {
 	if len(custom) == 0 {
 		return nil, false
 	}
-	return javaList(o, custom[1:])
+	return javaList(m, o, custom[1:])
 }
 
 // javaMap builds a map of keys and values. A ConcurrentHashMap ends with a
 // pair of nulls.
-func javaMap(_ *object, custom []any) (any, bool) {
-	entries := withoutBlocks(custom)
+func javaMap(m *meter, _ *object, custom []any) (any, bool) {
+	entries := withoutBlocks(m, custom)
 	if n := len(entries); n >= 2 && entries[n-1] == nil && entries[n-2] == nil {
 		entries = entries[:n-2]
 	}
-	return &mapping{pairs: entries}, len(entries)%2 == 0
+	return newMapping(m, entries), len(entries)%2 == 0
 }
 
 // javaImmutable unpacks what List.of, Set.of and Map.of make.
-func javaImmutable(o *object, custom []any) (any, bool) {
+func javaImmutable(m *meter, o *object, custom []any) (any, bool) {
 	const mapTag = 3
 	tag, ok := o.member("tag").(int64)
 	if ok && tag&0xff == mapTag {
-		return javaMap(o, custom)
+		return javaMap(m, o, custom)
 	}
-	list, _ := javaList(o, custom)
+	list, _ := javaList(m, o, custom)
 	return list, ok
 }
 
-func withoutBlocks(custom []any) []any {
+func withoutBlocks(m *meter, custom []any) []any {
 	var rest []any
 	for _, v := range custom {
 		if _, ok := v.(javaBlock); !ok {
-			rest = append(rest, v)
+			rest = push(m, rest, v)
 		}
 	}
 	return rest

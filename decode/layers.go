@@ -4,11 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"io"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zlib"
-	"github.com/klauspost/compress/zstd"
 )
 
 // The flags with which php-memcached marks compression; before a compressed
@@ -27,13 +22,13 @@ var errNoLayer = errors.New("not compressed")
 
 // unwrap removes compression and names it, outermost first. The data may
 // alias value.
-func unwrap(value []byte, h Hints) (data []byte, layers []string) {
+func unwrap(b *budget, value []byte, h Hints) (data []byte, layers []string) {
 	data, layers = value, []string{}
-	if inner, name, err := unwrapPHP(value, h.Flags); err == nil {
+	if inner, name, err := unwrapPHP(b, value, h.Flags); err == nil {
 		data, layers = inner, append(layers, name)
 	}
 	for len(layers) < maxLayers {
-		inner, name, err := unwrapOne(data)
+		inner, name, err := unwrapOne(b, data)
 		if err != nil {
 			break
 		}
@@ -43,7 +38,7 @@ func unwrap(value []byte, h Hints) (data []byte, layers []string) {
 }
 
 // unwrapPHP removes php-memcached's compression.
-func unwrapPHP(value []byte, flags uint32) (data []byte, name string, err error) {
+func unwrapPHP(b *budget, value []byte, flags uint32) (data []byte, name string, err error) {
 	if flags&phpCompressed == 0 || len(value) < 4 {
 		return nil, "", errNoLayer
 	}
@@ -52,13 +47,13 @@ func unwrapPHP(value []byte, flags uint32) (data []byte, name string, err error)
 	case size > MaxInput:
 		return nil, "", errTooLarge
 	case flags&phpFastLZ != 0:
-		data, err = inflateFastLZ(packed, size)
+		data, err = inflateFastLZ(b, packed, size)
 		name = "fastlz"
 	case flags&phpZlib != 0:
-		data, err = inflateZlib(packed)
+		data, err = inflateZlib(b, packed)
 		name = "zlib"
 	case flags&phpZstd != 0:
-		data, err = inflateZstd(packed)
+		data, err = inflateZstd(b, packed)
 		name = "zstd"
 	default:
 		return nil, "", errNoLayer
@@ -70,52 +65,17 @@ func unwrapPHP(value []byte, flags uint32) (data []byte, name string, err error)
 }
 
 // unwrapOne removes a compression that its first bytes give away.
-func unwrapOne(data []byte) (inner []byte, name string, err error) {
+func unwrapOne(b *budget, data []byte) (inner []byte, name string, err error) {
 	switch {
 	case bytes.HasPrefix(data, []byte{0x1f, 0x8b, 8}):
-		inner, err = inflateGzip(data)
+		inner, err = inflateGzip(b, data)
 		return inner, "gzip", err
 	case bytes.HasPrefix(data, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		inner, err = inflateZstd(data)
+		inner, err = inflateZstd(b, data)
 		return inner, "zstd", err
 	case len(data) > 6 && data[0] == 0x78 && binary.BigEndian.Uint16(data)%31 == 0:
-		inner, err = inflateZlib(data)
+		inner, err = inflateZlib(b, data)
 		return inner, "zlib", err
 	}
 	return nil, "", errNoLayer
-}
-
-func inflateGzip(data []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	return readLimited(r)
-}
-
-func inflateZlib(data []byte) ([]byte, error) {
-	r, err := zlib.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
-	}
-	return readLimited(r)
-}
-
-func inflateZstd(data []byte) ([]byte, error) {
-	r, err := zstd.NewReader(bytes.NewReader(data),
-		zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxInput), zstd.WithDecoderMaxWindow(MaxInput))
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return readLimited(r)
-}
-
-// readLimited reads to the end, or fails beyond MaxInput bytes.
-func readLimited(r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, MaxInput+1))
-	if err == nil && len(data) > MaxInput {
-		err = errTooLarge
-	}
-	return data, err
 }

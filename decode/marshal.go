@@ -1,17 +1,13 @@
 package decode
 
 import (
-	"math"
-	"math/big"
-	"slices"
-	"strconv"
-	"strings"
+	"bytes"
 )
 
 // decodeMarshal reads what Ruby's Marshal.dump writes, format 4.8 (Ruby's
 // doc/marshal.rdoc).
-func decodeMarshal(data []byte, _ Hints) (any, error) {
-	r := marshalReader{reader: reader{data: data}}
+func decodeMarshal(b *budget, data []byte, _ Hints) (any, error) {
+	r := marshalReader{reader: newReader(b, data)}
 	r.expect("\x04\x08")
 	v := r.value()
 	return v, r.finish()
@@ -83,15 +79,15 @@ func (r *marshalReader) length() int {
 	return n
 }
 
-func (r *marshalReader) bytes() string { return string(r.take(r.length())) }
+func (r *marshalReader) sized() string { return r.string(r.length()) }
 
 func (r *marshalReader) symbol() string { return r.symbolOf(r.u8()) }
 
 func (r *marshalReader) symbolOf(t byte) string {
 	switch t {
 	case ':':
-		s := r.bytes()
-		r.symbols = append(r.symbols, s)
+		s := r.sized()
+		r.symbols = push(&r.meter, r.symbols, s)
 		return s
 	case ';':
 		i := r.fixnum()
@@ -108,7 +104,7 @@ func (r *marshalReader) symbolOf(t byte) string {
 }
 
 // register keeps v for links.
-func (r *marshalReader) register(v any) { r.objects = append(r.objects, v) }
+func (r *marshalReader) register(v any) { r.objects = push(&r.meter, r.objects, v) }
 
 func (r *marshalReader) link() any {
 	i := r.fixnum()
@@ -125,7 +121,7 @@ func (r *marshalReader) withVariables() any {
 	v := r.value()
 	extra := r.variables()
 	if o, ok := v.(*object); ok {
-		o.members = append(o.members, extra...)
+		o.members = push(&r.meter, o.members, extra...)
 	}
 	return v
 }
@@ -137,14 +133,14 @@ func (r *marshalReader) variables() []member {
 		name := r.symbol()
 		value := r.value()
 		if name != "E" && name != "encoding" {
-			members = append(members, member{name, value})
+			members = push(&r.meter, members, member{name, value})
 		}
 	}
 	return members
 }
 
 func (r *marshalReader) subclass() any {
-	o := newObject(r.symbol())
+	o := newObject(&r.meter, r.symbol())
 	o.add("@value", r.value())
 	return o
 }
@@ -153,7 +149,7 @@ func (r *marshalReader) subclass() any {
 func (r *marshalReader) object(t byte) any {
 	switch t {
 	case '"':
-		s := r.bytes()
+		s := r.sized()
 		r.register(s)
 		return s
 	case '[':
@@ -161,7 +157,7 @@ func (r *marshalReader) object(t byte) any {
 	case '{', '}':
 		return r.hash(t == '}')
 	case 'f':
-		f := r.float()
+		f := r.number()
 		r.register(f)
 		return f
 	case 'l':
@@ -169,24 +165,24 @@ func (r *marshalReader) object(t byte) any {
 		r.register(n)
 		return n
 	case 'o':
-		o := newObject("")
+		o := newObject(&r.meter, "")
 		r.register(o)
 		o.members[0].value = r.symbol()
-		o.members = append(o.members, r.variables()...)
+		o.members = push(&r.meter, o.members, r.variables()...)
 		return o
 	case 'S':
 		return r.structure()
 	case 'u', 'U', 'd':
 		return r.custom(t)
 	case 'c', 'm', 'M':
-		o := newObject(map[byte]string{'c': "Class", 'm': "Module", 'M': "Module"}[t])
+		o := newObject(&r.meter, map[byte]string{'c': "Class", 'm': "Module", 'M': "Module"}[t])
 		r.register(o)
-		o.add("name", r.bytes())
+		o.add("name", r.sized())
 		return o
 	case '/':
-		o := newObject("Regexp")
+		o := newObject(&r.meter, "Regexp")
 		r.register(o)
-		o.add("source", r.bytes())
+		o.add("source", r.sized())
 		o.add("options", int64(r.u8()))
 		return o
 	}
@@ -195,19 +191,19 @@ func (r *marshalReader) object(t byte) any {
 }
 
 func (r *marshalReader) array() any {
-	l := &list{}
+	l := newList(&r.meter, nil)
 	r.register(l)
 	for n := r.length(); n > 0 && r.err == nil; n-- {
-		l.items = append(l.items, r.value())
+		l.add(r.value())
 	}
 	return l
 }
 
 func (r *marshalReader) hash(withDefault bool) any {
-	m := &mapping{}
+	m := newMapping(&r.meter, nil)
 	r.register(m)
 	for n := r.length(); n > 0 && r.err == nil; n-- {
-		m.pairs = append(m.pairs, r.value(), r.value())
+		m.add(r.value(), r.value())
 	}
 	if withDefault {
 		r.value()
@@ -215,34 +211,16 @@ func (r *marshalReader) hash(withDefault bool) any {
 	return m
 }
 
-func (r *marshalReader) float() float64 {
-	text := r.bytes()
-	switch text {
-	case "inf":
-		return math.Inf(1)
-	case "-inf":
-		return math.Inf(-1)
-	case "nan":
-		return math.NaN()
-	}
-	text, _, _ = strings.Cut(text, "\x00") // old versions put the mantissa behind
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		r.fail(errNotThis)
-	}
-	return f
+// number reads the text of a float. Old versions of Ruby put its mantissa behind.
+func (r *marshalReader) number() float64 {
+	text, _, _ := bytes.Cut(r.take(r.length()), []byte{0})
+	return r.float(text)
 }
 
 // bignum reads a sign and little-endian words of two bytes.
 func (r *marshalReader) bignum() any {
 	sign := r.u8()
-	b := slices.Clone(r.take(2 * r.length()))
-	if len(b) > maxLong {
-		r.fail(errTooLarge)
-		return nil
-	}
-	slices.Reverse(b)
-	n := new(big.Int).SetBytes(b)
+	n := r.long(r.take(2 * r.length()))
 	if sign == '-' {
 		n.Neg(n)
 	}
@@ -250,19 +228,19 @@ func (r *marshalReader) bignum() any {
 }
 
 func (r *marshalReader) structure() any {
-	o := newObject("")
+	o := newObject(&r.meter, "")
 	r.register(o)
 	o.members[0].value = r.symbol()
-	o.members = append(o.members, r.variables()...)
+	o.members = push(&r.meter, o.members, r.variables()...)
 	return o
 }
 
 // custom reads an object that dumps itself: as bytes (u), as another object
 // (U), or as data of an extension (d).
 func (r *marshalReader) custom(t byte) any {
-	o := newObject(r.symbol())
+	o := newObject(&r.meter, r.symbol())
 	if t == 'u' {
-		o.add("@data", r.bytes())
+		o.add("@data", r.sized())
 		r.register(o)
 		return o
 	}

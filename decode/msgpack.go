@@ -6,8 +6,8 @@ import (
 
 // decodeMessagePack reads MessagePack (github.com/msgpack/msgpack, spec.md).
 // As almost any bytes are MessagePack, only maps and arrays count.
-func decodeMessagePack(data []byte, _ Hints) (any, error) {
-	r := msgpackReader{reader{data: data}}
+func decodeMessagePack(b *budget, data []byte, _ Hints) (any, error) {
+	r := msgpackReader{newReader(b, data)}
 	v := r.value()
 	switch v.(type) {
 	case *mapping, *list:
@@ -34,7 +34,7 @@ func (r *msgpackReader) value() any {
 	case t <= 0x9f:
 		return r.list(int(t & 0x0f))
 	case t <= 0xbf:
-		return string(r.take(int(t & 0x1f)))
+		return r.string(int(t & 0x1f))
 	case t >= 0xe0:
 		return int64(int8(t))
 	case t == 0xc0:
@@ -54,11 +54,11 @@ func (r *msgpackReader) value() any {
 func (r *msgpackReader) sizedValue(t byte) any {
 	switch t {
 	case 0xc4, 0xd9:
-		return string(r.take(int(r.u8())))
+		return r.string(int(r.u8()))
 	case 0xc5, 0xda:
-		return string(r.take(int(r.u16())))
+		return r.string(int(r.u16()))
 	case 0xc6, 0xdb:
-		return string(r.take(int(r.u32())))
+		return r.string(int(r.u32()))
 	case 0xdc:
 		return r.list(int(r.u16()))
 	case 0xdd:
@@ -97,17 +97,17 @@ func (r *msgpackReader) number(t byte) any {
 }
 
 func (r *msgpackReader) list(n int) any {
-	l := &list{}
+	l := newList(&r.meter, nil)
 	for i := 0; i < n && r.err == nil; i++ {
-		l.items = append(l.items, r.value())
+		l.add(r.value())
 	}
 	return l
 }
 
 func (r *msgpackReader) mapping(n int) any {
-	m := &mapping{}
+	m := newMapping(&r.meter, nil)
 	for i := 0; i < n && r.err == nil; i++ {
-		m.pairs = append(m.pairs, r.value(), r.value())
+		m.add(r.value(), r.value())
 	}
 	return m
 }
@@ -125,8 +125,8 @@ func (r *msgpackReader) extension(t byte) any {
 	default:
 		n = 1 << (t - 0xd4)
 	}
-	o := &object{}
+	o := newRecord(&r.meter)
 	o.add("@extension", int64(int8(r.u8())))
-	o.add("@data", string(r.take(n)))
+	o.add("@data", r.string(n))
 	return o
 }

@@ -17,24 +17,24 @@ var msmAuthTypes = map[uint16]string{0: "NONE", 1: "BASIC", 2: "CLIENT-CERT", 3:
 // decodeMSM reads a session of memcached-session-manager: a header of fixed
 // fields, then the attributes as some serializer wrote them. The layout is
 // that of its TranscoderService, versions 1 and 2.
-func decodeMSM(data []byte, h Hints) (any, error) {
-	r := reader{data: data}
+func decodeMSM(b *budget, data []byte, h Hints) (any, error) {
+	r := newReader(b, data)
 	version, length := r.u16(), int(r.u16())
 	if version != 1 && version != 2 || length > len(data) {
 		return nil, errNotThis
 	}
-	header := reader{data: data[4:max(4, length)]}
+	header := newReader(b, data[4:max(4, length)])
 	session, err := msmHeader(&header, version)
 	if err != nil {
 		return nil, err
 	}
-	session.add("attributes", msmAttributes(nested(data[length:], h)))
+	session.add("attributes", msmAttributes(b, nested(b, data[length:], h)))
 	return session, nil
 }
 
 // msmAttributes shows as a map what the serializer JavaSerializationTranscoder
 // writes: the number of attributes, then each one's name and value.
-func msmAttributes(attributes any) any {
+func msmAttributes(b *budget, attributes any) any {
 	stream, ok := attributes.(*list)
 	if !ok || len(stream.items)%2 == 0 {
 		return attributes
@@ -42,11 +42,11 @@ func msmAttributes(attributes any) any {
 	if n, ok := stream.items[0].(int64); !ok || int(n) != len(stream.items)/2 {
 		return attributes
 	}
-	return &mapping{pairs: stream.items[1:]}
+	return newMapping(&meter{budget: b}, stream.items[1:])
 }
 
 func msmHeader(r *reader, version uint16) (*object, error) {
-	o := &object{}
+	o := newRecord(&r.meter)
 	o.add("created", timestamp(int64(r.u64())))
 	o.add("last_accessed", timestamp(int64(r.u64())))
 	o.add("max_inactive_seconds", int64(int32(r.u32())))
@@ -54,13 +54,13 @@ func msmHeader(r *reader, version uint16) (*object, error) {
 	o.add("is_valid", r.msmBool())
 	o.add("this_accessed", timestamp(int64(r.u64())))
 	o.add("last_backup", timestamp(int64(r.u64())))
-	o.add("id", string(r.take(int(r.u16()))))
+	o.add("id", r.string(int(r.u16())))
 	authType, known := msmAuthTypes[r.u16()]
 	o.add("auth_type", authType)
-	o.add("principal", nestedOrNil(r.take(int(r.u16()))))
+	o.add("principal", nestedOrNil(r.budget, r.take(int(r.u16()))))
 	if version > 1 {
-		o.add("saved_request", nestedOrNil(r.take(int(r.u16()))))
-		o.add("saved_principal", nestedOrNil(r.take(int(r.u16()))))
+		o.add("saved_request", nestedOrNil(r.budget, r.take(int(r.u16()))))
+		o.add("saved_principal", nestedOrNil(r.budget, r.take(int(r.u16()))))
 	}
 	if r.err == nil && !known {
 		return nil, errNotThis
@@ -77,38 +77,40 @@ func (r *reader) msmBool() bool {
 	return b == '1'
 }
 
-func nestedOrNil(data []byte) any {
+func nestedOrNil(b *budget, data []byte) any {
 	if len(data) == 0 {
 		return nil
 	}
-	return nested(data, Hints{})
+	return nested(b, data, Hints{})
 }
 
 // nested decodes bytes within a value if they are a Java stream, and else
 // shows them as they are.
-func nested(data []byte, h Hints) any {
-	if v, err := decodeJava(data, h); err == nil {
+func nested(b *budget, data []byte, h Hints) any {
+	if v, err := decodeJava(b, data, h); err == nil {
 		return v
 	}
-	o := &object{}
+	m := &meter{budget: b}
+	o := newRecord(m)
 	o.add("@format", "unknown")
-	o.add("@strings", &list{items: printable(data)})
-	o.add("@data", string(data))
+	o.add("@strings", newList(m, printable(m, data)))
+	o.add("@data", m.text(data))
 	return o
 }
 
 // printable gives the runs of at least four printable characters, as
 // strings(1) does; class names and texts show up in it whatever the format.
-func printable(data []byte) []any {
+func printable(m *meter, data []byte) []any {
 	var found []any
 	run := 0
+	m.spend(0, 2*len(data))
 	for i := 0; i <= len(data) && len(found) < 1000; i++ {
 		if i < len(data) && data[i] >= ' ' && data[i] < 0x7f {
 			run++
 			continue
 		}
 		if run >= 4 {
-			found = append(found, string(data[i-run:i]))
+			found = push[any](m, found, m.text(data[i-run:i]))
 		}
 		run = 0
 	}
@@ -117,12 +119,12 @@ func printable(data []byte) []any {
 
 // decodeMSMValidity reads memcached-session-manager's entries under
 // validity:<id>: three numbers about the session's life.
-func decodeMSMValidity(data []byte, h Hints) (any, error) {
+func decodeMSMValidity(b *budget, data []byte, h Hints) (any, error) {
 	if len(data) != 20 || !bytes.HasPrefix(h.Key, []byte("validity:")) {
 		return nil, errNotThis
 	}
-	r := reader{data: data}
-	o := &object{}
+	r := newReader(b, data)
+	o := newRecord(&r.meter)
 	o.add("max_inactive_seconds", int64(int32(r.u32())))
 	o.add("last_accessed", timestamp(int64(r.u64())))
 	o.add("this_accessed", timestamp(int64(r.u64())))

@@ -2,45 +2,44 @@ package decode
 
 import (
 	"bytes"
-	"math"
 	"strconv"
 	"strings"
 )
 
 // decodePHP reads what PHP's serialize() writes.
-func decodePHP(data []byte, _ Hints) (any, error) {
-	p := phpReader{reader: reader{data: data}}
+func decodePHP(b *budget, data []byte, _ Hints) (any, error) {
+	p := phpReader{reader: newReader(b, data)}
 	v := p.value()
 	return v, p.finish()
 }
 
 // decodePHPSession reads what PHP's default session handler writes: names and
 // serialized values with a bar between them.
-func decodePHPSession(data []byte, _ Hints) (any, error) {
-	p := phpReader{reader: reader{data: data}}
-	session := &object{}
-	for len(p.data) > 0 {
+func decodePHPSession(b *budget, data []byte, _ Hints) (any, error) {
+	p := phpReader{reader: newReader(b, data)}
+	session := newRecord(&p.meter)
+	for p.more() {
 		name := p.until('|')
 		if bytes.ContainsAny(name, ";{}\"") {
 			return nil, errNotThis
 		}
 		if undefined, ok := bytes.CutPrefix(name, []byte("!")); ok {
-			session.add(string(undefined), nil)
+			session.add(p.meter.text(undefined), nil)
 			continue
 		}
-		session.add(string(name), p.value())
+		session.add(p.meter.text(name), p.value())
 	}
 	return session, p.finishSession(session)
 }
 
 // decodePHPBinary reads what PHP's session handler php_binary writes: like
 // php, but each name has its length in a byte before it.
-func decodePHPBinary(data []byte, _ Hints) (any, error) {
-	p := phpReader{reader: reader{data: data}}
-	session := &object{}
-	for len(p.data) > 0 {
+func decodePHPBinary(b *budget, data []byte, _ Hints) (any, error) {
+	p := phpReader{reader: newReader(b, data)}
+	session := newRecord(&p.meter)
+	for p.more() {
 		length := p.u8()
-		name := string(p.take(int(length &^ 0x80)))
+		name := p.string(int(length &^ 0x80))
 		if length&0x80 != 0 { // registered but not set
 			session.add(name, nil)
 			continue
@@ -84,7 +83,7 @@ func (p *phpReader) value() any {
 	case 'd':
 		return p.slot(p.double())
 	case 's', 'S':
-		return p.slot(p.text(kind == 'S'))
+		return p.slot(p.quotedOrEscaped(kind == 'S'))
 	case 'a':
 		return p.array()
 	case 'O':
@@ -103,14 +102,18 @@ func (p *phpReader) value() any {
 }
 
 func (p *phpReader) slot(v any) any {
-	p.slots = append(p.slots, v)
+	p.slots = push(&p.meter, p.slots, v)
 	return v
 }
+
+// maxInteger is more than the digits that 64 bits take.
+const maxInteger = 32
 
 // integer reads a decimal number up to sep.
 func (p *phpReader) integer(sep byte) int64 {
 	digits := p.until(sep)
-	if p.err != nil {
+	if p.err != nil || len(digits) > maxInteger {
+		p.fail(errNotThis)
 		return 0
 	}
 	n, err := strconv.ParseInt(string(digits), 10, 64)
@@ -131,33 +134,18 @@ func (p *phpReader) length() int {
 	return int(n)
 }
 
-func (p *phpReader) double() float64 {
-	text := string(p.until(';'))
-	switch text {
-	case "INF":
-		return math.Inf(1)
-	case "-INF":
-		return math.Inf(-1)
-	case "NAN":
-		return math.NaN()
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		p.fail(errNotThis)
-	}
-	return f
-}
+func (p *phpReader) double() float64 { return p.float(p.until(';')) }
 
 // quoted reads a string with its length: 3:"abc".
 func (p *phpReader) quoted() string {
 	n := p.length()
 	p.expect(`"`)
-	s := string(p.take(n))
+	s := p.string(n)
 	p.expect(`"`)
 	return s
 }
 
-func (p *phpReader) text(escaped bool) string {
+func (p *phpReader) quotedOrEscaped(escaped bool) string {
 	if escaped {
 		return p.escaped()
 	}
@@ -170,7 +158,7 @@ func (p *phpReader) text(escaped bool) string {
 func (p *phpReader) escaped() string {
 	n := p.length()
 	p.expect(`"`)
-	out := make([]byte, 0, n)
+	out := p.bytes(n)
 	for len(out) < n && p.err == nil {
 		b := p.u8()
 		if b == '\\' {
@@ -183,12 +171,13 @@ func (p *phpReader) escaped() string {
 		out = append(out, b)
 	}
 	p.expect(`";`)
-	return string(out)
+	return p.meter.text(out)
 }
 
 func (p *phpReader) array() any {
 	n := p.length()
-	m := &mapping{php: true}
+	m := newMapping(&p.meter, nil)
+	m.php = true
 	p.slot(m)
 	m.pairs = p.pairs(n)
 	return m
@@ -202,7 +191,7 @@ func (p *phpReader) pairs(n int) []any {
 		if p.err != nil {
 			return nil
 		}
-		pairs = append(pairs, p.key(), p.value())
+		pairs = push(&p.meter, pairs, p.key(), p.value())
 	}
 	p.expect("}")
 	return pairs
@@ -216,45 +205,48 @@ func (p *phpReader) key() any {
 	case 'i':
 		return p.integer(';')
 	case 's', 'S':
-		return p.text(kind == 'S')
+		return p.quotedOrEscaped(kind == 'S')
 	}
 	p.fail(errNotThis)
 	return nil
 }
 
 func (p *phpReader) object() any {
-	o := newObject(p.quoted())
+	o := newObject(&p.meter, p.quoted())
 	p.slot(o)
 	p.expect(":")
 	pairs := p.pairs(p.length())
-	for i := 0; i+1 < len(pairs); i += 2 {
-		name, _ := keyText(pairs[i])
-		o.add(phpProperty(name), pairs[i+1])
+	for i := 0; i+1 < len(pairs) && p.err == nil; i += 2 {
+		name := p.keyText(pairs[i])
+		o.add(p.phpProperty(name), pairs[i+1])
 	}
 	return o
 }
 
 // phpProperty shows a property's visibility as print_r does: PHP writes
 // protected ones as \0*\0name and private ones as \0Class\0name.
-func phpProperty(name string) string {
+func (m *meter) phpProperty(name string) string {
+	if !m.spend(0, len(name)) {
+		return ""
+	}
 	class, property, ok := strings.Cut(strings.TrimPrefix(name, "\x00"), "\x00")
 	switch {
 	case !ok || name[0] != 0:
 		return name
 	case class == "*":
-		return property + ":protected"
+		return m.join(property, ":protected")
 	}
-	return property + ":" + class + ":private"
+	return m.join(property, ":", class, ":private")
 }
 
 // custom reads an object that serializes itself.
 func (p *phpReader) custom() any {
-	o := newObject(p.quoted())
+	o := newObject(&p.meter, p.quoted())
 	p.slot(o)
 	p.expect(":")
 	n := p.length()
 	p.expect("{")
-	o.add("@data", string(p.take(n)))
+	o.add("@data", p.string(n))
 	p.expect("}")
 	return o
 }
@@ -263,7 +255,7 @@ func (p *phpReader) custom() any {
 func (p *phpReader) enum() any {
 	class, name, _ := strings.Cut(p.quoted(), ":")
 	p.expect(";")
-	o := newObject(class)
+	o := newObject(&p.meter, class)
 	o.add("@case", name)
 	return p.slot(o)
 }

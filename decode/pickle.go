@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/big"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,11 +12,11 @@ import (
 // decodePickle reads a Python pickle of any protocol (pickletools.py in the
 // Python library documents the opcodes). Its instructions that would call
 // something only note what they would have called.
-func decodePickle(data []byte, _ Hints) (any, error) {
+func decodePickle(b *budget, data []byte, _ Hints) (any, error) {
 	if len(data) < 2 || data[len(data)-1] != '.' {
 		return nil, errNotThis
 	}
-	p := pickleReader{reader: reader{data: data}, memo: map[int]any{}}
+	p := pickleReader{reader: newReader(b, data), memo: map[int]any{}}
 	if data[0] != 0x80 && strings.IndexByte("(}])", data[0]) < 0 {
 		return nil, errNotThis // of old protocols only containers can be told from text
 	}
@@ -52,7 +51,7 @@ func (p *pickleReader) run() any {
 	return nil
 }
 
-func (p *pickleReader) push(v any) { p.stack = append(p.stack, v) }
+func (p *pickleReader) push(v any) { p.stack = push(&p.meter, p.stack, v) }
 
 // base is the height of the stack that the latest mark protects.
 func (p *pickleReader) base() int {
@@ -88,13 +87,13 @@ func (p *pickleReader) popMark() []any {
 	}
 	base := p.base()
 	p.marks = p.marks[:len(p.marks)-1]
-	items := slices.Clone(p.stack[base:])
+	items := push(&p.meter, nil, p.stack[base:]...)
 	p.stack = p.stack[:base]
-	p.count(len(items))
+	p.spend(0, nodeSteps*len(items))
 	return items
 }
 
-func (p *pickleReader) line() string { return string(p.until('\n')) }
+func (p *pickleReader) line() string { return p.meter.text(p.until('\n')) }
 
 func (p *pickleReader) le(n int) uint64 {
 	var buf [8]byte
@@ -109,7 +108,7 @@ func (p *pickleReader) sized(n int) string {
 		p.fail(errShort)
 		return ""
 	}
-	return string(p.take(int(length)))
+	return p.string(int(length))
 }
 
 // scalar executes opcodes that push a number, a string or the like.
@@ -128,29 +127,25 @@ func (p *pickleReader) scalar(op byte) bool {
 	case 'M':
 		p.push(int64(p.le(2)))
 	case 0x8a: // LONG1
-		p.push(p.long(int(p.u8())))
+		p.push(p.signedLong(int(p.u8())))
 	case 0x8b: // LONG4
-		p.push(p.long(int(int32(p.le(4)))))
+		p.push(p.signedLong(int(int32(p.le(4)))))
 	case 'F':
-		f, err := strconv.ParseFloat(p.line(), 64)
-		if err != nil {
-			p.fail(errNotThis)
-		}
-		p.push(f)
+		p.push(p.float(p.until('\n')))
 	case 'G':
 		p.push(p.f64())
 	default:
-		return p.text(op)
+		return p.pushText(op)
 	}
 	return true
 }
 
-func (p *pickleReader) text(op byte) bool {
+func (p *pickleReader) pushText(op byte) bool {
 	switch op {
 	case 'S':
-		p.push(pythonString(p.line()))
+		p.push(p.pythonString(p.line()))
 	case 'V':
-		p.push(rawUnicode(p.line()))
+		p.push(p.rawUnicode(p.line()))
 	case 'U', 'C', 0x8c: // SHORT_BINSTRING, SHORT_BINBYTES, SHORT_BINUNICODE
 		p.push(p.sized(1))
 	case 'T', 'B', 'X': // BINSTRING, BINBYTES, BINUNICODE
@@ -172,11 +167,14 @@ func (p *pickleReader) decimal(text string) any {
 		return true
 	}
 	text = strings.TrimSuffix(text, "L")
+	if len(text) > maxLong {
+		p.fail(errTooLarge)
+		return nil
+	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return n
 	}
-	if len(text) > maxLong {
-		p.fail(errTooLarge)
+	if !p.spend(2*len(text), decimalSteps*len(text)) {
 		return nil
 	}
 	n, ok := new(big.Int).SetString(text, 10)
@@ -187,23 +185,14 @@ func (p *pickleReader) decimal(text string) any {
 	return n
 }
 
-// maxLong is the longest integer converted, in bytes or digits: the effort
-// grows with the square.
-const maxLong = 4096
-
-// long reads a little-endian two's complement number of n bytes.
-func (p *pickleReader) long(n int) any {
-	b := slices.Clone(p.take(n))
-	if n > maxLong {
-		p.fail(errTooLarge)
-	}
-	if p.err != nil || n <= 0 {
+// signedLong reads a little-endian two's complement number of n bytes.
+func (p *pickleReader) signedLong(n int) any {
+	b := p.take(n)
+	v := p.long(b)
+	if p.err != nil || n == 0 {
 		return int64(0)
 	}
-	negative := b[n-1]&0x80 != 0
-	slices.Reverse(b)
-	v := new(big.Int).SetBytes(b)
-	if negative {
+	if b[n-1]&0x80 != 0 {
 		v.Sub(v, new(big.Int).Lsh(big.NewInt(1), uint(8*n)))
 	}
 	if v.IsInt64() {
@@ -212,8 +201,15 @@ func (p *pickleReader) long(n int) any {
 	return v
 }
 
+func (p *pickleReader) globalName(module, name string) pickleGlobal {
+	return pickleGlobal(p.join(module, ".", name))
+}
+
 // pythonString removes quotes and the usual escapes.
-func pythonString(s string) string {
+func (m *meter) pythonString(s string) string {
+	if !m.spend(4*len(s), 8*len(s)) {
+		return ""
+	}
 	if len(s) >= 2 && (s[0] == '\'' || s[0] == '"') && s[len(s)-1] == s[0] {
 		s = s[1 : len(s)-1]
 	}
@@ -226,7 +222,10 @@ func pythonString(s string) string {
 
 // rawUnicode converts Latin-1 in which \uXXXX and \UXXXXXXXX stand for other
 // characters.
-func rawUnicode(s string) string {
+func (m *meter) rawUnicode(s string) string {
+	if !m.spend(6*len(s), 8*len(s)) {
+		return ""
+	}
 	out := make([]rune, 0, len(s))
 	for len(s) > 0 {
 		digits := 0
@@ -247,7 +246,10 @@ func rawUnicode(s string) string {
 }
 
 // latin1 converts text of characters below 256 to the bytes with their codes.
-func latin1(s string) (string, bool) {
+func (m *meter) latin1(s string) (string, bool) {
+	if !m.spend(2*len(s)+headBytes, 2*len(s)) {
+		return "", false
+	}
 	out := make([]byte, 0, len(s))
 	for _, c := range s {
 		if c > 0xff {
@@ -262,7 +264,7 @@ func latin1(s string) (string, bool) {
 func (p *pickleReader) container(op byte) bool {
 	switch op {
 	case '(':
-		p.marks = append(p.marks, len(p.stack))
+		p.marks = push(&p.meter, p.marks, len(p.stack))
 	case '0': // POP
 		p.pop()
 	case '1': // POP_MARK
@@ -270,9 +272,9 @@ func (p *pickleReader) container(op byte) bool {
 	case '2': // DUP
 		p.push(p.top())
 	case ']', ')': // EMPTY_LIST, EMPTY_TUPLE
-		p.push(&list{})
+		p.push(newList(&p.meter, nil))
 	case 'l', 't': // LIST, TUPLE
-		p.push(&list{items: p.popMark()})
+		p.push(newList(&p.meter, p.popMark()))
 	case 0x85, 0x86, 0x87: // TUPLE1, TUPLE2, TUPLE3
 		p.tuple(int(op - 0x84))
 	case 'a':
@@ -281,9 +283,9 @@ func (p *pickleReader) container(op byte) bool {
 	case 'e':
 		p.extend(p.popMark())
 	case '}':
-		p.push(&mapping{})
+		p.push(newMapping(&p.meter, nil))
 	case 'd':
-		p.push(&mapping{pairs: p.popMark()})
+		p.push(newMapping(&p.meter, p.popMark()))
 	case 's':
 		value, key := p.pop(), p.pop()
 		p.update([]any{key, value})
@@ -298,11 +300,11 @@ func (p *pickleReader) container(op byte) bool {
 func (p *pickleReader) set(op byte) bool {
 	switch op {
 	case 0x8f: // EMPTY_SET
-		p.push(&list{})
+		p.push(newList(&p.meter, nil))
 	case 0x90: // ADDITEMS
 		p.extend(p.popMark())
 	case 0x91: // FROZENSET
-		p.push(&list{items: p.popMark()})
+		p.push(newList(&p.meter, p.popMark()))
 	default:
 		return false
 	}
@@ -310,11 +312,12 @@ func (p *pickleReader) set(op byte) bool {
 }
 
 func (p *pickleReader) tuple(n int) {
-	items := make([]any, n)
-	for i := n - 1; i >= 0; i-- {
+	var storage [3]any
+	items := push(&p.meter, nil, storage[:n]...)
+	for i := len(items) - 1; i >= 0; i-- {
 		items[i] = p.pop()
 	}
-	p.push(&list{items: items})
+	p.push(newList(&p.meter, items))
 }
 
 // extend appends to the list on the stack, or to the items of an object that
@@ -322,9 +325,9 @@ func (p *pickleReader) tuple(n int) {
 func (p *pickleReader) extend(items []any) {
 	switch l := p.top().(type) {
 	case *list:
-		l.items = append(l.items, items...)
+		l.add(items...)
 	case *object:
-		l.add("@items", &list{items: items})
+		l.add("@items", newList(&p.meter, items))
 	default:
 		p.fail(errNotThis)
 	}
@@ -333,9 +336,9 @@ func (p *pickleReader) extend(items []any) {
 func (p *pickleReader) update(pairs []any) {
 	switch m := p.top().(type) {
 	case *mapping:
-		m.pairs = append(m.pairs, pairs...)
+		m.add(pairs...)
 	case *object:
-		m.add("@entries", &mapping{pairs: pairs})
+		m.add("@entries", newMapping(&p.meter, pairs))
 	default:
 		p.fail(errNotThis)
 	}
@@ -346,72 +349,72 @@ func (p *pickleReader) global(op byte) bool {
 	switch op {
 	case 'c': // GLOBAL
 		module, name := p.line(), p.line()
-		p.push(pickleGlobal(module + "." + name))
+		p.push(p.globalName(module, name))
 	case 0x93: // STACK_GLOBAL
 		name, _ := p.pop().(string)
 		module, _ := p.pop().(string)
-		p.push(pickleGlobal(module + "." + name))
+		p.push(p.globalName(module, name))
 	case 'R', 0x81: // REDUCE, NEWOBJ
 		args := p.pop()
-		p.push(pickleCall(p.pop(), args))
+		p.push(p.call(p.pop(), args))
 	case 0x92: // NEWOBJ_EX
 		kwargs, args := p.pop(), p.pop()
-		o := pickleCall(p.pop(), args)
+		o := p.call(p.pop(), args)
 		if o, ok := o.(*object); ok {
 			o.add("@kwargs", kwargs)
 		}
 		p.push(o)
 	case 'i': // INST
 		module, name := p.line(), p.line()
-		p.push(pickleCall(pickleGlobal(module+"."+name), &list{items: p.popMark()}))
+		p.push(p.call(p.globalName(module, name), newList(&p.meter, p.popMark())))
 	case 'o': // OBJ
 		args := p.popMark()
 		if len(args) == 0 {
 			p.fail(errNotThis)
 			break
 		}
-		p.push(pickleCall(args[0], &list{items: args[1:]}))
+		p.push(p.call(args[0], newList(&p.meter, args[1:])))
 	case 'b': // BUILD
 		p.build(p.pop())
 	case 'P': // PERSID
-		p.push(pickleNote("@persistent", p.line()))
+		p.push(p.note("@persistent", p.line()))
 	case 'Q': // BINPERSID
-		p.push(pickleNote("@persistent", p.pop()))
+		p.push(p.note("@persistent", p.pop()))
 	case 0x82, 0x83, 0x84: // EXT1, EXT2, EXT4
-		p.push(pickleNote("@extension", int64(p.le(1<<(op-0x82)))))
+		p.push(p.note("@extension", int64(p.le(1<<(op-0x82)))))
 	default:
 		return false
 	}
 	return true
 }
 
-func pickleNote(name string, v any) *object {
-	o := &object{}
+func (p *pickleReader) note(name string, v any) *object {
+	o := newRecord(&p.meter)
 	o.add(name, v)
 	return o
 }
 
-// pickleCall notes a call of callable with args.
-func pickleCall(callable, args any) any {
+// call notes a call of callable with args.
+func (p *pickleReader) call(callable, args any) any {
 	arguments, _ := args.(*list)
 	name, ok := callable.(pickleGlobal)
 	if !ok || arguments == nil {
-		o := pickleNote("@call", callable)
+		o := p.note("@call", callable)
 		o.add("@args", args)
 		return o
 	}
-	if v, ok := pickleKnown(name, arguments.items); ok {
+	if v, ok := p.known(name, arguments.items); ok {
 		return v
 	}
-	o := newObject(string(name))
+	o := newObject(&p.meter, string(name))
 	if len(arguments.items) > 0 {
 		o.add("@args", arguments)
 	}
 	return o
 }
 
-// pickleKnown gives what a call of a well-known function means.
-func pickleKnown(name pickleGlobal, args []any) (v any, ok bool) {
+// known returns what a call of a well-known function means.
+func (p *pickleReader) known(name pickleGlobal, args []any) (v any, ok bool) {
 	if len(args) == 0 {
 		return nil, false
 	}
@@ -419,7 +422,7 @@ func pickleKnown(name pickleGlobal, args []any) (v any, ok bool) {
 	switch name {
 	case "copy_reg._reconstructor", "copyreg._reconstructor", "copyreg.__newobj__", "copy_reg.__newobj__":
 		if class, ok := args[0].(pickleGlobal); ok {
-			return newObject(string(class)), true
+			return newObject(&p.meter, string(class)), true
 		}
 	case "datetime.datetime":
 		if isText && len(args) == 1 && len(text) == 10 {
@@ -427,7 +430,7 @@ func pickleKnown(name pickleGlobal, args []any) (v any, ok bool) {
 		}
 	case "_codecs.encode":
 		if isText && len(args) == 2 && args[1] == "latin1" {
-			return latin1(text)
+			return p.latin1(text)
 		}
 	case "__builtin__.set", "__builtin__.frozenset", "__builtin__.bytearray",
 		"builtins.set", "builtins.frozenset", "builtins.bytearray":
@@ -450,9 +453,9 @@ func (p *pickleReader) build(state any) {
 		return // the state of something that is shown by its value
 	}
 	if m, ok := state.(*mapping); ok {
-		for i := 0; i+1 < len(m.pairs); i += 2 {
-			if name, ok := keyText(m.pairs[i]); ok {
-				o.add(name, m.pairs[i+1])
+		for i := 0; i+1 < len(m.pairs) && p.err == nil; i += 2 {
+			if isScalar(m.pairs[i]) {
+				o.add(p.keyText(m.pairs[i]), m.pairs[i+1])
 			}
 		}
 		return
@@ -491,14 +494,19 @@ func (p *pickleReader) memoize(op byte) bool {
 }
 
 func (p *pickleReader) index() int {
-	n, err := strconv.ParseUint(p.line(), 10, 31)
+	text := p.line()
+	n, err := strconv.ParseUint(text[:min(len(text), maxInteger)], 10, 31)
 	if err != nil {
 		p.fail(errNotThis)
 	}
 	return int(n)
 }
 
-func (p *pickleReader) put(i int) { p.memo[i] = p.top() }
+func (p *pickleReader) put(i int) {
+	if _, ok := p.memo[i]; ok || p.spend(entryBytes, 0) {
+		p.memo[i] = p.top()
+	}
+}
 
 func (p *pickleReader) get(i int) {
 	v, ok := p.memo[i]

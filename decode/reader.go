@@ -10,20 +10,19 @@ import (
 var errShort = errors.New("the value ends too early")
 
 // reader reads bytes with limits. The first error sticks: every later read
-// gives a zero value, so parsers check err once per loop.
+// returns a zero value, so parsers check err once per loop.
 type reader struct {
+	meter
 	data  []byte // what is left
 	depth int
-	nodes int
-	err   error
 }
 
-func (r *reader) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-	r.data = nil
+func newReader(b *budget, data []byte) reader {
+	return reader{meter: meter{budget: b}, data: data}
 }
+
+// more reports whether there is anything left to read.
+func (r *reader) more() bool { return r.err == nil && len(r.data) > 0 }
 
 // enter begins a value one level deeper and reports whether limits allow it.
 // Whoever entered leaves.
@@ -39,16 +38,14 @@ func (r *reader) enter() bool {
 func (r *reader) leave() { r.depth-- }
 
 // count takes n nodes from the budget.
-func (r *reader) count(n int) {
-	r.nodes += n
-	if r.nodes > MaxNodes {
-		r.fail(errTooLarge)
-	}
-}
+func (r *reader) count(n int) { r.spend(n*nodeBytes, n*nodeSteps) }
 
-// take gives the next n bytes, which alias the input.
+// string copies the next n bytes.
+func (r *reader) string(n int) string { return r.text(r.take(n)) }
+
+// take returns the next n bytes, which alias the input.
 func (r *reader) take(n int) []byte {
-	if n < 0 || n > len(r.data) {
+	if r.err != nil || n < 0 || n > len(r.data) {
 		r.fail(errShort)
 		return nil
 	}
@@ -57,10 +54,10 @@ func (r *reader) take(n int) []byte {
 	return b
 }
 
-// until gives the bytes before the next sep and skips it.
+// until returns the bytes before the next sep and skips it.
 func (r *reader) until(sep byte) []byte {
 	i := bytes.IndexByte(r.data, sep)
-	if i < 0 {
+	if r.err != nil || i < 0 {
 		r.fail(errShort)
 		return nil
 	}
@@ -71,7 +68,7 @@ func (r *reader) until(sep byte) []byte {
 
 // expect skips the given bytes or fails.
 func (r *reader) expect(s string) {
-	if r.err == nil && string(r.take(len(s))) != s {
+	if string(r.take(len(s))) != s {
 		r.fail(errNotThis)
 	}
 }
@@ -110,7 +107,7 @@ func (r *reader) u64() uint64 {
 
 func (r *reader) f64() float64 { return math.Float64frombits(r.u64()) }
 
-// finish gives the error, or one if anything is left.
+// finish returns the error, or one if anything is left.
 func (r *reader) finish() error {
 	if r.err == nil && len(r.data) > 0 {
 		return errNotThis

@@ -74,6 +74,7 @@ type Server struct {
 	tickets  ticketBook
 	backups  semaphore
 	streams  semaphore
+	decoding semaphore
 	draining atomic.Bool
 }
 
@@ -92,6 +93,7 @@ func New(o Options) (*Server, error) {
 		started:   time.Now(),
 		backups:   make(semaphore, 1),
 		streams:   make(semaphore, o.Limits.Streams),
+		decoding:  make(semaphore, maxDecoding),
 		requests:  newRequestMetrics(),
 	}
 	var err error
@@ -170,6 +172,16 @@ func (c semaphore) tryAcquire() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// acquire waits for its turn, or until ctx ends.
+func (c semaphore) acquire(ctx context.Context) error {
+	select {
+	case c <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -141,13 +141,13 @@ func costly(t testing.TB) map[string]string {
 		"Django zlib":      "." + base64.RawURLEncoding.EncodeToString([]byte(zlibbed(t, strings.Repeat("[", MaxInput)))) + ":1:" + strings.Repeat("s", 43),
 		"text":             strings.Repeat("é", 8<<20),
 		"bytes":            random,
-		"gzip":             gzipped(t, strings.Repeat("\x00", 64<<20)),
+		"gzip":             gzipped(t, strings.Repeat("\x00", 16<<20)),
 		"gzip four times":  gzipped(t, gzipped(t, gzipped(t, gzipped(t, strings.Repeat("\x00", MaxInput))))),
 		"gzip members":     strings.Repeat(gzipped(t, ""), MaxInput/23-1),
-		"zlib":             zlibbed(t, strings.Repeat("\x00", 64<<20)),
+		"zlib":             zlibbed(t, strings.Repeat("\x00", 16<<20)),
 		"zlib empty":       "\x78\x9c" + strings.Repeat("\x00\x00\x00\xff\xff", MaxInput/5-1),
-		"zstd":             zstded(t, strings.Repeat("\x00", 64<<20)),
-		"zstd of no size":  zstdStream(t, 64<<20),
+		"zstd":             zstded(t, strings.Repeat("\x00", 16<<20)),
+		"zstd of no size":  zstdStream(t, 16<<20),
 		"zstd frames":      strings.Repeat(zstded(t, "", zstd.WithZeroFrames(true)), MaxInput/16),
 		"zstd wide window": "\x28\xb5\x2f\xfd\x00\xb8\x01\x00\x00",
 	}
@@ -171,7 +171,6 @@ func TestBudget(t *testing.T) {
 	for name, value := range costly(t) {
 		t.Run(name, func(t *testing.T) {
 			checkWithin(t, "", []byte(value), Hints{})
-			checkWithin(t, "", []byte(value), Hints{Flags: phpCompressed | phpFastLZ})
 		})
 	}
 }

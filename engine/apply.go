@@ -3,29 +3,74 @@ package engine
 import (
 	"sync"
 
+	"github.com/cockroachdb/pebble/v2"
+
 	"cairn/session"
 )
 
-// Apply is session.Store's.
-func (s *Store) Apply(in *session.Burst) session.Commit {
+// Try is session.Store's.
+func (s *Store) Try(in *session.Burst) bool {
+	if !readsOnly(in) || s.closed.Load() {
+		return false
+	}
+	now := s.see(in.Now)
+	if s.flushAt.Load() <= int64(now) {
+		return false
+	}
 	in.SizeResults()
-	now := s.advance(in.Now)
-	if s.closed.Load() {
-		return failAll(in)
+	hits, ticket, state := s.readHot(in, now)
+	if state != inMemory || ticket > s.durable.Load() {
+		return false
 	}
-	if !readsOnly(in) {
-		return s.applyWrites(in, now)
+	s.hot.count(hits, 0)
+	return true
+}
+
+// Apply is session.Store's.
+func (s *Store) Apply(in *session.Burst, to session.Completer) {
+	r := newRequest(in, to)
+	in.SizeResults()
+	now := s.see(in.Now)
+	switch {
+	case s.closed.Load():
+		r.refuse()
+	case !readsOnly(in):
+		s.enqueue(r)
+	case s.flushAt.Load() <= int64(now):
+		s.queue.add(r)
+	default:
+		s.applyReads(r, now)
 	}
-	n, hits, ticket := s.readHot(in, now)
-	if n == len(in.Commands) {
+}
+
+// applyReads answers reads if memory has all they ask for, or passes them on.
+func (s *Store) applyReads(r *request, now session.Time) {
+	in := r.in
+	switch hits, ticket, state := s.readHot(in, now); state {
+	case inMemory:
 		s.hot.count(hits, 0)
-		return s.promiseReads(in, ticket)
+		s.promiseReads(r, ticket)
+	case onDisk:
+		in.SizeResults()
+		s.fetchers.add(r)
+	case needsLocks:
+		in.SizeResults()
+		s.queue.add(r)
 	}
-	return s.applyReads(in, now, n, hits, ticket)
+}
+
+// enqueue lets r be applied. Without a cache, it is known to need the disk
+// before.
+func (s *Store) enqueue(r *request) {
+	if s.hot == nil {
+		s.fetchers.add(r)
+		return
+	}
+	s.queue.add(r)
 }
 
 // advance notes that the clock has reached now, carries out the flush that is
-// due by then, and gives the latest instant ever noted.
+// due by then, and returns the latest instant ever noted.
 func (s *Store) advance(now session.Time) session.Time {
 	now = s.see(now)
 	if s.flushAt.Load() <= int64(now) {
@@ -34,7 +79,7 @@ func (s *Store) advance(now session.Time) session.Time {
 	return now
 }
 
-// see notes that the clock has reached now and gives the latest instant ever
+// see notes that the clock has reached now and returns the latest instant ever
 // noted.
 func (s *Store) see(now session.Time) session.Time {
 	for {
@@ -48,62 +93,75 @@ func (s *Store) see(now session.Time) session.Time {
 	}
 }
 
-func readsOnly(in *session.Burst) bool {
-	for i := range in.Commands {
-		if c := &in.Commands[i]; c.Op != session.OpGet || c.Mods&(session.SetExpiry|session.Vivify) != 0 {
-			return false
-		}
-	}
-	return true
-}
+// readState says what it takes to answer reads.
+type readState uint8
 
-func failAll(in *session.Burst) session.Commit {
-	for i := range in.Results {
-		fail(&in.Results[i], session.ErrClosed)
-	}
-	return nil
-}
+const (
+	inMemory   readState = iota
+	onDisk               // the cache does not know a key
+	needsLocks           // of its stripes; or the command is a bad one
+)
 
-// readHot answers reads from the cache, up to the first that the cache cannot
-// answer, and says how many it answered, how many of them count as hits, and
-// which batch they show.
-func (s *Store) readHot(in *session.Burst, now session.Time) (n int, hits int64, ticket uint64) {
+// readHot answers reads from the cache. If it could answer all, it returns how
+// many of them count as hits, and which batch they show.
+func (s *Store) readHot(in *session.Burst, now session.Time) (hits int64, ticket uint64, state readState) {
 	epoch := s.epoch.Load()
 	var e entry
-	for n = range in.Commands {
+	for n := range in.Commands {
 		c, r := &in.Commands[n], &in.Results[n]
 		if !session.ValidKey(c.Key) || c.Has(session.SetVersion) {
-			return n, hits, ticket
+			return 0, 0, needsLocks
 		}
 		if !s.hot.get(&e, c.Key, epoch) {
-			return n, hits, ticket
+			return 0, 0, onDisk
 		}
 		ticket = max(ticket, e.ticket)
-		if e.bucket != 0 && (!e.live(now) || wins(&e, c)) {
-			return n, hits, ticket
-		}
-		if !c.Has(session.Peek) {
+		peek := c.Has(session.Peek)
+		if !peek {
 			hits++
 		}
-		if e.bucket == 0 {
+		switch {
+		case e.bucket == 0:
 			r.Status = session.NotFound
-			continue
-		}
-		r.Status = session.OK
-		r.Item.Key, r.Item.Value = c.Key, e.value
-		e.describe(&r.Item)
-		if !c.Has(session.Peek) {
-			e.read(now)
+		case !e.live(now):
+			if !s.hasExpired(&e, now) {
+				return 0, 0, needsLocks
+			}
+			r.Status = session.NotFound
+		case wins(&e, c):
+			return 0, 0, needsLocks
+		default:
+			r.Status = session.OK
+			r.Item.Key, r.Item.Value = c.Key, e.value
+			e.describe(&r.Item)
+			if !peek {
+				e.read(now)
+			}
 		}
 	}
-	return len(in.Commands), hits, ticket
+	return hits, ticket, inMemory
+}
+
+// hasExpired reports whether e, which is from the cache and not live at now, is
+// still what its key holds, and stays so: nobody is about to prolong it. The
+// clock has reached now, so that whoever locks its stripe from now on finds it
+// expired. False: it cannot be told without waiting for someone.
+func (s *Store) hasExpired(e *entry, now session.Time) bool {
+	stripe := &s.stripes.table[stripeOf(e.key)]
+	if !stripe.mu.TryLock() {
+		return false
+	}
+	defer stripe.mu.Unlock()
+	var present entry
+	return s.hot.peek(&present, e.key, e.epoch) && present.ticket == e.ticket && !present.live(now)
 }
 
 var bursts = sync.Pool{New: func() any { return new(burst) }}
 
-func (s *Store) newBurst(in *session.Burst, now session.Time) *burst {
+func (s *Store) newBurst(now session.Time) *burst {
 	b := bursts.Get().(*burst)
-	b.store, b.in, b.now = s, in, now
+	b.store, b.now = s, now
+	b.hint = -1
 	b.unsynced = s.options.Durability.Interval > 0
 	return b
 }
@@ -114,121 +172,122 @@ func (b *burst) release() {
 	bursts.Put(b)
 }
 
-// begin looks at the store's present state. The gate is held.
+// begin looks at the store's present state.
 func (b *burst) begin() { b.epoch = b.store.epoch.Load() }
 
-// applyReads answers reads from command n on, without locks; those before had so
-// many hits. If one of them cannot do without, the burst begins anew as a write.
-func (s *Store) applyReads(in *session.Burst, now session.Time, n int, hits int64, ticket uint64) session.Commit {
-	b := s.newBurst(in, now)
-	b.reading, b.ticket, b.hits = true, ticket, hits
-	err := b.read(n)
-	hits, misses, ticket := b.hits, b.misses, b.ticket
-	b.release()
-	switch err {
-	case nil:
-		s.hot.count(hits, misses)
-		return s.promiseReads(in, ticket)
-	case errUnlocked:
-		in.SizeResults()
-		return s.applyWrites(in, now)
-	}
-	return failAll(in)
-}
-
-func (b *burst) read(n int) error {
-	b.store.gate.RLock()
-	defer b.store.gate.RUnlock()
-	if b.store.closed.Load() {
-		return session.ErrClosed
-	}
-	b.begin()
-	for i := n; i < len(b.in.Commands); i++ {
-		if err := b.run(&b.in.Commands[i], &b.in.Results[i]); err != nil {
-			return err
+// applyWaiting carries out what is in the queue until that is closed.
+func (s *Store) applyWaiting() {
+	var taken []*request
+	for {
+		if taken = s.queue.take(taken[:0]); len(taken) == 0 {
+			return
 		}
+		s.applyBatch(taken)
+		clear(taken)
 	}
-	return nil
 }
 
-// applyWrites carries out a burst with the stripes of all its keys locked.
-func (s *Store) applyWrites(in *session.Burst, now session.Time) session.Commit {
-	if flushes(in) {
-		s.gate.Lock()
-		defer s.gate.Unlock()
+// applyBatch carries out requests as one batch. Those that need the disk first
+// are fetched for and come back.
+func (s *Store) applyBatch(requests []*request) {
+	now := session.Time(0)
+	for _, r := range requests {
+		now = max(now, r.in.Now)
+	}
+	b := s.newBurst(s.advance(now))
+	b.requests = append(b.requests, requests...)
+	batch := b.carryOut()
+	if len(b.requests) > 0 {
+		s.promise(b.requests, batch, b.ticket, b.begun)
+	}
+	for _, r := range b.cold {
+		s.fetchers.add(r)
+	}
+	b.release()
+}
+
+// carryOut carries out the burst's requests with the stripes of all their keys
+// locked, and returns the batch that they became, nil if nothing has changed.
+// Requests that memory and what was fetched for them do not suffice for move to
+// b.cold.
+func (b *burst) carryOut() *pebble.Batch {
+	s := b.store
+	if b.requests[0].flushes() { // and is alone
+		s.lockGate()
+		defer s.unlockGate()
 	} else {
 		s.gate.RLock()
 		defer s.gate.RUnlock()
 	}
-	if s.closed.Load() {
-		return failAll(in)
-	}
-	b := s.newBurst(in, now)
-	defer b.release()
 	b.lock()
 	defer s.stripes.unlock(b.stripes)
 	// What another burst has found expired under these locks stays so.
 	b.now = session.Time(s.seen.Load())
 	b.begin()
-	for i := range in.Commands {
-		_ = b.run(&in.Commands[i], &in.Results[i]) // errUnlocked is for reads
+	b.gather()
+	b.runAll()
+	for b.shed() {
+		b.undo()
+		b.runAll()
 	}
 	batch := b.write()
+	b.keepFound()
+	b.addCounts(batch != nil)
+	return batch
+}
+
+// addCounts adds to the store's counters.
+func (b *burst) addCounts(written bool) {
+	s := b.store
 	s.counts.stored.Add(b.stored)
 	s.counts.flushes.Add(b.flushes)
 	s.hot.count(b.hits, b.misses)
-	if batch == nil {
-		return s.promiseReads(in, b.ticket)
-	}
-	s.counts.userWritten.Add(sent(in))
-	return s.promise(in, batch, b.ticket, b.begun)
-}
-
-// sent is how many bytes the client gave for what was written.
-func sent(in *session.Burst) (n int64) {
-	for i := range in.Commands {
-		if c := &in.Commands[i]; c.Op != session.OpGet && in.Results[i].Status == session.OK {
-			n += int64(len(c.Key) + len(c.Value))
+	if written {
+		for _, r := range b.requests {
+			s.counts.userWritten.Add(r.sent())
 		}
 	}
-	return n
-}
-
-func flushes(in *session.Burst) bool {
-	for i := range in.Commands {
-		if in.Commands[i].Op == session.OpFlush {
-			return true
-		}
-	}
-	return false
 }
 
 // lock locks the stripes of all keys of the burst.
 func (b *burst) lock() {
-	for i := range b.in.Commands {
-		if key := b.in.Commands[i].Key; len(key) > 0 {
-			b.stripes = append(b.stripes, stripeOf(key))
+	for _, r := range b.requests {
+		for i := range r.in.Commands {
+			if key := r.in.Commands[i].Key; len(key) > 0 {
+				b.stripes = append(b.stripes, stripeOf(key))
+			}
 		}
 	}
 	b.stripes = b.store.stripes.lock(b.stripes)
 }
 
+// lockGate keeps all other batches out, for a flush.
+func (s *Store) lockGate() {
+	s.gate.Lock()
+	s.flushing.Store(true)
+}
+
+func (s *Store) unlockGate() {
+	s.flushing.Store(false)
+	s.gate.Unlock()
+}
+
 // flushDue carries out the pending flush if it is due at now and nobody else
 // has done so.
 func (s *Store) flushDue(now session.Time) {
-	s.gate.Lock()
-	defer s.gate.Unlock()
+	s.lockGate()
+	defer s.unlockGate()
 	if s.flushAt.Load() > int64(now) || s.closed.Load() {
 		return
 	}
-	in := &session.Burst{Now: now, Commands: []session.Command{{Op: session.OpFlush}}}
-	in.SizeResults()
-	b := s.newBurst(in, now)
+	b := s.newBurst(now)
 	defer b.release()
 	// Nobody waits for this batch here; whoever sees its effect does. Should a
 	// crash take it back, the flush is still pending.
 	b.unsynced = true
 	b.begin()
-	_ = b.run(&in.Commands[0], &in.Results[0])
-	s.closeBatch(b.write())
+	b.flush(&session.Command{Op: session.OpFlush}, new(session.Result))
+	batch := b.write()
+	b.addCounts(batch != nil)
+	s.closeBatch(batch)
 }

@@ -13,15 +13,20 @@ import (
 	"cairn/ttl"
 )
 
-// burst is a session.Burst being applied: the state of its keys as its commands
-// see them, and where that state comes from. Commands change only slots; what
-// the slots amount to is written as one batch at the end (see write.go).
+// burst is one or more session.Bursts being applied as one: the state of their
+// keys as their commands see them, and where that state comes from. Commands
+// change only slots; what the slots amount to is written as one batch at the end
+// (see write.go).
 type burst struct {
-	store   *Store
-	in      *session.Burst
-	now     session.Time
-	epoch   uint32   // of the cache, when the burst began
-	stripes []uint32 // locked; empty for a burst of reads
+	store    *Store
+	requests []*request
+	cold     []*request // those that have left, to be fetched for
+	places   []int32    // the slot of each command of requests; -1: none
+	hint     int        // the slot of the command that runs; -1: unknown
+	running  int32      // the number of the request that runs, from 1 on
+	now      session.Time
+	epoch    uint32   // of the cache, when the burst began
+	stripes  []uint32 // locked; empty for a burst of reads
 
 	slots   []slot
 	bySlot  map[string]int // slots by key, once there are many
@@ -45,8 +50,9 @@ type burst struct {
 	stored, flushes int64 // for the store's counters
 	hits, misses    int64 // of gets, for those of the cache
 
-	// reading is true as long as nothing but plain gets may run, without locks.
-	reading bool
+	// reading says that nothing but plain gets may run, without locks, and
+	// fetching that slots are only filled, without locks.
+	reading, fetching bool
 }
 
 // slot is one key of a burst.
@@ -57,7 +63,14 @@ type slot struct {
 	before *entry // as the burst found it, or as the flush in it left it
 	after  *entry // after the commands so far; before if they changed nothing
 	err    error  // before could not be read, or is damaged
-	cold   bool   // before was read from the disk, and no get has counted that
+	fault  error  // err as the burst found it
+
+	cold    bool // before was read from the disk
+	counted bool // a get has counted that
+	lacking bool // see markLacking
+
+	copies []ttl.Bucket // where older copies stand, all of them
+	deep   bool         // copies is known
 }
 
 // damaged reports whether the key's newest copy stands where before says, but
@@ -82,17 +95,25 @@ func (b *burst) slot(key []byte, withValue bool) *slot {
 		}
 		return s
 	}
-	b.slots = append(b.slots, slot{key: key, stripe: stripeOf(key)})
-	if len(b.slots) > manySlots {
-		b.index()
-	}
-	s := &b.slots[len(b.slots)-1]
+	s := &b.slots[b.addSlot(slot{key: key, stripe: stripeOf(key)})]
 	s.before, s.err = b.load(s, withValue)
 	s.after = s.before
 	return s
 }
 
+// addSlot adds a slot and returns its number.
+func (b *burst) addSlot(s slot) int {
+	b.slots = append(b.slots, s)
+	if len(b.slots) > manySlots {
+		b.index()
+	}
+	return len(b.slots) - 1
+}
+
 func (b *burst) find(key []byte) int {
+	if i := b.hint; i >= 0 && string(b.slots[i].key) == string(key) {
+		return i
+	}
 	if len(b.slots) <= manySlots {
 		for i := range b.slots {
 			if string(b.slots[i].key) == string(key) {
@@ -117,30 +138,37 @@ func (b *burst) index() {
 	}
 }
 
-// load finds the state of a key: in the cache or on disk.
+// load finds the state of a key, in the cache or on disk, for a burst that has no
+// locks. What it finds for a burst that fetches is to be checked under locks.
 func (b *burst) load(s *slot, withValue bool) (*entry, error) {
-	if b.flushed {
-		return newEntry(s.key, nil), nil
-	}
 	e := new(entry)
 	if b.store.hot.get(e, s.key, b.epoch) {
 		b.ticket = max(b.ticket, e.ticket)
 		return e, nil
 	}
 	e, err := b.locate(s.key, withValue)
-	if err != nil {
+	s.cold = true
+	if err != nil || b.fetching {
 		return e, err
 	}
-	s.cold = true
+	return b.confirm(s, e)
+}
+
+// confirm makes sure that the burst, which reads, may show e, which it has read
+// from the disk for s, and shares e in the cache if no batch has touched the
+// stripe since.
+func (b *burst) confirm(s *slot, e *entry) (*entry, error) {
 	stripe := &b.store.stripes.table[s.stripe]
-	if b.reading {
-		// Waits for a writer that is at it: what was read may be its doing.
-		stripe.mu.Lock()
-		defer stripe.mu.Unlock()
+	if !stripe.mu.TryLock() {
+		return nil, errUnlocked // what was read may be a writer's doing who is at it
 	}
+	defer stripe.mu.Unlock()
 	latest := stripe.ticket.Load()
-	if b.reading && latest > b.snapshot && !e.live(b.now) {
-		return nil, errUnlocked // that writer may have prolonged it in time
+	switch {
+	case b.store.flushing.Load(), b.store.epoch.Load() != b.epoch:
+		return nil, errUnlocked // what was read may be the doing of a flush
+	case latest > b.snapshot && !e.live(b.now):
+		return nil, errUnlocked // a writer may have prolonged it in time
 	}
 	e.ticket = max(latest, b.store.flushTicket.Load())
 	b.ticket = max(b.ticket, e.ticket)
@@ -269,9 +297,12 @@ func (b *burst) closeIter() {
 func (b *burst) reset() {
 	clear(b.slots)
 	clear(b.bySlot)
+	clear(b.requests)
+	clear(b.cold)
 	frame := b.frame
 	*b = burst{
 		store: b.store, slots: b.slots[:0], bySlot: b.bySlot, order: b.order[:0],
+		requests: b.requests[:0], cold: b.cold[:0], places: b.places[:0],
 		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
 	}
 	if cap(frame) <= defaultLargeValue {

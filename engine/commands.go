@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"bytes"
 	"slices"
+	"unsafe"
 
 	"cairn/session"
 )
@@ -65,12 +67,12 @@ func (b *burst) replace(s *slot, c *session.Command, r *session.Result) {
 
 // countGet counts a get by whether the disk had to be asked for it.
 func (b *burst) countGet(s *slot) {
-	if s.cold {
+	if s.cold && !s.counted {
 		b.misses++
 	} else {
 		b.hits++
 	}
-	s.cold = false
+	s.counted = true
 }
 
 // growing reports whether the command may store a value under a key that holds
@@ -141,6 +143,9 @@ func (b *burst) keep(s *slot, e *entry, c *session.Command, r *session.Result) {
 func (b *burst) storeItem(s *slot, c *session.Command, e *entry, r *session.Result) {
 	e.version = b.version(c)
 	e.stored(b.now)
+	if unsafe.SliceData(e.value) == unsafe.SliceData(c.Value) {
+		e.owner = b.running
+	}
 	b.stored++
 	b.keep(s, e, c, r)
 }
@@ -181,11 +186,19 @@ func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 		succeed(it, c, r)
 	}
 	r.Won = wins
-	r.Item.Value = it.value
+	r.Item.Value = b.lend(it)
 	if !c.Has(session.Peek) {
 		s.after.read(b.now)
 	}
 	return nil
+}
+
+// lend returns the value of an item for a result of the request that runs.
+func (b *burst) lend(it *entry) []byte {
+	if it.owner != 0 && it.owner != b.running {
+		return bytes.Clone(it.value)
+	}
+	return it.value
 }
 
 // wins reports whether the get c claims the item.

@@ -12,62 +12,70 @@ import (
 	"cairn/session"
 )
 
-// commit is a burst whose results wait for the disk. Batches reach the log in
-// the order of their sequence numbers, which serve as tickets: when a batch is
-// durable, so are all with lower tickets.
+// commit is requests whose results wait for the disk together. Batches reach the
+// log in the order of their sequence numbers, which serve as tickets: when a
+// batch is durable, so are all with lower tickets.
 type commit struct {
-	store  *Store
-	in     *session.Burst
-	batch  *pebble.Batch // nil: the burst only read
-	ticket uint64        // what must be durable
-	begun  time.Time     // when the log got the batch
+	store    *Store
+	requests []*request
+	batch    *pebble.Batch // nil: they only read
+	ticket   uint64        // what must be durable
+	begun    time.Time     // when the log got the batch
+
+	bursts []*session.Burst // for complete
 }
 
-var commits = sync.Pool{New: func() any { return new(commit) }}
+var commitPool = sync.Pool{New: func() any { return new(commit) }}
 
-// promise gives the Commit for a burst of which the log got batch at begun. It
-// shows the effects of batches up to ticket.
-func (s *Store) promise(in *session.Burst, batch *pebble.Batch, ticket uint64, begun time.Time) session.Commit {
-	if s.options.Durability.Interval > 0 {
+func (s *Store) newCommit(ticket uint64, requests ...*request) *commit {
+	c := commitPool.Get().(*commit)
+	c.store, c.ticket = s, ticket
+	c.requests = append(c.requests, requests...)
+	return c
+}
+
+// promise completes requests, of which the log got batch at begun (nil: they
+// changed nothing), when what they show is durable: batches up to ticket.
+func (s *Store) promise(requests []*request, batch *pebble.Batch, ticket uint64, begun time.Time) {
+	c := s.newCommit(ticket, requests...)
+	if s.options.Durability.Interval > 0 && batch != nil {
 		s.counts.commitTimes.observe(time.Since(begun))
 		s.closeBatch(batch)
-		return nil
+		batch = nil
 	}
-	c := commits.Get().(*commit)
-	*c = commit{store: s, in: in, batch: batch, ticket: ticket, begun: begun}
-	return c
+	if batch == nil && s.isDurable(ticket) {
+		c.complete()
+		return
+	}
+	c.batch, c.begun = batch, begun
+	s.commits.add(c)
 }
 
-// promiseReads gives the Commit for a burst that wrote nothing and shows the
-// effects of batches up to ticket; nil if there is nothing to wait for.
-func (s *Store) promiseReads(in *session.Burst, ticket uint64) session.Commit {
-	if s.options.Durability.Interval > 0 || ticket <= s.durable.Load() {
-		return nil
+// promiseReads completes a request of reads when what it shows is durable:
+// batches up to ticket.
+func (s *Store) promiseReads(r *request, ticket uint64) {
+	if s.isDurable(ticket) {
+		r.complete()
+		return
 	}
-	c := commits.Get().(*commit)
-	*c = commit{store: s, in: in, ticket: ticket}
-	return c
+	s.commits.add(s.newCommit(ticket, r))
 }
 
-// Wait is session.Commit's.
-func (c *commit) Wait() {
+// isDurable reports whether nobody needs to wait for the ticket.
+func (s *Store) isDurable(ticket uint64) bool {
+	return s.options.Durability.Interval > 0 || ticket <= s.durable.Load()
+}
+
+// await waits until the commit's batch is durable.
+func (c *commit) await() {
 	s := c.store
-	var err error
-	if c.batch != nil {
-		if err = c.batch.SyncWait(); err == nil {
-			s.counts.commitTimes.observe(time.Since(c.begun))
-			s.closeBatch(c.batch)
-		}
-	} else {
-		err = s.syncUpTo(c.ticket)
-	}
-	if err == nil {
-		raise(&s.durable, c.ticket)
-	} else {
+	if err := c.batch.SyncWait(); err != nil {
 		c.fail(err)
+		return
 	}
-	*c = commit{}
-	commits.Put(c)
+	s.counts.commitTimes.observe(time.Since(c.begun))
+	s.closeBatch(c.batch)
+	raise(&s.durable, c.ticket)
 }
 
 // fail gives up: the log does not take what was promised. The process must
@@ -75,10 +83,43 @@ func (c *commit) Wait() {
 func (c *commit) fail(err error) {
 	err = fmt.Errorf("engine: sync of the log: %w", err)
 	c.store.counts.commitErrors.Add(1)
-	for i := range c.in.Results {
-		fail(&c.in.Results[i], err)
+	for _, r := range c.requests {
+		for i := range r.in.Results {
+			fail(&r.in.Results[i], err)
+		}
 	}
 	c.store.fatal(err)
+}
+
+// refuse completes a commit that came after the store was closed.
+func (c *commit) refuse() {
+	for _, r := range c.requests {
+		r.in.FailAll(session.ErrClosed)
+	}
+	c.complete()
+}
+
+// complete tells the Completers of the requests, each once, and lets go of the
+// commit.
+func (c *commit) complete() {
+	for requests := c.requests; len(requests) > 0; {
+		to, others := requests[0].to, requests[:0]
+		for _, r := range requests {
+			if r.to == to {
+				c.bursts = append(c.bursts, r.in)
+				r.release()
+			} else {
+				others = append(others, r)
+			}
+		}
+		requests = others
+		to.Complete(c.bursts)
+		clear(c.bursts)
+		c.bursts = c.bursts[:0]
+	}
+	clear(c.requests)
+	*c = commit{requests: c.requests[:0], bursts: c.bursts}
+	commitPool.Put(c)
 }
 
 // syncUpTo makes all batches up to ticket durable.

@@ -106,17 +106,11 @@ func TestDamagedRecordCanBeReplaced(t *testing.T) {
 
 // Scan listed items that a power cut could still take back.
 func TestScanWaitsForTheLog(t *testing.T) {
-	var shut, opened atomic.Bool
-	gate := make(chan struct{})
-	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(o errorfs.Op) error {
-		if isLog(o) && isSync(o) && shut.Load() {
-			<-gate
-		}
-		return nil
-	}))
-	s := openStore(t, testOptions(t, fs, sessiontest.NewClock()))
-	shut.Store(true)
-	commit := s.Apply(&session.Burst{Now: s.Now(), Commands: []session.Command{set(s, "k", "v", time.Hour)}})
+	var opened atomic.Bool
+	gate := newLogGate(vfs.NewMem())
+	s := openStore(t, testOptions(t, gate, sessiontest.NewClock()))
+	gate.shut()
+	written := startApplied(s, set(s, "k", "v", time.Hour))
 	seen := 0
 	var scan sync.WaitGroup
 	scan.Go(func() {
@@ -132,9 +126,9 @@ func TestScanWaitsForTheLog(t *testing.T) {
 	})
 	time.Sleep(20 * time.Millisecond) // enough for a scan that does not wait
 	opened.Store(true)
-	close(gate)
+	gate.open()
 	scan.Wait()
-	commit.Wait()
+	written.wait()
 	if seen != 1 {
 		t.Errorf("%d items seen", seen)
 	}

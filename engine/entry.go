@@ -22,6 +22,11 @@ type entry struct {
 	// decoded; see large.go.
 	unread uint32
 
+	// owner is the number of the request, in its burst, of which a command's
+	// bytes are the value; 0: none. They are gone when that request is complete,
+	// so results of others get a copy.
+	owner int32
+
 	// access is when the item was last read or stored, in milliseconds, times
 	// two, plus one if it was read since it was stored. It is also the mark of
 	// the item in the cache, if it is there.
@@ -73,7 +78,7 @@ func newEntry(key, value []byte) *entry {
 
 // derive makes an entry with the same item, to be changed.
 func (e *entry) derive() *entry {
-	d := &entry{key: e.key, value: e.value, unread: e.unread, access: e.access}
+	d := &entry{key: e.key, value: e.value, owner: e.owner, unread: e.unread, access: e.access}
 	d.flags, d.version, d.expiry = e.flags, e.version, e.expiry
 	d.stale, d.claimed = e.stale, e.claimed
 	return d

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,14 +59,7 @@ func isSync(o errorfs.Op) bool {
 // Nobody may see what a crash could still take back: neither a value, nor its
 // absence after a delete or a flush.
 func TestReadersWaitForWhatTheyShow(t *testing.T) {
-	var shut atomic.Bool
-	gate := make(chan struct{})
-	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(o errorfs.Op) error {
-		if isLog(o) && isSync(o) && shut.Load() {
-			<-gate
-		}
-		return nil
-	}))
+	gate := newLogGate(vfs.NewMem())
 	for name, write := range map[string]session.Command{
 		"set":    {Op: session.OpSet, Key: []byte("k"), Value: []byte("new"), Expiry: session.Never},
 		"touch":  {Op: session.OpTouch, Key: []byte("k"), Expiry: session.Never},
@@ -76,38 +68,22 @@ func TestReadersWaitForWhatTheyShow(t *testing.T) {
 	} {
 		for _, hot := range []int64{0, -1} {
 			t.Run(name, func(t *testing.T) {
-				o := testOptions(t, fs, sessiontest.NewClock())
+				o := testOptions(t, gate, sessiontest.NewClock())
 				o.HotBytes = hot
 				o.Dir = t.Name()
 				s := openStore(t, o)
 				want(t, s, session.OK, set(s, "k", "old", time.Hour))
 				want(t, s, session.OK, set(s, "other", "old", time.Hour))
-				gate = make(chan struct{})
-				shut.Store(true)
-				written := s.Apply(&session.Burst{Now: s.Now(), Commands: []session.Command{write}})
+				gate.shut()
+				written := startApplied(s, write)
 				if write.Op != session.OpFlush {
-					if s.Apply(&session.Burst{Now: s.Now(), Commands: []session.Command{op(session.OpGet, "other")}}) != nil {
-						t.Error("a read of another key must wait")
-					}
+					start(s, op(session.OpGet, "other")).wait()
 				}
-				read := s.Apply(&session.Burst{Now: s.Now(), Commands: []session.Command{op(session.OpGet, "k")}})
-				if read == nil {
-					t.Fatal("a read of what is not durable need not wait")
-				}
-				var opened atomic.Bool
-				var readers sync.WaitGroup
-				readers.Go(func() {
-					read.Wait()
-					if !opened.Load() {
-						t.Error("the read did not wait")
-					}
-				})
-				runtime.Gosched()
-				opened.Store(true)
-				shut.Store(false)
-				close(gate)
-				readers.Wait()
-				written.Wait()
+				read := start(s, op(session.OpGet, "k"))
+				mustWait(t, read, "a read of what is not durable")
+				gate.open()
+				read.wait()
+				written.wait()
 			})
 		}
 	}
@@ -124,9 +100,9 @@ func TestFailedSyncIsFatal(t *testing.T) {
 		return nil
 	}))
 	o := testOptions(t, fs, sessiontest.NewClock())
-	var fatal error
+	fatal := make(chan error, 1)
 	o.Fatal = func(err error) {
-		fatal = err
+		fatal <- err
 		runtime.Goexit()
 	}
 	s, err := Open(o)
@@ -136,11 +112,12 @@ func TestFailedSyncIsFatal(t *testing.T) {
 	want(t, s, session.OK, set(s, "k", "v", time.Hour))
 	broken.Store(true)
 	b := &session.Burst{Now: s.Now(), Commands: []session.Command{set(s, "k", "w", time.Hour), op(session.OpGet, "k")}}
-	var writer sync.WaitGroup
-	writer.Go(func() { session.Do(s, b) })
-	writer.Wait()
-	if !errors.Is(fatal, injected) {
-		t.Errorf("fatal error %v", fatal)
+	run := begin(s, b)
+	if err := <-fatal; !errors.Is(err, injected) {
+		t.Errorf("fatal error %v", err)
+	}
+	if run.isDone() {
+		t.Error("the burst was completed")
 	}
 	for i := range b.Results {
 		if b.Results[i].Status != session.Failed || !errors.Is(b.Results[i].Err, injected) {

@@ -102,7 +102,7 @@ func TestLargeValuesReplaceCachedOnes(t *testing.T) {
 // Buffers that bursts share do not stay as large as the largest value.
 func TestLargeFramesAreNotKept(t *testing.T) {
 	s := largeStore(t, Options{Compression: CompressionDict})
-	b := s.newBurst(&session.Burst{}, s.Now())
+	b := s.newBurst(s.Now())
 	if f, _, frame := s.values.Encode(nil, []byte("k"), make([]byte, 1<<20)); f.Codec != record.Raw || frame != nil {
 		t.Errorf("a large value was encoded, in %d bytes", cap(frame))
 	}

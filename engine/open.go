@@ -42,6 +42,7 @@ func Open(o Options) (*Store, error) {
 		}
 		return nil, fmt.Errorf("engine: open %s: %w", o.Dir, err)
 	}
+	s.beginWork()
 	return s, nil
 }
 

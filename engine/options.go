@@ -72,6 +72,10 @@ type Options struct {
 	// more than a day ahead of where the store had stopped. Default: 10 min.
 	DropGrace time.Duration
 
+	// Fetches is how many bursts at a time read from the disk what is not in
+	// memory. More of them wait for their turn. Default: 64.
+	Fetches int
+
 	// JustClosed says that another process has closed the store a moment ago,
 	// without an error: the damage that a crash leaves is not looked for, which
 	// would mean to read all logs. Default: it is.
@@ -118,6 +122,7 @@ const (
 	defaultSpareLogs     = 2
 	defaultDropEvery     = 10 * time.Second
 	defaultDropGrace     = 10 * time.Minute
+	defaultFetches       = 64
 )
 
 // complete fills in the defaults and reports what cannot be.
@@ -130,6 +135,9 @@ func (o *Options) complete() error {
 	}
 	if err := o.Durability.check(); err != nil {
 		return fmt.Errorf("engine: %w", err)
+	}
+	if o.Fetches < 0 {
+		return fmt.Errorf("engine: %d fetches at a time: must be at least 1", o.Fetches)
 	}
 	if o.Compression > CompressionOff {
 		return fmt.Errorf("engine: unknown compression %d", o.Compression)
@@ -150,6 +158,7 @@ func (o *Options) complete() error {
 	setDefault(&o.MemtableBytes, defaultMemtableBytes)
 	setDefault(&o.DropEvery, defaultDropEvery)
 	setDefault(&o.DropGrace, defaultDropGrace)
+	setDefault(&o.Fetches, defaultFetches)
 	if o.Fatal == nil {
 		o.Fatal = exit(o.Logger)
 	}

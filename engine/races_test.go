@@ -63,22 +63,22 @@ func finishes(t *testing.T, what string, f func()) {
 // its sequence number with them.
 func TestReadersWaitForLargeBatches(t *testing.T) {
 	for _, hot := range []int64{0, -1} {
-		o := testOptions(t, vfs.NewMem(), sessiontest.NewClock())
+		gate := newLogGate(vfs.NewMem())
+		o := testOptions(t, gate, sessiontest.NewClock())
 		o.HotBytes = hot
 		s := openStore(t, o)
 		want(t, s, session.OK, set(s, "key99", "old", time.Hour))
-		large := &session.Burst{Now: s.Now()}
+		var large []session.Command
 		for i := range 100 {
-			*large.Add() = set(s, fmt.Sprintf("key%d", i), strings.Repeat("x", o.MaxValueSize), time.Hour)
+			large = append(large, set(s, fmt.Sprintf("key%d", i), strings.Repeat("x", o.MaxValueSize), time.Hour))
 		}
-		written := s.Apply(large)
-		read := s.Apply(&session.Burst{Now: s.Now(), Commands: []session.Command{op(session.OpGet, "key99")}})
-		if read == nil {
-			t.Error("a read of a large batch that is not durable need not wait")
-		} else {
-			read.Wait()
-		}
-		written.Wait()
+		gate.shut()
+		written := startApplied(s, large...)
+		read := start(s, op(session.OpGet, "key99"))
+		mustWait(t, read, "a read of a large batch")
+		gate.open()
+		read.wait()
+		written.wait()
 	}
 }
 

@@ -1,16 +1,20 @@
 // Package engine is the durable session.Store. It keeps sessions in Pebble,
 // grouped into buckets by the time they expire; DESIGN.md says why.
 //
-// A burst of commands becomes one Pebble batch. Apply works in this order:
-// take the locks of the burst's keys, run the commands on what the cache or the
-// disk knows, build the batch, apply it, share the new state in the cache,
-// unlock. Waiting for the log comes after that, in the returned Commit.
+// Try answers reads from the cache. What it cannot answer goes through three
+// stations, none of which a burst waits at on its caller's time: fetchers read
+// from the disk what memory does not have (fetch.go); appliers merge what waits
+// into one Pebble batch, by taking the locks of its keys, running the commands,
+// building the batch, applying it, and sharing the new state in the cache
+// (queue.go, apply.go); and one goroutine waits for the log and completes the
+// bursts (complete.go).
 package engine
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,11 +40,18 @@ type Store struct {
 	// and alone to close; see enter. It is taken before gate.
 	life sync.RWMutex
 
-	// gate is held shared by each burst while it looks at Pebble or changes
-	// it, never while waiting for a sync, and alone, briefly, to flush and to
-	// close. It is taken before stripes.
-	gate   sync.RWMutex
-	closed atomic.Bool
+	// gate is held shared by each batch while it is made and applied, never
+	// while waiting for a sync, and alone, briefly, to flush and to close. It is
+	// taken before stripes.
+	gate     sync.RWMutex
+	closed   atomic.Bool
+	flushing atomic.Bool // the gate is held to flush
+
+	queue    queue
+	appliers sync.WaitGroup
+	fetchers fetchers
+	commits  commits
+	awaiting sync.WaitGroup // awaitCommits
 
 	stripes stripes
 	hot     *hotEntries
@@ -83,14 +94,16 @@ func (s *Store) Now() session.Time {
 // fatal ends the process, because to go on could break a promise.
 func (s *Store) fatal(err error) { s.options.Fatal(err) }
 
-// Close ends the background work, waits for the bursts that are being applied,
-// and makes everything durable. Commands that come later fail with
-// session.ErrClosed. A second Close does nothing.
+// Close ends the background work, waits for the bursts that are being applied or
+// fetched for, and makes everything durable. All bursts that Apply has got are
+// complete when it returns. Commands that come later fail with
+// session.ErrClosed, as may those that still wait. A second Close does nothing.
 func (s *Store) Close() error {
 	s.stop()
 	s.background.Wait()
 	s.disk.Hurry()
 	err := s.Settle() // while bursts go on
+	s.endWork()
 	s.life.Lock()
 	defer s.life.Unlock()
 	s.gate.Lock()
@@ -100,6 +113,27 @@ func (s *Store) Close() error {
 	}
 	s.mark(s.Now())
 	return errors.Join(err, s.settle(), s.release())
+}
+
+// beginWork starts those who carry out bursts.
+func (s *Store) beginWork() {
+	s.queue.init()
+	s.commits.init()
+	s.fetchers.limit, s.fetchers.fetch = s.options.Fetches, s.fetch
+	for range min(runtime.GOMAXPROCS(0), maxAppliers) {
+		s.appliers.Go(s.applyWaiting)
+	}
+	s.awaiting.Go(s.awaitCommits)
+}
+
+// endWork completes all bursts and lets no more in. Those that wait for a fetch
+// are refused. Each station ends before the one that it passes bursts on to.
+func (s *Store) endWork() {
+	s.fetchers.close()
+	s.queue.close()
+	s.appliers.Wait()
+	s.commits.close()
+	s.awaiting.Wait()
 }
 
 // Settle moves what is only in memory and in the log into tables. A Close soon

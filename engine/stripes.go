@@ -51,12 +51,8 @@ func (s *stripes) unlock(numbers []uint32) {
 	}
 }
 
-// stamp notes that batch ticket changed the stripes, which must be locked.
-func (s *stripes) stamp(numbers []uint32, ticket uint64) {
-	for _, n := range numbers {
-		s.table[n].ticket.Store(ticket)
-	}
-}
+// stamp notes that batch ticket changed a key of the stripe, which is locked.
+func (s *stripes) stamp(number uint32, ticket uint64) { s.table[number].ticket.Store(ticket) }
 
 // borrow views b as a string that is valid as long as b is unchanged.
 func borrow(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

@@ -140,6 +140,14 @@ func (b *burst) copiesAbove(s *slot, target ttl.Bucket) (found []ttl.Bucket, err
 	if s.before.under <= target {
 		return b.doomed, nil
 	}
+	if s.deep {
+		for _, bucket := range s.copies {
+			if bucket < stands && bucket > target && !bucket.Dead(b.now) {
+				b.doomed = append(b.doomed, bucket)
+			}
+		}
+		return b.doomed, nil
+	}
 	if err := b.look(); err != nil {
 		return nil, err
 	}
@@ -205,9 +213,11 @@ func (b *burst) tally(s *slot, delta *record.Ledger) {
 // could not be read.
 func (b *burst) failKey(s *slot, err error) {
 	s.after = s.before
-	for i := range b.in.Commands {
-		if string(b.in.Commands[i].Key) == string(s.key) {
-			fail(&b.in.Results[i], err)
+	for _, r := range b.requests {
+		for i := range r.in.Commands {
+			if string(r.in.Commands[i].Key) == string(s.key) {
+				fail(&r.in.Results[i], err)
+			}
 		}
 	}
 }
@@ -224,9 +234,9 @@ func (b *burst) share(delta *record.Ledger) {
 		s.flushTicket.Store(b.ticket)
 		b.epoch = s.epoch.Add(1) // makes the whole cache void
 	}
-	s.stripes.stamp(b.stripes, b.ticket)
 	for i := range b.slots {
 		if slot := &b.slots[i]; slot.after != slot.before {
+			s.stripes.stamp(slot.stripe, b.ticket)
 			slot.after.ticket, slot.after.epoch = b.ticket, b.epoch
 			s.hot.put(slot.after)
 		}

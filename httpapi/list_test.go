@@ -126,11 +126,11 @@ func TestBulkDelete(t *testing.T) {
 // changingEngine rewrites a session whenever a scan has passed it.
 type changingEngine struct{ *modelEngine }
 
-func (e changingEngine) Apply(b *session.Burst) session.Commit {
+func (e changingEngine) Apply(b *session.Burst, to session.Completer) {
 	if len(b.Commands) > 0 && b.Commands[0].Op == session.OpDelete {
 		e.put("b", "rewritten", session.Never)
 	}
-	return e.modelEngine.Apply(b)
+	e.modelEngine.Apply(b, to)
 }
 
 func TestBulkDeleteSparesWhatChanged(t *testing.T) {

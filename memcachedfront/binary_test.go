@@ -183,13 +183,12 @@ func TestBinaryStats(t *testing.T) {
 // failingStore fails every command.
 type failingStore struct{ err error }
 
-func (s failingStore) Apply(b *session.Burst) session.Commit {
-	b.SizeResults()
-	for i := range b.Results {
-		b.Results[i] = session.Result{Status: session.Failed, Err: s.err}
-	}
-	return nil
+func (s failingStore) Try(b *session.Burst) bool {
+	b.FailAll(s.err)
+	return true
 }
+
+func (s failingStore) Apply(*session.Burst, session.Completer) { panic("Try has answered") }
 
 // TestStoreFailuresKeepTheConnection: clients must see a failure that may pass.
 func TestStoreFailuresKeepTheConnection(t *testing.T) {

@@ -22,26 +22,16 @@ type committingStore struct {
 	durable func()
 }
 
-func (s committingStore) Apply(b *session.Burst) session.Commit {
-	s.Store.Apply(b)
-	for i := range b.Commands {
-		if b.Commands[i].Writes() {
-			final := append([]session.Result(nil), b.Results...)
-			for i := range b.Results {
-				b.Results[i] = session.Result{Status: session.Failed} // nobody may look yet
-			}
-			return commitFunc(func() {
-				s.durable()
-				copy(b.Results, final)
-			})
-		}
-	}
-	return nil
+func (s committingStore) Apply(b *session.Burst, to session.Completer) {
+	session.Do(s.Store, b)
+	final := b.Results
+	b.Results = nil // nobody may look yet
+	go func() {
+		s.durable()
+		b.Results = final
+		to.Complete([]*session.Burst{b})
+	}()
 }
-
-type commitFunc func()
-
-func (c commitFunc) Wait() { c() }
 
 // Those who read do not wait for what others write, and no answer to a write
 // goes out before it is durable.
@@ -77,13 +67,11 @@ type stallingStore struct {
 	taken <-chan struct{}
 }
 
-func (s stallingStore) Apply(b *session.Burst) session.Commit {
-	for i := range b.Commands {
-		if b.Commands[i].Writes() {
-			<-s.taken
-		}
-	}
-	return s.Store.Apply(b)
+func (s stallingStore) Apply(b *session.Burst, to session.Completer) {
+	go func() {
+		<-s.taken
+		s.Store.Apply(b, to)
+	}()
 }
 
 // Those who read do not wait when the store cannot take writes.

@@ -19,7 +19,9 @@ import (
 // to store, so that all memory is the front end's.
 type largeStore struct{ value []byte }
 
-func (s largeStore) Apply(b *session.Burst) session.Commit {
+func (s largeStore) Apply(*session.Burst, session.Completer) { panic("Try has answered") }
+
+func (s largeStore) Try(b *session.Burst) bool {
 	b.SizeResults()
 	for i := range b.Commands {
 		r := &b.Results[i]
@@ -28,7 +30,7 @@ func (s largeStore) Apply(b *session.Burst) session.Commit {
 			r.Item.Value = s.value
 		}
 	}
-	return nil
+	return true
 }
 
 const largeSize = 8 << 20

@@ -15,11 +15,13 @@ import (
 // countingStore counts the commands that reach it.
 type countingStore struct{ commands atomic.Int64 }
 
-func (s *countingStore) Apply(b *session.Burst) session.Commit {
+func (s *countingStore) Try(b *session.Burst) bool {
 	s.commands.Add(int64(len(b.Commands)))
 	b.SizeResults()
-	return nil
+	return true
 }
+
+func (s *countingStore) Apply(*session.Burst, session.Completer) { panic("Try has answered") }
 
 // strangers gives a server that nobody can log in to.
 func strangers(t testing.TB, store session.Store) *Server {

@@ -420,12 +420,16 @@ type slowStore struct {
 	entered, leave chan struct{}
 }
 
-func (s slowStore) Apply(b *session.Burst) session.Commit {
-	if s.entered != nil {
-		s.entered <- struct{}{}
-		<-s.leave
-	}
-	return s.Store.Apply(b)
+func (s slowStore) Try(b *session.Burst) bool { return s.entered == nil && s.Store.Try(b) }
+
+func (s slowStore) Apply(b *session.Burst, to session.Completer) {
+	go func() {
+		if s.entered != nil {
+			s.entered <- struct{}{}
+			<-s.leave
+		}
+		s.Store.Apply(b, to)
+	}()
 }
 
 // A shutdown lets a burst in flight finish and its answer go out.

@@ -10,11 +10,11 @@ const (
 )
 
 // arena is memory that input is read into, one connection's behind the other's.
-// It is used again when no group needs the input any more.
+// It is used again when no turn needs the input any more.
 type arena struct {
 	buf   []byte
 	used  int
-	users int // groups, and the loop that reads into it
+	users int // turns, and the loop that reads into it
 }
 
 var arenas = sync.Pool{New: func() any { return &arena{buf: make([]byte, arenaSize)} }}
@@ -25,12 +25,15 @@ func newArena() *arena {
 	return a
 }
 
-// letGo says that one user needs the arena no more.
-func (a *arena) letGo() {
-	if a.users--; a.users == 0 {
-		a.used = 0
-		arenas.Put(a)
+// letGo says that one user needs the arena no more. It reports whether that was
+// the last.
+func (a *arena) letGo() bool {
+	if a.users--; a.users > 0 {
+		return false
 	}
+	a.used = 0
+	arenas.Put(a)
+	return true
 }
 
 // slot gives the memory that the next input can be read into.

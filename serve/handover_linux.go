@@ -92,22 +92,22 @@ func (l *loop) stand() {
 	l.freezing <- f
 }
 
-// settle makes cl independent of the group that its answers come from.
+// settle makes cl independent of the turn that its answers come from.
 func (l *loop) settle(cl *loopClient) {
-	g := cl.held
-	if g == nil {
+	t := cl.held
+	if t == nil {
 		return
 	}
 	for done := false; !done; {
 		l.out.Reset()
-		done = cl.conn.Reply(&l.out, l.part(g, cl.heldTurn))
+		done = cl.conn.Reply(&l.out, &t.burst)
 		cl.unsent = append(cl.unsent, l.out.rest(0)...)
 	}
-	cl.unsent = pieces{cl.unsent.joined()} // values may stand in the group
+	cl.unsent = pieces{cl.unsent.joined()} // values may stand in the turn
 	l.out.Reset()
-	cl.discard(cl.heldTurn.used)
+	cl.discard(t.used)
 	cl.held = nil
-	g.letGo()
+	l.end(t)
 }
 
 // Resume goes on with connections that another process has frozen. It is called

@@ -23,10 +23,9 @@ type loopClient struct {
 	in []byte
 
 	// unsent are answers that the socket had no room for. If there are more of
-	// them, held is the group they come from.
-	unsent   pieces
-	held     *group
-	heldTurn turn
+	// them, held is the turn they come from.
+	unsent pieces
+	held   *turn
 
 	heard time.Time // of the last input
 

@@ -19,16 +19,10 @@ import (
 // becomes so.
 const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 
-// maxQueued is how many groups wait to be durable before no more are applied.
-const maxQueued = 8192
-
 // loop serves many connections from one goroutine: it waits for input on all of
-// them, and carries out together what has arrived on several.
-//
-// It never waits for the disk to take what clients write. A second goroutine
-// applies groups of writes, a third waits until they are durable and gives them
-// back. The connections of such a group rest meanwhile; those who only read are
-// answered.
+// them, and answers what the store has in memory. What the store has to carry out
+// comes back into the mailbox when it is complete; only the connection that
+// asked for it rests meanwhile.
 type loop struct {
 	server  *Server
 	shard   int
@@ -41,12 +35,18 @@ type loop struct {
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
+	now       session.Time          // when the present turns began
+	began     time.Time             // the same
 	arena     *arena                // for the input to come
-	reads     *group                // of the connections that only read
-	writes    *group                // of the others; nil: none yet
-	turn      session.Burst         // what its Conn is shown of a group
+	arenas    int                   // in use
+	passing   []*turn               // to be passed to the store
+	spare     []*turn               // for later
+	answered  []answered            // not yet told how long it took
+	delayed   []*turn               // wait for the store to be available
+	due       []*turn               // memory for retryDue
 	out       Output                // answers being sent
 	nextSweep time.Time
+	deadline  time.Time // of a wait for events, as it is set
 
 	freezing chan<- frozen // gets the connections when the loop stands still
 	isFrozen bool          // it does
@@ -55,20 +55,17 @@ type loop struct {
 	asleep atomic.Bool
 	mail   mailbox
 	taken  mailbox // the mail being worked on, for its memory
-
-	backlog    backlog     // of writes to be applied
-	committing chan *group // final when their commits are
 }
 
 // mailbox is what others tell a loop.
 type mailbox struct {
 	mu        sync.Mutex
 	newcomers []*loopClient
-	finished  []*group      // their results are final
-	returned  []*loopClient // their errands have ended
-	hungUp    []*loopClient // to be closed
-	tasks     []func()      // to be called by the loop
-	closed    bool          // the loop has ended
+	finished  []*session.Burst // of turns; their results are final
+	returned  []*loopClient    // their errands have ended
+	hungUp    []*loopClient    // to be closed
+	tasks     []func()         // to be called by the loop
+	closed    bool             // the loop has ended
 }
 
 // empty reports whether nobody has told anything. It is called with mu locked.
@@ -79,14 +76,13 @@ func (m *mailbox) empty() bool {
 // newLoop makes a loop; run starts it.
 func newLoop(s *Server, shard int) (l *loop, err error) {
 	l = &loop{
-		server:     s,
-		shard:      shard,
-		clients:    make(map[int32]*loopClient),
-		arena:      newArena(),
-		out:        Output{Text: make([]byte, 0, 2*replyChunk)},
-		backlog:    backlog{filled: make(chan struct{}, 1)},
-		committing: make(chan *group, maxQueued),
-		alarm:      -1,
+		server:  s,
+		shard:   shard,
+		clients: make(map[int32]*loopClient),
+		arena:   newArena(),
+		arenas:  1,
+		out:     Output{Text: make([]byte, 0, 2*replyChunk)},
+		alarm:   -1,
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err
@@ -142,17 +138,13 @@ func (l *loop) stop() { l.do(func() {}) }
 // run serves the loop's connections until the server stops and they are closed.
 func (l *loop) run() {
 	defer l.close()
-	var others sync.WaitGroup
-	others.Go(l.applyWrites)
-	others.Go(l.awaitCommits)
-	defer others.Wait()
-	defer close(l.backlog.filled)
 	for {
 		l.collect()
 		l.readMail()
+		l.retryDue()
 		if l.server.isStopping() {
 			l.closeIdle()
-			if len(l.clients) == 0 && l.end() {
+			if len(l.clients) == 0 && l.closeMail() {
 				return
 			}
 		}
@@ -164,8 +156,8 @@ func (l *loop) run() {
 	}
 }
 
-// end closes the mailbox unless there is something in it.
-func (l *loop) end() bool {
+// closeMail closes the mailbox unless there is something in it.
+func (l *loop) closeMail() bool {
 	l.mail.mu.Lock()
 	defer l.mail.mu.Unlock()
 	l.mail.closed = l.mail.empty()
@@ -200,25 +192,33 @@ func (l *loop) hasMail() bool {
 	return !l.mail.empty()
 }
 
-// sleep waits for an event, mail, or the time of the next sweep.
+// sleep waits for an event, mail, the time of the next sweep, or that of the
+// next retry.
 func (l *loop) sleep() {
 	l.asleep.Store(true)
 	defer l.asleep.Store(false)
 	if l.hasMail() {
 		return
 	}
-	if l.server.options.IdleTimeout > 0 {
-		deadline := l.nextSweep
-		if l.freezing != nil { // nothing is swept
-			deadline = time.Time{}
-		}
-		l.file.SetReadDeadline(deadline)
+	if until := l.sleepsUntil(); until != l.deadline {
+		l.file.SetReadDeadline(until)
+		l.deadline = until
 	}
 	err := l.wait.Read(l.poll)
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		l.server.options.Logger.Error("cannot wait for connections", "error", err)
 		l.server.sleep(100 * time.Millisecond)
 	}
+}
+
+// sleepsUntil returns when the loop has something to do, whatever happens; zero:
+// never.
+func (l *loop) sleepsUntil() time.Time {
+	until := l.nextDue()
+	if l.server.options.IdleTimeout > 0 && l.freezing == nil && (until.IsZero() || l.nextSweep.Before(until)) {
+		until = l.nextSweep
+	}
+	return until
 }
 
 // notice takes note of one event.
@@ -266,9 +266,10 @@ func (l *loop) readMail() {
 	for _, cl := range m.newcomers {
 		l.welcome(cl)
 	}
-	for _, g := range m.finished {
-		l.finish(g)
+	for _, b := range m.finished {
+		l.finish(b.Owner.(*turn))
 	}
+	l.tellTimes()
 	for _, cl := range m.returned {
 		l.comeBack(cl)
 	}
@@ -311,8 +312,8 @@ func (l *loop) comeBack(cl *loopClient) {
 	l.queue(cl)
 }
 
-// hangUp closes a connection on an operator's behalf. One that an errand, a
-// group or another process still needs is closed when that ends.
+// hangUp closes a connection on an operator's behalf. One that an errand, a turn
+// or another process still needs is closed when that ends.
 func (l *loop) hangUp(cl *loopClient) {
 	switch {
 	case l.clients[int32(cl.fd)] != cl:
@@ -329,9 +330,9 @@ func (l *loop) drop(cl *loopClient, err error) {
 	unix.Close(cl.fd)
 	cl.fd = -1
 	cl.in, cl.unsent = nil, nil
-	if g := cl.held; g != nil {
+	if t := cl.held; t != nil {
 		cl.held = nil
-		g.letGo()
+		l.end(t)
 	}
 	cl.readable, cl.more = false, false
 	l.server.clients.remove(cl)

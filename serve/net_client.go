@@ -99,7 +99,8 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	}
 	cl.began(r.burst.Now)
 	if len(r.burst.Commands) > 0 {
-		session.Do(cl.server.options.Store, &r.burst)
+		o := &cl.server.options
+		session.DoPatiently(o.Store, &r.burst, o.Clock, o.Patience, cl.server.life.Done())
 	}
 	err = cl.answer(r)
 	cl.conn.Replied(time.Since(arrived))

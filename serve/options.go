@@ -42,6 +42,11 @@ type Options struct {
 	// may be silent for ever.
 	IdleTimeout time.Duration
 
+	// Patience is how long clients wait for a store that is unavailable, see
+	// session.ErrUnavailable, before they hear of it. Default: 10 s. Negative:
+	// they do not wait.
+	Patience time.Duration
+
 	// Threads is how many event loops serve connections. Default: one per
 	// processor that Go may use.
 	Threads int
@@ -71,6 +76,9 @@ func (o *Options) SetDefaults() error {
 	}
 	if o.ReservedConns == 0 {
 		o.ReservedConns = 8
+	}
+	if o.Patience == 0 {
+		o.Patience = 10 * time.Second
 	}
 	if o.Threads <= 0 {
 		o.Threads = runtime.GOMAXPROCS(0)

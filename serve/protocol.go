@@ -32,12 +32,12 @@ type Conn interface {
 	Closed(err error)
 
 	// Consume parses the requests at the front of in, and adds their commands to
-	// b, which may have those of others before them. It returns how many bytes it
-	// is done with: those stay unchanged until Reply is done; the rest is given
-	// again with more behind it. It stops at a request that is not complete, when
-	// the burst has enough, at an errand, and when the connection is to be
-	// closed. need is how much of the rest must have arrived, in bytes, before it
-	// makes sense to call again; 0 if that is not known.
+	// b, which is empty. It returns how many bytes it is done with: those stay
+	// unchanged until Reply is done; the rest is given again with more behind it.
+	// It stops at a request that is not complete, when the burst has enough, at
+	// an errand, and when the connection is to be closed. need is how much of the
+	// rest must have arrived, in bytes, before it makes sense to call again; 0 if
+	// that is not known.
 	Consume(in []byte, b *session.Burst) (used, need int)
 
 	// Reply appends answers to out, in the order of the requests. b has only

@@ -28,6 +28,18 @@ var (
 	// through: an unknown Op, a key that ValidKey refuses, or SetVersion with
 	// a NewVersion of 0. The rest of its burst is not affected.
 	ErrBadCommand = errors.New("session: malformed command")
+
+	// ErrUnavailable is the error of a command that had no effect because the
+	// store cannot carry it out for the moment. To send it again is safe, and
+	// expected of front ends, which keep their client waiting meanwhile (see
+	// Retry). If a command of a burst has this error, so have all later ones of
+	// the burst on the same key.
+	ErrUnavailable = errors.New("session: store is unavailable for the moment")
+
+	// ErrUnknownOutcome is the error of a command that may have had its effect,
+	// now or later, or not. The store has waited as long as it was going to.
+	// Nobody sends such a command again on a client's behalf.
+	ErrUnknownOutcome = errors.New("session: the outcome is unknown")
 )
 
 // Item is one session as a client sees it.

@@ -3,34 +3,48 @@ package session
 // Store keeps items. Implementations are safe for concurrent use.
 //
 // Commands are deterministic: a store that applies the same bursts in the same
-// order from the same state reaches the same state and gives the same results
+// order from the same state reaches the same state and returns the same results
 // (Fetched and LastAccess aside). It reads neither a clock nor randomness.
+//
+// A burst is executed in the order of its commands, as of its Now, atomically
+// with respect to a crash: after one, either all effects of the burst are there
+// or none. Between bursts, each key is linearizable on its own; a burst is not
+// isolated from others as a whole. Two bursts of which neither was complete
+// when the other was applied may be carried out in any order.
+//
+// From Try or Apply on until the results are final, the burst and all bytes that
+// its commands refer to belong to the store and must stay unchanged. The store
+// copies what it keeps.
 type Store interface {
-	// Apply executes the commands of b in order, as of b.Now, atomically with
-	// respect to a crash: after one, either all effects of the burst are there
-	// or none. Between bursts, each key is linearizable on its own; a burst is
-	// not isolated from others as a whole.
-	//
-	// Apply does not wait for durability. If it returns nil, b.Results is
-	// final. Otherwise the caller calls Wait on the Commit, exactly once, and
-	// lets no result out before that returns. A result that shows another
-	// burst's effect waits for that effect's durability too, so no client ever
-	// sees what a crash could take back.
-	//
-	// b, with all bytes its commands refer to, must stay unchanged until the
-	// results are final. The store copies what it keeps.
-	Apply(b *Burst) Commit
+	// Try answers b from memory if it can do so at once: all commands only
+	// read, the store knows each item or its absence without asking a disk or
+	// another machine, and what the results show is durable. It waits for
+	// nothing. If it returns true, b.Results is final, and no result has
+	// ErrUnavailable. Otherwise nothing has happened, b.Results is undefined,
+	// and the burst is the caller's to pass to Apply. A read that claims an
+	// item has to write, so Try leaves it alone.
+	Try(b *Burst) bool
+
+	// Apply carries out b. It waits for no disk, no network and no other burst.
+	// When the results are final, and as durable as the store was configured to
+	// make them, it tells the Completer, exactly once, from any goroutine,
+	// possibly before Apply returns. A result that shows another burst's effect
+	// waits for that effect's durability too, so no client ever sees what a
+	// crash could take back.
+	Apply(b *Burst, to Completer)
 }
 
-// Commit is a burst on its way to durability.
-type Commit interface {
-	// Wait blocks until the burst's results are final and as durable as the
-	// store was configured to make them. Commands that could not be committed
-	// have the status Failed then. The Commit must not be used afterwards.
-	Wait()
+// A Completer is told of bursts that a store has carried out. Stores compare
+// Completers with ==, so it is a pointer.
+type Completer interface {
+	// Complete takes over bursts whose results are final: those that became so
+	// together, in the order in which they were carried out. The slice is valid
+	// during the call only. Complete returns quickly, and calls no method of the
+	// store that calls it.
+	Complete(bursts []*Burst)
 }
 
-// Burst is an ordered group of commands that a Store applies as one, and the
+// Burst is an ordered group of commands that a Store carries out as one, and the
 // place for their results. It is reused from one group to the next; it is not
 // safe for concurrent use.
 type Burst struct {
@@ -43,10 +57,15 @@ type Burst struct {
 
 	Commands []Command
 
-	// Results has one element per command once Apply is done. The bytes in it
-	// may be the store's own or the commands': they are read-only, and valid
-	// until Reset as long as the commands' bytes stay unchanged.
+	// Results has one element per command once the burst is complete. The bytes
+	// in it may be the store's own or the commands' of this burst: they are
+	// read-only, and valid until Reset as long as the commands' bytes stay
+	// unchanged.
 	Results []Result
+
+	// Owner is what the caller likes to find when its Completer gets the burst.
+	// Stores leave it alone, as does Reset.
+	Owner any
 }
 
 // Reset empties the burst, keeping its memory, and stamps it with now.
@@ -68,8 +87,8 @@ func (b *Burst) Add() *Command {
 	return &b.Commands[len(b.Commands)-1]
 }
 
-// SizeResults gives Results one zero element per command. Stores call it when
-// Apply begins.
+// SizeResults makes Results one zero element per command. Stores call it when
+// they begin with a burst.
 func (b *Burst) SizeResults() {
 	n := len(b.Commands)
 	if cap(b.Results) < n {
@@ -80,9 +99,10 @@ func (b *Burst) SizeResults() {
 	clear(b.Results)
 }
 
-// Do applies b and waits until its results are final.
-func Do(s Store, b *Burst) {
-	if commit := s.Apply(b); commit != nil {
-		commit.Wait()
+// FailAll makes every command of the burst Failed, because of err.
+func (b *Burst) FailAll(err error) {
+	b.SizeResults()
+	for i := range b.Results {
+		b.Results[i] = Result{Status: Failed, Err: err}
 	}
 }

@@ -68,7 +68,7 @@ func (s *shadow) translate(commands []session.Command) []session.Command {
 // carryOut applies commands one by one to a model.
 func (s *shadow) carryOut(m *sessiontest.Model, commands []session.Command, now session.Time) []session.Result {
 	b := session.Burst{Now: now, Commands: commands}
-	m.Apply(&b)
+	session.Do(m, &b)
 	return b.Results
 }
 

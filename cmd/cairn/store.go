@@ -62,11 +62,13 @@ func (s *store) SetHotBytes(n int64) error {
 	return err
 }
 
-func (s *store) Apply(b *session.Burst) session.Commit { return s.current.Load().Apply(b) }
-func (s *store) Now() session.Time                     { return s.current.Load().Now() }
-func (s *store) Stats() session.Stats                  { return s.current.Load().Stats() }
-func (s *store) Forecast() []session.ForecastSlot      { return s.current.Load().Forecast() }
-func (s *store) Checkpoint(dir string) error           { return s.current.Load().Checkpoint(dir) }
+func (s *store) Try(b *session.Burst) bool        { return s.current.Load().Try(b) }
+func (s *store) Now() session.Time                { return s.current.Load().Now() }
+func (s *store) Stats() session.Stats             { return s.current.Load().Stats() }
+func (s *store) Forecast() []session.ForecastSlot { return s.current.Load().Forecast() }
+func (s *store) Checkpoint(dir string) error      { return s.current.Load().Checkpoint(dir) }
+
+func (s *store) Apply(b *session.Burst, to session.Completer) { s.current.Load().Apply(b, to) }
 
 func (s *store) Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error {
 	return s.current.Load().Scan(ctx, prefix, after, fn)

@@ -36,6 +36,12 @@ func (m *Model) execute(c *session.Command) session.Result {
 	return failed(session.ErrBadCommand)
 }
 
+// wins reports whether the get c claims the item.
+func wins(c *session.Command, it *session.Item) bool {
+	due := it.Stale || c.Has(session.Recache) && it.Expiry < c.RecacheBefore
+	return due && !it.Claimed && c.Mods&(session.Peek|session.NoClaim) == 0
+}
+
 func (m *Model) flushCommand(c *session.Command) session.Result {
 	if c.FlushAt <= m.now {
 		m.flush()
@@ -55,8 +61,7 @@ func (m *Model) get(c *session.Command, it session.Item, found bool) session.Res
 		}
 		return session.Result{Status: session.NotFound}
 	}
-	due := it.Stale || c.Has(session.Recache) && it.Expiry < c.RecacheBefore
-	won := due && !it.Claimed && c.Mods&(session.Peek|session.NoClaim) == 0
+	won := wins(c, &it)
 	it.Claimed = it.Claimed || won
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry

@@ -43,22 +43,34 @@ func (l *Lockstep) Step(s session.Store, now session.Time, n int) error {
 // A Step is a burst that the store has begun and the model has done.
 type Step struct {
 	l            *Lockstep
-	commit       session.Commit
+	done         chan struct{} // closed when the store has completed its burst
 	model, store session.Burst
+}
+
+// Complete makes a Step the Completer of the store's burst.
+func (step *Step) Complete(bursts []*session.Burst) {
+	if len(bursts) != 1 || bursts[0] != &step.store {
+		panic("sessiontest: the store completed something else")
+	}
+	close(step.done) // panics if it is the second time
 }
 
 // Start is the first half of Step: the store has not been waited for. The
 // state of the model from before the step is a clone that the caller made.
 func (l *Lockstep) Start(s session.Store, now session.Time, n int) *Step {
-	step := &Step{l: l}
+	step := &Step{l: l, done: make(chan struct{})}
 	l.Generator.Fill(&step.model, now, n)
 	step.store = session.Burst{Now: now, Commands: append([]session.Command(nil), step.model.Commands...)}
 	for i := range step.store.Commands {
 		c := &step.store.Commands[i]
 		c.CAS = l.Versions.ToStore(c.CAS)
 	}
-	l.Model.Apply(&step.model)
-	step.commit = s.Apply(&step.store)
+	session.Do(l.Model, &step.model)
+	if s.Try(&step.store) {
+		close(step.done)
+	} else {
+		s.Apply(&step.store, step)
+	}
 	return step
 }
 
@@ -69,9 +81,7 @@ func (step *Step) Flushes() bool {
 
 // Finish is the second half of Step: it waits for the store and compares.
 func (step *Step) Finish() error {
-	if step.commit != nil {
-		step.commit.Wait()
-	}
+	<-step.done
 	l := step.l
 	if len(step.store.Results) != len(step.model.Results) {
 		return fmt.Errorf("%d results for %d commands", len(step.store.Results), len(step.model.Results))

@@ -39,17 +39,46 @@ func NewModel(maxValueSize int) *Model {
 	}
 }
 
-// Apply is session.Store's. The results are final when it returns, and it
-// returns nil. A burst is isolated: others see all of it or nothing.
-func (m *Model) Apply(b *session.Burst) session.Commit {
+// Try is session.Store's.
+func (m *Model) Try(b *session.Burst) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.onlyReads(b) {
+		return false
+	}
+	m.carryOut(b)
+	return true
+}
+
+// Apply is session.Store's. The burst is complete when it returns. A burst is
+// isolated: others see all of it or nothing.
+func (m *Model) Apply(b *session.Burst, to session.Completer) {
+	m.mu.Lock()
+	m.carryOut(b)
+	m.mu.Unlock()
+	to.Complete([]*session.Burst{b})
+}
+
+func (m *Model) carryOut(b *session.Burst) {
 	b.SizeResults()
 	m.advance(b.Now)
 	for i := range b.Commands {
 		b.Results[i] = m.execute(&b.Commands[i])
 	}
-	return nil
+}
+
+// onlyReads reports whether b would leave everything durable as it is.
+func (m *Model) onlyReads(b *session.Burst) bool {
+	if m.closed || m.flushAt <= max(m.now, b.Now) {
+		return false
+	}
+	for i := range b.Commands {
+		c := &b.Commands[i]
+		if it := m.items[string(c.Key)]; c.Op != session.OpGet || c.Mods&(session.SetExpiry|session.Vivify) != 0 || wins(c, &it) {
+			return false
+		}
+	}
+	return true
 }
 
 // Now gives the latest instant that a burst was stamped with; it makes the

@@ -26,17 +26,19 @@ type broken struct {
 	before, after func(b *session.Burst)
 }
 
-func (s broken) Apply(b *session.Burst) session.Commit {
+func (s broken) Try(*session.Burst) bool { return false }
+
+func (s broken) Apply(b *session.Burst, to session.Completer) {
 	tampered := session.Burst{Now: b.Now, Commands: append([]session.Command(nil), b.Commands...)}
 	if s.before != nil {
 		s.before(&tampered)
 	}
-	s.Model.Apply(&tampered)
+	session.Do(s.Model, &tampered)
 	b.Results = tampered.Results
 	if s.after != nil {
 		s.after(b)
 	}
-	return nil
+	to.Complete([]*session.Burst{b})
 }
 
 // TestLockstepNoticesDefects shows that the comparison can fail: each defect

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"sync"
+
+	"cairn/session"
+	"cairn/ttl"
+)
+
+// maxFetches is how often a request goes to the disk without locks because
+// others have written to its stripes meanwhile. After that it reads with the
+// locks held, which others may have to wait for.
+const maxFetches = 4
+
+// fetchers read from the disk what requests need and memory does not have:
+// several at a time, as many as the disk likes to have in its queue, and without
+// any lock.
+type fetchers struct {
+	limit int // how many work at a time
+	fetch func(*request)
+
+	mu       sync.Mutex
+	waiting  line
+	running  int
+	starting bool // one of those has not looked into waiting yet
+	closed   bool
+	ended    sync.WaitGroup
+}
+
+// add lets a request be fetched for, or refuses it if the store closes.
+func (f *fetchers) add(r *request) {
+	f.mu.Lock()
+	if f.closed {
+		f.mu.Unlock()
+		r.refuse()
+		return
+	}
+	f.waiting.push(r)
+	f.start()
+	f.mu.Unlock()
+}
+
+// start starts one more fetcher if that helps. Only one starts at a time, and
+// when it has begun to work, the next: as long as nothing blocks, few do all.
+func (f *fetchers) start() {
+	if f.waiting.len() > 0 && f.running < f.limit && !f.starting {
+		f.running++
+		f.starting = true
+		f.ended.Go(f.work)
+	}
+}
+
+func (f *fetchers) work() {
+	for r := f.take(true); r != nil; r = f.take(false) {
+		f.fetch(r)
+	}
+}
+
+// take returns the next request; nil: the fetcher has ended.
+func (f *fetchers) take(first bool) (r *request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if first {
+		f.starting = false
+	}
+	if f.waiting.len() == 0 {
+		f.running--
+		return nil
+	}
+	r = f.waiting.pop()
+	f.start()
+	return r
+}
+
+// close refuses what waits and what comes from now on, and waits for the
+// fetchers that are at work.
+func (f *fetchers) close() {
+	f.mu.Lock()
+	f.closed = true
+	waiting := f.waiting
+	f.waiting = line{}
+	f.mu.Unlock()
+	for waiting.len() > 0 {
+		waiting.pop().refuse()
+	}
+	f.ended.Wait()
+}
+
+// fetch reads what r needs. A request of reads is answered then, if that needs
+// no locks; any other goes to the appliers.
+func (s *Store) fetch(r *request) {
+	if !s.enter() {
+		r.refuse()
+		return
+	}
+	defer s.leave()
+	if r.fetches == 0 && readsOnly(r.in) && s.fetchReads(r) {
+		return
+	}
+	r.fetches++
+	s.fetchState(r)
+	s.queue.add(r)
+}
+
+// fetchReads answers a request of reads. It returns false if that needs locks.
+// The store is open.
+func (s *Store) fetchReads(r *request) bool {
+	b := s.newBurst(session.Time(s.seen.Load()))
+	b.reading = true
+	b.requests = append(b.requests, r)
+	b.begin()
+	for i := range r.in.Commands {
+		if b.run(&r.in.Commands[i], &r.in.Results[i]) == errUnlocked {
+			b.release()
+			r.in.SizeResults()
+			return false
+		}
+	}
+	hits, misses, ticket := b.hits, b.misses, b.ticket
+	b.release()
+	s.hot.count(hits, misses)
+	s.promiseReads(r, ticket)
+	return true
+}
+
+// fetchState reads the state of the keys of r. The store is open.
+func (s *Store) fetchState(r *request) {
+	b := s.newBurst(session.Time(s.seen.Load()))
+	defer b.release()
+	b.fetching = true
+	b.begin()
+	r.forget()
+	for i := range r.in.Commands {
+		if c := &r.in.Commands[i]; c.Op != session.OpFlush && session.ValidKey(c.Key) {
+			b.slot(c.Key, needsValue(c))
+		}
+	}
+	for _, key := range r.deep {
+		b.fetchDeep(b.slot(key, true))
+	}
+	for i := range b.slots {
+		if slot := &b.slots[i]; slot.cold {
+			r.fetched = append(r.fetched, fetched{key: slot.key, before: slot.before, err: slot.err, copies: slot.copies, deep: slot.deep})
+		} else if slot.deep {
+			r.fetched = append(r.fetched, fetched{key: slot.key, copies: slot.copies, deep: true})
+		}
+	}
+	r.epoch, r.snapshot = b.epoch, b.snapshot
+}
+
+// fetchDeep finds all older copies of a key.
+func (b *burst) fetchDeep(s *slot) {
+	if s.before == nil || b.look() != nil {
+		return
+	}
+	var copies []ttl.Bucket
+	for _, bucket := range b.live {
+		if bucket >= s.before.bucket {
+			continue
+		}
+		_, present, err := b.probe(bucket, s.key)
+		if err != nil {
+			return
+		}
+		if present {
+			copies = append(copies, bucket)
+		}
+	}
+	s.copies, s.deep = copies, true
+}

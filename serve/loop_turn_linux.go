@@ -1,0 +1,290 @@
+package serve
+
+import (
+	"time"
+
+	"cairn/session"
+)
+
+const (
+	// maxTurns is how many connections are served before the loop looks for
+	// events and mail again.
+	maxTurns = 64
+
+	// maxSpareTurns is how many turns a loop keeps for later.
+	maxSpareTurns = 256
+
+	// maxArenas is how many arenas a loop holds input in. What comes beyond
+	// that has memory of its own, which goes when it is carried out: a few
+	// requests that take long must not keep whole arenas.
+	maxArenas = 64
+)
+
+// turn is a burst of one connection under way, from its input to its answers.
+type turn struct {
+	burst   session.Burst
+	client  *loopClient
+	arena   *arena    // that its input lies in; nil: in the client's own
+	used    int       // bytes of the client's own input
+	arrived time.Time // when it was read
+
+	retry *session.Retry // nil if the store was available
+	until time.Time      // no further retry is begun after that
+	due   time.Time      // when the next one is to begin
+}
+
+// newTurn makes a turn of what cl will have to say.
+func (l *loop) newTurn(cl *loopClient) *turn {
+	var t *turn
+	if n := len(l.spare); n > 0 {
+		t = l.spare[n-1]
+		l.spare[n-1] = nil
+		l.spare = l.spare[:n-1]
+	} else {
+		t = new(turn)
+		t.burst.Owner = t
+	}
+	t.client, t.arrived = cl, l.began
+	t.burst.Now = l.now
+	return t
+}
+
+// end lets go of a turn whose answers are out.
+func (l *loop) end(t *turn) {
+	if t.arena != nil {
+		l.letGo(t.arena)
+	}
+	t.burst.Reset(0)
+	*t = turn{burst: t.burst}
+	if len(l.spare) < maxSpareTurns && cap(t.burst.Commands) <= maxKeptCommands {
+		l.spare = append(l.spare, t)
+	}
+}
+
+// nextArena begins a new arena for the input to come.
+func (l *loop) nextArena() {
+	l.letGo(l.arena)
+	l.arena = newArena()
+	l.arenas++
+}
+
+func (l *loop) letGo(a *arena) {
+	if a.letGo() {
+		l.arenas--
+	}
+}
+
+// serve carries out what some of the ready connections ask for. What the store
+// can answer from memory is answered at once; the rest is passed on together, so
+// that the store can make one batch of it.
+func (l *loop) serve() {
+	n := min(len(l.ready), maxTurns)
+	if n == 0 {
+		return
+	}
+	l.now, l.began = l.server.options.Clock.Now(), time.Now()
+	for _, cl := range l.ready[:n] {
+		cl.queued = false
+		if cl.fd < 0 {
+			continue // closed meanwhile
+		}
+		if err := l.take(cl); err != nil {
+			l.drop(cl, err)
+		}
+	}
+	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
+	for i, t := range l.passing {
+		l.passing[i] = nil
+		l.server.options.Store.Apply(&t.burst, l)
+	}
+	l.passing = l.passing[:0]
+	l.tellTimes()
+}
+
+// take lets cl have its turn. On an error the connection is to be closed.
+func (l *loop) take(cl *loopClient) error {
+	cl.heard = l.began
+	if len(cl.in) > 0 {
+		return l.takeOwn(cl)
+	}
+	if l.arena.full() {
+		l.nextArena()
+	}
+	slot := l.arena.slot()
+	n, err := cl.receive(slot)
+	if err != nil {
+		return err
+	}
+	if l.arenas > maxArenas {
+		cl.keep(slot[:n])
+		return l.takeOwn(cl)
+	}
+	t, used := l.consume(cl, slot[:n])
+	if used < n && cl.fd >= 0 {
+		cl.keep(slot[used:n])
+	}
+	if t != nil && !l.carryOut(t) {
+		l.arena.used += used
+		l.arena.users++
+		t.arena = l.arena
+	}
+	return nil
+}
+
+// takeOwn is take for a connection with input that has waited.
+func (l *loop) takeOwn(cl *loopClient) error {
+	if cl.readable && !cl.more {
+		if err := cl.fill(); err != nil {
+			return err
+		}
+	}
+	if t, used := l.consume(cl, cl.in); t != nil {
+		t.used = used
+		l.carryOut(t)
+	}
+	return nil
+}
+
+// consume turns input of cl into a turn and returns the number of bytes it took;
+// nil: the connection has nothing to do for now.
+func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
+	cl.more = false
+	if len(in) < max(cl.need, 1) {
+		l.queue(cl) // perhaps the socket has more
+		return nil, 0
+	}
+	t = l.newTurn(cl)
+	if used, cl.need = cl.conn.Consume(in, &t.burst); used == 0 {
+		l.end(t)
+		if cl.conn.Closing() {
+			l.drop(cl, nil)
+		}
+		l.queue(cl)
+		return nil, 0
+	}
+	cl.busy = true
+	cl.more = used < len(in)
+	cl.Link.began(l.now)
+	return t, used
+}
+
+// carryOut answers a turn from memory or marks it to be passed on. It reports
+// whether the turn is over.
+func (l *loop) carryOut(t *turn) (over bool) {
+	if len(t.burst.Commands) > 0 && !l.server.options.Store.Try(&t.burst) {
+		l.passing = append(l.passing, t)
+		return false
+	}
+	return l.answer(t)
+}
+
+// Complete makes a loop a session.Completer.
+func (l *loop) Complete(bursts []*session.Burst) {
+	l.tell(func(m *mailbox) { m.finished = append(m.finished, bursts...) })
+}
+
+// finish goes on with a turn whose burst is complete.
+func (l *loop) finish(t *turn) {
+	if t.retry != nil {
+		t.retry.End(&t.burst)
+	}
+	if !session.Unavailable(&t.burst) || !l.delay(t) {
+		l.answer(t)
+	}
+}
+
+// answer sends the answers of a turn whose results are final. It reports whether
+// the turn is over.
+func (l *loop) answer(t *turn) (over bool) {
+	l.answered = append(l.answered, answered{t.client, t.arrived})
+	return l.reply(t)
+}
+
+// answered is a client and when the requests arrived that it got answers to.
+type answered struct {
+	client  *loopClient
+	arrived time.Time
+}
+
+// tellTimes tells the connections that got answers how long that took.
+func (l *loop) tellTimes() {
+	if len(l.answered) == 0 {
+		return
+	}
+	now := time.Now()
+	for _, a := range l.answered {
+		a.client.conn.Replied(now.Sub(a.arrived))
+	}
+	clear(l.answered)
+	l.answered = l.answered[:0]
+}
+
+// reply sends the answers of a turn. If the socket has no room for all of them
+// the connection holds on to the turn, and goes on when there is room. It
+// reports whether the turn is over.
+func (l *loop) reply(t *turn) (over bool) {
+	cl := t.client
+	for done := false; !done; {
+		var err error
+		l.out.Reset()
+		done = cl.conn.Reply(&l.out, &t.burst)
+		if cl.unsent, err = cl.sendOutput(&l.out); err != nil {
+			cl.busy = false
+			l.drop(cl, err)
+			l.end(t)
+			return true
+		}
+		if len(cl.unsent) > 0 {
+			cl.be(Writing)
+			if !done {
+				cl.held = t
+				l.out.Reset() // it must not keep values longer than the turn does
+				return false
+			}
+		}
+	}
+	if cap(l.out.Text) > maxKeptOut {
+		l.out.Text = make([]byte, 0, 2*replyChunk)
+	}
+	cl.discard(t.used)
+	l.end(t)
+	if len(cl.unsent) == 0 {
+		cl.busy = false
+		l.proceed(cl)
+	}
+	return true
+}
+
+// proceed goes on with a connection whose answers are out.
+func (l *loop) proceed(cl *loopClient) {
+	if errand := cl.conn.Errand(); errand != nil {
+		cl.start(errand)
+		return
+	}
+	if cl.conn.Closing() {
+		l.drop(cl, nil)
+		return
+	}
+	cl.be(Waiting)
+	l.queue(cl)
+}
+
+// flush sends what the socket had no room for earlier.
+func (l *loop) flush(cl *loopClient) {
+	if err := cl.sendPieces(&cl.unsent); err != nil {
+		l.drop(cl, err)
+		return
+	}
+	if len(cl.unsent) > 0 {
+		return
+	}
+	cl.unsent = nil
+	t := cl.held
+	if t == nil {
+		cl.busy = false
+		l.proceed(cl)
+		return
+	}
+	cl.held = nil
+	l.reply(t)
+}

@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.1.0-dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
-.PHONY: run build test short lint vulncheck fuzz interop clients bench microbench torture torture-race clean
+.PHONY: run build bench-program test short lint vulncheck fuzz interop clients bench microbench torture torture-race clean
 
 # Serve on 127.0.0.1:11211 with the data in ./cairn-data.
 run: build
@@ -12,6 +12,9 @@ run: build
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn ./cmd/cairn
+
+bench-program:
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn-bench ./cmd/cairn-bench
 
 # Every test, under the race detector, the ones with real clients included.
 test: clients
@@ -43,8 +46,8 @@ interop: clients
 clients:
 	@interop/install.sh
 
-bench: build
-	bin/cairn bench
+bench: build bench-program
+	bin/cairn-bench
 
 # Go's benchmarks, summed up; with BASE=REVISION compared with that revision's.
 microbench:

@@ -167,7 +167,7 @@ func TestCommand(t *testing.T) {
 	requireInstalled(t, "memcached")
 	var stdout, stderr bytes.Buffer
 	execute := func(args ...string) error {
-		cmd := bench.NewCommand()
+		cmd := bench.NewCommand("1.2.3")
 		cmd.SetOut(&stdout)
 		cmd.SetErr(&stderr)
 		cmd.SetArgs(args)

@@ -19,23 +19,24 @@ import (
 	"cairn/bench/peer"
 )
 
-// NewCommand makes the command `bench`, which writes its report to standard
+// NewCommand makes the command `cairn-bench`, which writes its report to standard
 // output and its progress to standard error.
-func NewCommand() *cobra.Command {
+func NewCommand(version string) *cobra.Command {
 	var c Config
 	flags := &flagValues{config: &c}
 	cmd := &cobra.Command{
-		Use:   "bench",
-		Short: "Compare Cairn with memcached, Redis and yrmcds on this machine",
+		Use:     "cairn-bench",
+		Version: version,
+		Short:   "Compare Cairn with memcached, Redis and yrmcds on this machine",
 		Long: "Starts the servers side by side on loopback, puts the same traffic on each in\n" +
 			"alternating rounds, checks every answer, and reports what they gave and what they\n" +
 			"cost. It needs Linux, and the other servers installed.\n\n" +
 			"Workloads: " + strings.Join(Workloads(), ", ") + ".\n" +
 			"Servers: " + strings.Join(peer.Bases(), ", ") + ".",
-		Example: "  cairn bench --quick\n" +
-			"  cairn bench --workload get,set --peers cairn,memcached --rounds 9\n" +
-			"  cairn bench --workload set --peers cairn --peer 'old=cairn @/opt/old/cairn' --baseline old\n" +
-			"  cairn bench --workload session --rate 50% --duration 1m",
+		Example: "  cairn-bench --quick\n" +
+			"  cairn-bench --workload get,set --peers cairn,memcached --rounds 9\n" +
+			"  cairn-bench --workload set --peers cairn --peer 'old=cairn @/opt/old/cairn' --baseline old\n" +
+			"  cairn-bench --workload session --rate 50% --duration 1m",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCommand(cmd, &c, flags) },
 	}

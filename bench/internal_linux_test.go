@@ -44,8 +44,8 @@ func TestParseCores(t *testing.T) {
 }
 
 func TestShellCommand(t *testing.T) {
-	got := shellCommand([]string{"/usr/bin/cairn", "bench", "--peer", "a=cairn -m 5", "", "it's"})
-	if want := `cairn bench --peer 'a=cairn -m 5' '' 'it'\''s'`; got != want {
+	got := shellCommand([]string{"/usr/bin/cairn-bench", "--peer", "a=cairn -m 5", "", "it's"})
+	if want := `cairn-bench --peer 'a=cairn -m 5' '' 'it'\''s'`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

@@ -154,8 +154,11 @@ func brokenRules(from, to string) (broken []string) {
 	if from == "cairn/serve" && within(to, "cairn") && to != "cairn/session" {
 		broken = append(broken, "sockets know no protocol")
 	}
-	if from == "cairn/memcachedfront/protocol" && (to == "net" || to == "os") {
-		broken = append(broken, "the protocol is bytes and nothing else")
+	if (from == "cairn/memcachedfront/protocol" || from == "cairn/resp") && (to == "net" || to == "os" || within(to, "cairn") && to != "cairn/session") {
+		broken = append(broken, "a protocol is bytes and nothing else")
+	}
+	if within(to, "cairn/bench") && !within(from, "cairn/bench") && from != "cairn/cmd/cairn-bench" {
+		broken = append(broken, "the server does not carry its benchmark")
 	}
 	return broken
 }

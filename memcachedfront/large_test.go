@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"cairn/bench/dialect"
 	"cairn/memcachedfront"
 	"cairn/memcachedfront/protocol"
 	"cairn/session"
@@ -52,7 +53,7 @@ func withLargeValues(t *testing.T, test func(t *testing.T, address string, value
 // where the store has it.
 func TestLargeValuesAreNotCopied(t *testing.T) {
 	withLargeValues(t, func(t *testing.T, address string, value []byte) {
-		binaryGet := protocol.BinaryClient{}.AppendGet(nil, []byte("k"))
+		binaryGet := dialect.Binary{}.AppendGet(nil, []byte("k"))
 		set := fmt.Appendf(nil, "set k 0 0 %d\r\n%s\r\n", len(value), value)
 		got := fmt.Appendf(nil, "VALUE k 0 %d\r\n%s\r\nEND\r\n", len(value), value)
 		for _, e := range []struct {

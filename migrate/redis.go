@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"cairn/resp"
 	"cairn/session"
 )
 
@@ -33,6 +34,7 @@ type redis struct {
 	options Options
 	emit    Emit
 	conn    *conn
+	replies *resp.Reader // of conn
 	total   int64
 	summary Summary
 }
@@ -41,6 +43,7 @@ func (r *redis) run(ctx context.Context, a *address) (err error) {
 	if r.conn, err = a.dial(ctx, r.options.TLS); err != nil {
 		return err
 	}
+	r.replies = resp.NewReader(r.conn.in)
 	defer r.conn.Close()
 	defer context.AfterFunc(ctx, func() { r.conn.Close() })()
 	if err = r.greet(a); err == nil {
@@ -73,8 +76,27 @@ func (r *redis) greet(a *address) error {
 		}
 	}
 	size, err := r.ask("DBSIZE")
-	r.total, _ = size.(int64)
+	r.total = size.Number
 	return err
+}
+
+// ask sends a command and returns the answer; a refusal is an error.
+func (r *redis) ask(command ...string) (resp.Value, error) {
+	r.write(command...)
+	if err := r.conn.out.Flush(); err != nil {
+		return resp.Value{}, err
+	}
+	reply, err := r.replies.Read()
+	if err == nil && reply.Err() != nil {
+		err = fmt.Errorf("%s: %w", command[0], reply.Err())
+	}
+	return reply, err
+}
+
+// write appends a command to the output. An error of the connection shows when
+// it is flushed.
+func (r *redis) write(command ...string) {
+	r.conn.out.Write(resp.AppendCommand(r.conn.out.AvailableBuffer(), command...))
 }
 
 // scan goes through all keys. SCAN may give a key twice; storing it twice does
@@ -92,43 +114,39 @@ func (r *redis) scan(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		parts, _ := reply.([]any)
+		parts := reply.Elements
 		if len(parts) != 2 {
 			return fmt.Errorf("SCAN: %w", errProtocol)
 		}
-		next, _ := parts[0].([]byte)
-		keys, _ := parts[1].([]any)
-		if err := r.fetch(keys); err != nil {
+		if err := r.fetch(parts[1].Elements); err != nil {
 			return err
 		}
-		if cursor = string(next); cursor == "0" || cursor == "" {
+		if cursor = string(parts[0].Text); cursor == "0" || cursor == "" {
 			return nil
 		}
 	}
 }
 
 // fetch reads the values and lifetimes of keys with one round trip.
-func (r *redis) fetch(keys []any) error {
+func (r *redis) fetch(keys []resp.Value) error {
 	for _, key := range keys {
-		key, _ := key.([]byte)
-		r.write("PTTL", string(key))
-		r.write("GET", string(key))
+		r.write("PTTL", string(key.Text))
+		r.write("GET", string(key.Text))
 	}
 	if err := r.conn.out.Flush(); err != nil {
 		return err
 	}
 	now := time.Now()
 	for _, key := range keys {
-		key, _ := key.([]byte)
-		ttl, err := r.read()
+		ttl, err := r.replies.Read()
 		if err != nil {
 			return err
 		}
-		value, err := r.read()
+		value, err := r.replies.Read()
 		if err != nil {
 			return err
 		}
-		if err := r.record(key, ttl, value, now); err != nil {
+		if err := r.record(key.Text, ttl, value, now); err != nil {
 			return err
 		}
 	}
@@ -137,28 +155,27 @@ func (r *redis) fetch(keys []any) error {
 
 // record emits the session of a key, of which ttl and value are the answers to
 // PTTL and GET.
-func (r *redis) record(key []byte, ttl, value any, now time.Time) error {
-	if refused, ok := value.(redisError); ok {
-		if !strings.HasPrefix(string(refused), "WRONGTYPE") {
-			return fmt.Errorf("GET: %w", refused)
+func (r *redis) record(key []byte, ttl, value resp.Value, now time.Time) error {
+	if refusal := value.Err(); refusal != nil {
+		if !strings.HasPrefix(refusal.Error(), "WRONGTYPE") {
+			return fmt.Errorf("GET: %w", refusal)
 		}
 		r.summary.skip(&r.options, key, "it is not a string")
 		return nil
 	}
-	left, ok := ttl.(int64)
-	if !ok {
-		return fmt.Errorf("PTTL: %v", ttl)
-	}
-	data, ok := value.([]byte)
 	switch {
-	case !ok && value != nil:
+	case ttl.Err() != nil:
+		return fmt.Errorf("PTTL: %w", ttl.Err())
+	case ttl.Kind != resp.Integer:
+		return fmt.Errorf("PTTL: %w", errProtocol)
+	case value.Kind != resp.Bulk:
 		return fmt.Errorf("GET: %w", errProtocol)
-	case left == -2 || !ok:
+	case ttl.Number == -2 || value.Null:
 		r.summary.Gone++
 		return nil
 	case !session.ValidKey(key):
 		r.summary.skip(&r.options, key, fmt.Sprintf("a key has 1 to %d bytes", session.MaxKeyLen))
 		return nil
 	}
-	return r.emit(r.total, &Record{Key: key, Value: data, Expires: after(now, left, time.Millisecond)})
+	return r.emit(r.total, &Record{Key: key, Value: value.Text, Expires: after(now, ttl.Number, time.Millisecond)})
 }

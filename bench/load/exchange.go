@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 
-	"cairn/memcachedfront/protocol"
+	"cairn/bench/dialect"
 )
 
 // errUnexpected is a reply that answers nothing that was asked.
@@ -35,9 +35,9 @@ func appendOp(dst []byte, d Dialect, op *Op) []byte {
 	case GetMulti:
 		return d.AppendGetMulti(dst, op.Keys)
 	case Set:
-		return d.AppendStore(dst, protocol.StoreSet, op.Key, op.Value, 0, op.Exptime)
+		return d.AppendStore(dst, dialect.Set, op.Key, op.Value, 0, op.Exptime)
 	case Add:
-		return d.AppendStore(dst, protocol.StoreAdd, op.Key, op.Value, 0, op.Exptime)
+		return d.AppendStore(dst, dialect.Add, op.Key, op.Value, 0, op.Exptime)
 	case Touch:
 		return d.AppendTouch(dst, op.Key, op.Exptime)
 	default:
@@ -74,17 +74,17 @@ func (x *exchange) take(buf []byte, answer func(*Op, Answer)) (n int, done *Op, 
 
 // takeSingle handles operations on one key. A text get ends with a reply of its
 // own, which means a miss unless a value came before it; item remembers that.
-func (x *exchange) takeSingle(op *Op, reply protocol.ClientReply, answer func(*Op, Answer)) error {
+func (x *exchange) takeSingle(op *Op, reply dialect.Reply, answer func(*Op, Answer)) error {
 	switch {
-	case reply.Status == protocol.ClientEnd && x.item > 0:
+	case reply.Status == dialect.End && x.item > 0:
 		return nil
-	case reply.Status == protocol.ClientFailed:
+	case reply.Status == dialect.Failed:
 		answer(op, Answer{Outcome: Refused, Value: reply.Value})
 		return nil
-	case op.Kind == Get && reply.Status == protocol.ClientOK,
-		op.Kind != Get && (reply.Status == protocol.ClientValue || reply.Status == protocol.ClientEnd):
+	case op.Kind == Get && reply.Status == dialect.OK,
+		op.Kind != Get && (reply.Status == dialect.Value || reply.Status == dialect.End):
 		return errUnexpected
-	case reply.Status == protocol.ClientOK, reply.Status == protocol.ClientValue:
+	case reply.Status == dialect.OK, reply.Status == dialect.Value:
 		x.item++
 		answer(op, Answer{Outcome: Done, Value: reply.Value})
 	default:
@@ -95,9 +95,9 @@ func (x *exchange) takeSingle(op *Op, reply protocol.ClientReply, answer func(*O
 
 // takeItem handles the replies to a GetMulti: found items repeat their key and
 // leave out the missing ones, or come one for each key without repeating it.
-func (x *exchange) takeItem(op *Op, reply protocol.ClientReply, answer func(*Op, Answer)) error {
+func (x *exchange) takeItem(op *Op, reply dialect.Reply, answer func(*Op, Answer)) error {
 	switch reply.Status {
-	case protocol.ClientValue:
+	case dialect.Value:
 		for len(reply.Key) > 0 && x.item < len(op.Keys) && !bytes.Equal(reply.Key, op.Keys[x.item]) {
 			x.miss(op, answer)
 		}
@@ -106,12 +106,12 @@ func (x *exchange) takeItem(op *Op, reply protocol.ClientReply, answer func(*Op,
 		}
 		answer(op, Answer{Item: x.item, Outcome: Done, Value: reply.Value})
 		x.item++
-	case protocol.ClientNotFound:
+	case dialect.NotFound:
 		if x.item == len(op.Keys) {
 			return errUnexpected
 		}
 		x.miss(op, answer)
-	case protocol.ClientFailed:
+	case dialect.Failed:
 		answer(op, Answer{Item: x.item, Outcome: Refused, Value: reply.Value})
 		return nil
 	}

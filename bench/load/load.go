@@ -10,18 +10,18 @@ package load
 import (
 	"time"
 
-	"cairn/memcachedfront/protocol"
+	"cairn/bench/dialect"
 )
 
 // Dialect is the client's half of a wire protocol. The clients in
-// memcachedfront/protocol and bench/resp are Dialects.
+// bench/dialect are Dialects.
 type Dialect interface {
 	AppendGet(dst, key []byte) []byte
 	AppendGetMulti(dst []byte, keys [][]byte) []byte
-	AppendStore(dst []byte, verb protocol.StoreVerb, key, value []byte, flags uint32, exptime int64) []byte
+	AppendStore(dst []byte, verb dialect.Verb, key, value []byte, flags uint32, exptime int64) []byte
 	AppendTouch(dst, key []byte, exptime int64) []byte
 	AppendDelete(dst, key []byte) []byte
-	Next(buf []byte) (protocol.ClientReply, int, error)
+	Next(buf []byte) (dialect.Reply, int, error)
 }
 
 // Kind says what an Op does.

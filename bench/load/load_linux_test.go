@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"cairn/bench/dialect"
 	"cairn/bench/load"
 	"cairn/bench/peer"
-	"cairn/memcachedfront/protocol"
 )
 
 // script is a flow that plays exchanges once and checks each answer against
@@ -244,7 +244,7 @@ func TestCancel(t *testing.T) {
 	}
 }
 
-func text() load.Dialect { return protocol.TextClient{} }
+func text() load.Dialect { return dialect.Text{} }
 
 // lineServer answers every line with a miss (version with one) and calls pause
 // before every so many answers.

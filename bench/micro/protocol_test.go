@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"cairn/bench/dialect"
 	"cairn/bench/payload"
 	"cairn/memcachedfront/protocol"
 	"cairn/session"
@@ -19,7 +20,7 @@ type parse func(buf []byte, limits *protocol.Limits, r *protocol.Request) (n int
 // A client's requests, sixteen in one buffer as a pipeline brings them.
 func BenchmarkParse(b *testing.B) {
 	value := payload.NewPool(payload.Options{Count: 1, Formats: []payload.Format{payload.PHP}}).Append(nil, 0, 1)
-	text, meta, binary := protocol.TextClient{}, protocol.MetaClient{}, protocol.BinaryClient{}
+	text, meta, binary := dialect.Text{}, dialect.Meta{}, dialect.Binary{}
 	k := []byte(key)
 	for _, c := range []struct {
 		name    string
@@ -27,12 +28,12 @@ func BenchmarkParse(b *testing.B) {
 		request []byte
 	}{
 		{"text/get", protocol.ParseText, text.AppendGet(nil, k)},
-		{"text/set", protocol.ParseText, text.AppendStore(nil, protocol.StoreSet, k, value, 0, 1800)},
+		{"text/set", protocol.ParseText, text.AppendStore(nil, dialect.Set, k, value, 0, 1800)},
 		{"text/touch", protocol.ParseText, text.AppendTouch(nil, k, 1800)},
 		{"meta/get", protocol.ParseText, meta.AppendGet(nil, k)},
-		{"meta/set", protocol.ParseText, meta.AppendStore(nil, protocol.StoreSet, k, value, 0, 1800)},
+		{"meta/set", protocol.ParseText, meta.AppendStore(nil, dialect.Set, k, value, 0, 1800)},
 		{"binary/get", protocol.ParseBinary, binary.AppendGet(nil, k)},
-		{"binary/set", protocol.ParseBinary, binary.AppendStore(nil, protocol.StoreSet, k, value, 0, 1800)},
+		{"binary/set", protocol.ParseBinary, binary.AppendStore(nil, dialect.Set, k, value, 0, 1800)},
 	} {
 		var pipeline []byte
 		for range 16 {
@@ -58,7 +59,7 @@ func BenchmarkParse(b *testing.B) {
 
 // A set of which only a part has arrived: what it costs to look at it again.
 func BenchmarkParseIncomplete(b *testing.B) {
-	request := protocol.TextClient{}.AppendStore(nil, protocol.StoreSet, []byte(key), make([]byte, 64<<10), 0, 0)
+	request := dialect.Text{}.AppendStore(nil, dialect.Set, []byte(key), make([]byte, 64<<10), 0, 0)
 	var r protocol.Request
 	b.ReportAllocs()
 	for b.Loop() {
@@ -86,7 +87,7 @@ func BenchmarkClientNext(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for n := 0; n < len(reply); {
-			_, taken, err := protocol.TextClient{}.Next(reply[n:])
+			_, taken, err := dialect.Text{}.Next(reply[n:])
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"cairn/bench/dialect"
 	"cairn/engine"
 	"cairn/memcachedfront"
 	"cairn/memcachedfront/protocol"
@@ -29,14 +30,14 @@ func BenchmarkValues(b *testing.B) {
 				c := dialServer(b, blocking)
 				request, stored := setOf(size)
 				exchange(b, c, request, stored)
-				benchExchange(b, c, protocol.TextClient{}.AppendGet(nil, []byte(key)), replyWith(size))
+				benchExchange(b, c, dialect.Text{}.AppendGet(nil, []byte(key)), replyWith(size))
 			})
 		}
 	}
 }
 
 func setOf(size int) (request, reply []byte) {
-	return protocol.TextClient{}.AppendStore(nil, protocol.StoreSet, []byte(key), make([]byte, size), 0, 1800), []byte(protocol.Stored)
+	return dialect.Text{}.AppendStore(nil, dialect.Set, []byte(key), make([]byte, size), 0, 1800), []byte(protocol.Stored)
 }
 
 func replyWith(size int) []byte {

@@ -9,13 +9,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"cairn/bench/dialect"
 	"cairn/bench/load"
-	"cairn/bench/resp"
-	"cairn/memcachedfront/protocol"
 )
 
 // Spec says which server to run, and how.
@@ -105,8 +105,8 @@ func ParseSpec(text string) (Spec, error) {
 	return s, err
 }
 
-// Find resolves the binary, Cairn's to the running program if that is cairn.
-// It fails if the server is not installed.
+// Find resolves the binary: Cairn's is the one beside the running program, if
+// there is one. It fails if the server is not installed.
 func (s Spec) Find() (string, error) {
 	b, err := s.base()
 	if err != nil {
@@ -115,10 +115,11 @@ func (s Spec) Find() (string, error) {
 	if s.Path != "" {
 		return s.Path, nil
 	}
-	if self, err := os.Executable(); err == nil && b.program == "cairn" && filepath.Base(self) == "cairn" {
-		return self, nil
+	places := []string{b.program, "/usr/sbin/" + b.program, "/usr/local/sbin/" + b.program}
+	if self, err := os.Executable(); err == nil && s.IsCairn() {
+		places = slices.Insert(places, 0, filepath.Join(filepath.Dir(self), b.program))
 	}
-	for _, place := range []string{b.program, "/usr/sbin/" + b.program, "/usr/local/sbin/" + b.program} {
+	for _, place := range places {
 		if path, err := exec.LookPath(place); err == nil {
 			return path, nil
 		}
@@ -153,13 +154,13 @@ func (s Spec) Dialect(name string) (func() load.Dialect, error) {
 	case err != nil:
 		return nil, err
 	case b.redis:
-		return func() load.Dialect { return new(resp.Client) }, nil
+		return func() load.Dialect { return new(dialect.Redis) }, nil
 	case name == "text":
-		return func() load.Dialect { return protocol.TextClient{} }, nil
+		return func() load.Dialect { return dialect.Text{} }, nil
 	case name == "binary":
-		return func() load.Dialect { return protocol.BinaryClient{} }, nil
+		return func() load.Dialect { return dialect.Binary{} }, nil
 	case name == "meta" && b.meta:
-		return func() load.Dialect { return protocol.MetaClient{} }, nil
+		return func() load.Dialect { return dialect.Meta{} }, nil
 	}
 	return nil, fmt.Errorf("peer: %s does not speak %q", s.Name, name)
 }

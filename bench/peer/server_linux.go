@@ -17,9 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cairn/bench/dialect"
 	"cairn/bench/load"
-	"cairn/bench/resp"
-	"cairn/memcachedfront/protocol"
 )
 
 // How long a server may take to answer after its start (a large append-only
@@ -224,20 +223,20 @@ func (s *Server) awaitReady(ctx context.Context) error {
 
 func (s *Server) ping() error {
 	if s.Spec.SpeaksMemcached() {
-		text := protocol.TextClient{}
-		return ask(s.Address, text, text.AppendVersion(nil), func(protocol.ClientReply) {})
+		text := dialect.Text{}
+		return ask(s.Address, text, text.AppendVersion(nil), func(dialect.Reply) {})
 	}
-	var client resp.Client
-	return ask(s.Address, &client, client.AppendPing(nil), func(protocol.ClientReply) {})
+	var client dialect.Redis
+	return ask(s.Address, &client, client.AppendPing(nil), func(dialect.Reply) {})
 }
 
 // Statistics asks a server that speaks memcached's protocol for its general
 // statistics.
 func (s *Server) Statistics() (map[string]string, error) {
 	statistics := map[string]string{}
-	text := protocol.TextClient{}
-	err := ask(s.Address, text, text.AppendStats(nil, ""), func(r protocol.ClientReply) {
-		if r.Status == protocol.ClientValue {
+	text := dialect.Text{}
+	err := ask(s.Address, text, text.AppendStats(nil, ""), func(r dialect.Reply) {
+		if r.Status == dialect.Value {
 			statistics[string(r.Key)] = string(r.Value)
 		}
 	})
@@ -245,7 +244,7 @@ func (s *Server) Statistics() (map[string]string, error) {
 }
 
 // ask sends one request on a connection of its own and hands out the replies.
-func ask(address string, d load.Dialect, request []byte, each func(protocol.ClientReply)) error {
+func ask(address string, d load.Dialect, request []byte, each func(dialect.Reply)) error {
 	conn, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {
 		return err
@@ -264,7 +263,7 @@ func ask(address string, d load.Dialect, request []byte, each func(protocol.Clie
 		switch {
 		case err != nil:
 			return err
-		case n > 0 && reply.Status == protocol.ClientFailed:
+		case n > 0 && reply.Status == dialect.Failed:
 			return errors.New(string(reply.Value))
 		case n > 0:
 			each(reply)

@@ -17,7 +17,7 @@ import (
 
 func example() *report.Report {
 	return &report.Report{
-		Title: "Cairn & peers", Started: time.Unix(1_790_000_000, 0).UTC(), Took: "1m", Command: "cairn bench --quick",
+		Title: "Cairn & peers", Started: time.Unix(1_790_000_000, 0).UTC(), Took: "1m", Command: "cairn-bench --quick",
 		Facts:   []report.Fact{{Name: "cores", Value: "2"}},
 		Servers: []report.Server{{Name: "memcached", Version: "1.6", Command: "memcached -p 1"}},
 		Sections: []report.Section{{
@@ -41,7 +41,7 @@ func TestMarkdown(t *testing.T) {
 
 Mon, 21 Sep 2026 14:13:20 UTC, took 1m
 
-    cairn bench --quick
+    cairn-bench --quick
 
 - cores: 2
 

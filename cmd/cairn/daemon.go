@@ -9,8 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"golang.org/x/sys/unix"
-
 	"cairn/cmd/cairn/config"
 )
 
@@ -111,7 +109,7 @@ func divert(path string) error {
 	}
 	defer out.Close()
 	for _, std := range []int{1, 2} {
-		if err := unix.Dup3(int(out.Fd()), std, 0); err != nil {
+		if err := duplicate(int(out.Fd()), std); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
-
-	"cairn/bench"
 )
 
 // Exit codes of the program.
@@ -74,7 +72,7 @@ func (p *program) commands() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.configCommand(), p.versionCommand(), bench.NewCommand())
+	root.AddCommand(p.serveCommand(), p.configCommand(), p.versionCommand(), p.benchCommand())
 	root.AddCommand(p.administration()...)
 	return root
 }

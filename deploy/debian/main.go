@@ -1,5 +1,6 @@
-// Command debian builds the Debian package of Cairn: the static program, its
-// man pages and completions, the systemd units and a configuration.
+// Command debian builds the Debian packages of Cairn: cairn is the static
+// program, its man pages and completions, the systemd units and a configuration;
+// cairn-bench the program that compares it with other servers.
 //
 // It is a module of its own, so that what builds packages is no dependency of
 // the server.
@@ -23,20 +24,20 @@ import (
 
 func main() {
 	b := build{root: "../.."}
-	flag.StringVar(&b.version, "version", "", "version of the package, such as 1.2.3")
+	flag.StringVar(&b.version, "version", "", "version of the packages, such as 1.2.3")
 	flag.StringVar(&b.arch, "arch", runtime.GOARCH, "architecture in Go's words")
-	flag.StringVar(&b.out, "out", ".", "directory for the package")
-	flag.StringVar(&b.maintainer, "maintainer", "Cairn <cairn@localhost>", "name and address for the package's control file")
+	flag.StringVar(&b.out, "out", ".", "directory for the packages")
+	flag.StringVar(&b.maintainer, "maintainer", "Cairn <cairn@localhost>", "name and address for the packages' control files")
 	flag.Parse()
-	path, err := b.run()
+	paths, err := b.run()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "debian:", err)
 		os.Exit(1)
 	}
-	fmt.Println(path)
+	fmt.Println(strings.Join(paths, "\n"))
 }
 
-// build is one package to be built.
+// build is a version's packages for one architecture.
 type build struct {
 	root       string // of the repository
 	version    string
@@ -47,32 +48,42 @@ type build struct {
 	work string // scratch directory
 }
 
-// run builds the package and gives its path.
-func (b *build) run() (path string, err error) {
+// run builds the packages and returns their paths.
+func (b *build) run() (paths []string, err error) {
 	if b.version == "" {
-		return "", fmt.Errorf("a package needs a -version")
+		return nil, fmt.Errorf("a package needs a -version")
 	}
 	if b.work, err = os.MkdirTemp("", "cairn-deb-"); err != nil {
-		return "", err
+		return nil, err
 	}
 	defer os.RemoveAll(b.work)
-	if err := b.compile("cairn", b.arch); err != nil {
-		return "", err
+	for _, program := range []string{"cairn", "cairn-bench"} {
+		if err := b.compile(program, program, b.arch); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.document(); err != nil {
-		return "", err
+		return nil, err
 	}
-	info, err := b.describe()
+	server, err := b.describeServer()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return b.write(info)
+	for _, info := range []*nfpm.Info{server, b.describeBench()} {
+		path, err := b.write(info)
+		if err != nil {
+			return nil, err
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
 }
 
-// compile builds the program for an architecture into the scratch directory.
-func (b *build) compile(name, arch string) error {
+// compile builds a program of cmd for an architecture into the scratch
+// directory, as name.
+func (b *build) compile(program, name, arch string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w -X main.version="+b.version,
-		"-o", filepath.Join(b.work, name), "./cmd/cairn")
+		"-o", filepath.Join(b.work, name), "./cmd/"+program)
 	cmd.Dir = b.root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOWORK=off")
 	return output(cmd)
@@ -83,7 +94,7 @@ func (b *build) document() error {
 	program := filepath.Join(b.work, "cairn")
 	if b.arch != runtime.GOARCH {
 		program = filepath.Join(b.work, "cairn-here")
-		if err := b.compile("cairn-here", runtime.GOARCH); err != nil {
+		if err := b.compile("cairn", "cairn-here", runtime.GOARCH); err != nil {
 			return err
 		}
 	}
@@ -106,36 +117,48 @@ func (b *build) document() error {
 	return output(exec.Command("gzip", append([]string{"-9", "-n"}, pages...)...))
 }
 
-// describe gives the package's control data and contents.
-func (b *build) describe() (*nfpm.Info, error) {
-	info := &nfpm.Info{
-		Name: "cairn", Arch: b.arch, Platform: "linux", Version: b.version,
-		Section: "database", Priority: "optional", Maintainer: b.maintainer,
-		Description: "durable session store for memcached clients\n" +
-			" Cairn keeps web sessions on disk and speaks memcached's protocols, so that\n" +
-			" a restart logs nobody out.",
-		License: "see /usr/share/doc/cairn/copyright",
-		MTime:   sourceDate(),
-		Overridables: nfpm.Overridables{
-			Depends:    []string{"init-system-helpers (>= 1.54~)"},
-			Recommends: []string{"systemd"},
-			Scripts: nfpm.Scripts{
-				PostInstall: "scripts/postinst",
-				PreRemove:   "scripts/prerm",
-				PostRemove:  "scripts/postrm",
-			},
-			Deb: nfpm.Deb{Compression: "xz"},
-		},
+// describeServer returns the control data and contents of the package cairn.
+func (b *build) describeServer() (*nfpm.Info, error) {
+	info := b.describe("cairn", "durable session store for memcached clients\n"+
+		" Cairn keeps web sessions on disk and speaks memcached's protocols, so that\n"+
+		" a restart logs nobody out.")
+	info.Depends = []string{"init-system-helpers (>= 1.54~)"}
+	info.Recommends = []string{"systemd"}
+	info.Suggests = []string{"cairn-bench"}
+	info.Scripts = nfpm.Scripts{
+		PostInstall: "scripts/postinst",
+		PreRemove:   "scripts/prerm",
+		PostRemove:  "scripts/postrm",
 	}
 	contents, err := b.contents()
-	if err != nil {
-		return nil, err
-	}
 	info.Contents = contents
-	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
-		return nil, err
+	return info, err
+}
+
+// describeBench returns those of the package cairn-bench.
+func (b *build) describeBench() *nfpm.Info {
+	info := b.describe("cairn-bench", "compares the session store Cairn with other servers\n"+
+		" It runs Cairn, memcached, Redis and yrmcds side by side, puts the traffic of\n"+
+		" web sessions on them and reports what they gave and what they cost.")
+	info.Recommends = []string{"cairn (= " + b.version + ")"}
+	info.Suggests = []string{"memcached", "redis-server", "yrmcds"}
+	info.Contents = files.Contents{
+		b.file("cairn-bench", "/usr/bin/cairn-bench", 0o755),
+		shared("copyright", "/usr/share/doc/cairn-bench/copyright", files.TypeFile),
 	}
-	return info, nil
+	return info
+}
+
+// describe returns what the packages have in common.
+func (b *build) describe(name, description string) *nfpm.Info {
+	return &nfpm.Info{
+		Name: name, Arch: b.arch, Platform: "linux", Version: b.version,
+		Section: "database", Priority: "optional", Maintainer: b.maintainer,
+		Description:  description,
+		License:      "see /usr/share/doc/" + name + "/copyright",
+		MTime:        sourceDate(),
+		Overridables: nfpm.Overridables{Deb: nfpm.Deb{Compression: "xz"}},
+	}
 }
 
 func (b *build) contents() (files.Contents, error) {
@@ -179,6 +202,9 @@ func shared(source, destination, kind string) *files.Content {
 }
 
 func (b *build) write(info *nfpm.Info) (path string, err error) {
+	if err := nfpm.PrepareForPackager(info, "deb"); err != nil {
+		return "", err
+	}
 	packager, err := nfpm.Get("deb")
 	if err != nil {
 		return "", err

@@ -56,6 +56,11 @@ systemctl is-enabled cairn.service
 connect
 ask 'set first 0 3600 5\r\nhello\r\n' 'STORED'
 
+step 'the benchmark is a package of its own'
+{ cairn bench 2>&1 || true; } | grep 'install the package cairn-bench'
+dpkg -i cairn-bench_1.0.0_*.deb
+cairn bench --version | grep 1.0.0
+
 step 'the unit as installed'
 systemd-analyze verify /lib/systemd/system/cairn.service 2>verify || { cat verify; false; }
 grep cairn verify && false

@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"cairn/bench/dialect"
 )
 
 var textLimits = Limits{MaxKeyLen: 250, MaxValueSize: 1000}
@@ -265,14 +267,14 @@ func FuzzTextRoundTrip(f *testing.F) {
 			return
 		}
 		requests := map[Verb][]byte{
-			Get:        TextClient{}.AppendGet(nil, key),
-			Set:        TextClient{}.AppendStore(nil, StoreSet, key, value, flags, exptime),
-			Add:        TextClient{}.AppendStore(nil, StoreAdd, key, value, flags, exptime),
-			Touch:      TextClient{}.AppendTouch(nil, key, exptime),
-			Delete:     TextClient{}.AppendDelete(nil, key),
-			MetaGet:    MetaClient{}.AppendGet(nil, key),
-			MetaSet:    MetaClient{}.AppendStore(nil, StoreSet, key, value, flags, exptime),
-			MetaDelete: MetaClient{}.AppendDelete(nil, key),
+			Get:        dialect.Text{}.AppendGet(nil, key),
+			Set:        dialect.Text{}.AppendStore(nil, dialect.Set, key, value, flags, exptime),
+			Add:        dialect.Text{}.AppendStore(nil, dialect.Add, key, value, flags, exptime),
+			Touch:      dialect.Text{}.AppendTouch(nil, key, exptime),
+			Delete:     dialect.Text{}.AppendDelete(nil, key),
+			MetaGet:    dialect.Meta{}.AppendGet(nil, key),
+			MetaSet:    dialect.Meta{}.AppendStore(nil, dialect.Set, key, value, flags, exptime),
+			MetaDelete: dialect.Meta{}.AppendDelete(nil, key),
 		}
 		for verb, request := range requests {
 			var r Request

@@ -1,4 +1,4 @@
-package protocol
+package dialect
 
 import (
 	"bytes"
@@ -6,11 +6,11 @@ import (
 	"strconv"
 )
 
-// MetaClient speaks memcached's meta commands (protocol.txt, "Meta Commands").
-type MetaClient struct{}
+// Meta speaks memcached's meta commands (txt, "Meta Commands").
+type Meta struct{}
 
 // AppendGet appends a request for one item.
-func (MetaClient) AppendGet(dst, key []byte) []byte {
+func (Meta) AppendGet(dst, key []byte) []byte {
 	dst = append(dst, "mg "...)
 	dst = append(dst, key...)
 	return append(dst, " v f\r\n"...)
@@ -18,7 +18,7 @@ func (MetaClient) AppendGet(dst, key []byte) []byte {
 
 // AppendGetMulti appends a request for several items: quiet gets and a mn,
 // which is the last reply.
-func (MetaClient) AppendGetMulti(dst []byte, keys [][]byte) []byte {
+func (Meta) AppendGetMulti(dst []byte, keys [][]byte) []byte {
 	for _, key := range keys {
 		dst = append(dst, "mg "...)
 		dst = append(dst, key...)
@@ -27,8 +27,8 @@ func (MetaClient) AppendGetMulti(dst []byte, keys [][]byte) []byte {
 	return append(dst, "mn\r\n"...)
 }
 
-// AppendStore appends an ms; see TextClient.AppendStore.
-func (MetaClient) AppendStore(dst []byte, verb StoreVerb, key, value []byte, flags uint32, exptime int64) []byte {
+// AppendStore appends an ms; see Text.AppendStore.
+func (Meta) AppendStore(dst []byte, verb Verb, key, value []byte, flags uint32, exptime int64) []byte {
 	dst = append(dst, "ms "...)
 	dst = append(dst, key...)
 	dst = appendDecimal(dst, int64(len(value)))
@@ -43,7 +43,7 @@ func (MetaClient) AppendStore(dst []byte, verb StoreVerb, key, value []byte, fla
 }
 
 // AppendTouch appends a request that gives an item a new exptime.
-func (MetaClient) AppendTouch(dst, key []byte, exptime int64) []byte {
+func (Meta) AppendTouch(dst, key []byte, exptime int64) []byte {
 	dst = append(dst, "mg "...)
 	dst = append(dst, key...)
 	dst = append(dst, " T"...)
@@ -52,7 +52,7 @@ func (MetaClient) AppendTouch(dst, key []byte, exptime int64) []byte {
 }
 
 // AppendDelete appends a request that removes an item.
-func (MetaClient) AppendDelete(dst, key []byte) []byte {
+func (Meta) AppendDelete(dst, key []byte) []byte {
 	dst = append(dst, "md "...)
 	dst = append(dst, key...)
 	return append(dst, "\r\n"...)
@@ -61,48 +61,48 @@ func (MetaClient) AppendDelete(dst, key []byte) []byte {
 // Next reads the reply at the start of buf and returns how many bytes it took,
 // 0 if it is still incomplete. A value that repeats its key belongs to
 // AppendGetMulti and is not the last reply.
-func (MetaClient) Next(buf []byte) (ClientReply, int, error) {
+func (Meta) Next(buf []byte) (Reply, int, error) {
 	line, n, err := replyLine(buf)
 	if n == 0 {
-		return ClientReply{}, 0, err
+		return Reply{}, 0, err
 	}
-	verb, rest := nextToken(line)
+	verb, rest := nextField(line)
 	switch string(verb) {
 	case "VA":
 		return metaValue(rest, buf, n)
 	case "HD", "OK":
-		return ClientReply{Status: ClientOK, Last: true}, n, nil
+		return Reply{Status: OK, Last: true}, n, nil
 	case "EN", "NF":
-		return ClientReply{Status: ClientNotFound, Last: true}, n, nil
+		return Reply{Status: NotFound, Last: true}, n, nil
 	case "NS":
-		return ClientReply{Status: ClientNotStored, Last: true}, n, nil
+		return Reply{Status: NotStored, Last: true}, n, nil
 	case "EX":
-		return ClientReply{Status: ClientExists, Last: true}, n, nil
+		return Reply{Status: Exists, Last: true}, n, nil
 	case "MN":
-		return ClientReply{Status: ClientEnd, Last: true}, n, nil
+		return Reply{Status: End, Last: true}, n, nil
 	case "ERROR", "CLIENT_ERROR", "SERVER_ERROR":
-		return ClientReply{Status: ClientFailed, Last: true, Value: line}, n, nil
+		return Reply{Status: Failed, Last: true, Value: line}, n, nil
 	}
-	return ClientReply{}, 0, ErrMalformedReply
+	return Reply{}, 0, ErrMalformedReply
 }
 
-func metaValue(fields, buf []byte, n int) (ClientReply, int, error) {
-	sizeField, fields := nextToken(fields)
+func metaValue(fields, buf []byte, n int) (Reply, int, error) {
+	sizeField, fields := nextField(fields)
 	size, err := replyNumber(sizeField, maxReplyData)
 	if err != nil {
-		return ClientReply{}, 0, err
+		return Reply{}, 0, err
 	}
-	reply := ClientReply{Status: ClientValue, Last: true}
+	reply := Reply{Status: Value, Last: true}
 	for len(fields) > 0 {
 		var field []byte
-		field, fields = nextToken(fields)
+		field, fields = nextField(fields)
 		if err := metaFlag(&reply, field); err != nil {
-			return ClientReply{}, 0, err
+			return Reply{}, 0, err
 		}
 	}
 	value, taken, err := replyBlock(buf[n:], size)
 	if taken == 0 {
-		return ClientReply{}, 0, err
+		return Reply{}, 0, err
 	}
 	reply.Value = value
 	return reply, n + taken, nil
@@ -110,7 +110,7 @@ func metaValue(fields, buf []byte, n int) (ClientReply, int, error) {
 
 // metaFlag takes one flag of a VA line into reply; flags it does not know are
 // left alone.
-func metaFlag(reply *ClientReply, field []byte) error {
+func metaFlag(reply *Reply, field []byte) error {
 	switch {
 	case bytes.HasPrefix(field, []byte("k")):
 		reply.Key, reply.Last = field[1:], false

@@ -1,4 +1,9 @@
-package protocol
+// Package dialect is the client's half of the protocols of session servers:
+// memcached's text, meta and binary protocols, and Redis'. The clients encode
+// requests and read replies, in terms that the protocols share. They open no
+// sockets and do not check keys or sizes; a caller sends what their Append
+// methods produced and feeds what comes back to Next.
+package dialect
 
 import (
 	"bytes"
@@ -6,14 +11,9 @@ import (
 	"strconv"
 )
 
-// The client's half of the memcached protocols: three clients, one for each
-// wire format, that encode requests and read replies. They hold no state, open
-// no sockets and do not check keys or sizes; a caller sends what their Append
-// methods produced and feeds what comes back to Next.
-
 // ErrMalformedReply is the error of a client that met bytes which no server
 // sends. The connection they came from cannot be used further.
-var ErrMalformedReply = errors.New("protocol: malformed reply")
+var ErrMalformedReply = errors.New("dialect: malformed reply")
 
 // Bounds in bytes on what a client takes for a reply: its first line, and its
 // data.
@@ -22,41 +22,41 @@ const (
 	maxReplyData = 1 << 30
 )
 
-// ClientStatus says what a reply means, in terms that the protocols share.
-type ClientStatus uint8
+// Status says what a reply means, in terms that the protocols share.
+type Status uint8
 
 const (
-	// ClientOK: stored, touched, deleted, or otherwise done.
-	ClientOK ClientStatus = iota + 1
+	// OK: stored, touched, deleted, or otherwise done.
+	OK Status = iota + 1
 
-	// ClientValue carries an item.
-	ClientValue
+	// Value carries an item.
+	Value
 
-	// ClientEnd closes a request whose values, if any, came before it.
-	ClientEnd
+	// End closes a request whose values, if any, came before it.
+	End
 
-	// ClientNotFound: the key is absent.
-	ClientNotFound
+	// NotFound: the key is absent.
+	NotFound
 
-	// ClientNotStored: the condition of an add or replace does not hold.
-	ClientNotStored
+	// NotStored: the condition of an add or replace does not hold.
+	NotStored
 
-	// ClientExists: the item has another CAS unique.
-	ClientExists
+	// Exists: the item has another CAS unique.
+	Exists
 
-	// ClientFailed: the server refused; Value is its message.
-	ClientFailed
+	// Failed: the server refused; Value is its message.
+	Failed
 )
 
-// ClientReply is one reply, or one of several that answer a request.
-type ClientReply struct {
-	Status ClientStatus
+// Reply is one reply, or one of several that answer a request.
+type Reply struct {
+	Status Status
 
 	// Last says that this reply completes its request.
 	Last bool
 
 	// Key and Value alias the buffer given to Next. Key is set where the
-	// protocol repeats it. A statistic is a ClientValue: its name and value.
+	// protocol repeats it. A statistic is a Value: its name and value.
 	Key   []byte
 	Value []byte
 
@@ -64,13 +64,13 @@ type ClientReply struct {
 	CAS   uint64 // 0 if the reply has none
 }
 
-// StoreVerb is the condition under which a client stores.
-type StoreVerb uint8
+// Verb is the condition under which a client stores.
+type Verb uint8
 
 const (
-	StoreSet StoreVerb = iota
-	StoreAdd
-	StoreReplace
+	Set Verb = iota
+	Add
+	Replace
 )
 
 // replyLine cuts the first line off buf, without its line end. n is 0 as long
@@ -103,11 +103,17 @@ func replyBlock(buf []byte, size uint64) (block []byte, n int, err error) {
 
 // replyNumber reads a field that is a decimal number of at most max.
 func replyNumber(field []byte, max uint64) (uint64, error) {
-	n, ok := parseUint(field, max)
-	if !ok {
+	n, err := strconv.ParseUint(string(field), 10, 64)
+	if err != nil || n > max {
 		return 0, ErrMalformedReply
 	}
 	return n, nil
+}
+
+// nextField splits the first field off line; one space separates fields.
+func nextField(line []byte) (field, rest []byte) {
+	field, rest, _ = bytes.Cut(line, []byte(" "))
+	return field, rest
 }
 
 func appendDecimal(dst []byte, n int64) []byte {

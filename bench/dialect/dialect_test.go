@@ -1,4 +1,4 @@
-package protocol_test
+package dialect_test
 
 import (
 	"bytes"
@@ -7,26 +7,26 @@ import (
 	"strings"
 	"testing"
 
-	"cairn/memcachedfront/protocol"
+	"cairn/bench/dialect"
 )
 
 // A client is what the three wire formats have in common.
 type client interface {
 	AppendGet(dst, key []byte) []byte
 	AppendGetMulti(dst []byte, keys [][]byte) []byte
-	AppendStore(dst []byte, verb protocol.StoreVerb, key, value []byte, flags uint32, exptime int64) []byte
+	AppendStore(dst []byte, verb dialect.Verb, key, value []byte, flags uint32, exptime int64) []byte
 	AppendTouch(dst, key []byte, exptime int64) []byte
 	AppendDelete(dst, key []byte) []byte
-	Next(buf []byte) (protocol.ClientReply, int, error)
+	Next(buf []byte) (dialect.Reply, int, error)
 }
 
 var clients = map[string]client{
-	"text":   protocol.TextClient{},
-	"meta":   protocol.MetaClient{},
-	"binary": protocol.BinaryClient{},
+	"text":   dialect.Text{},
+	"meta":   dialect.Meta{},
+	"binary": dialect.Binary{},
 }
 
-func TestClientRequests(t *testing.T) {
+func TestMemcachedRequests(t *testing.T) {
 	key, value := []byte("k"), []byte("abc")
 	keys := [][]byte{[]byte("a"), []byte("bc")}
 	for name, want := range map[string][]string{
@@ -56,9 +56,9 @@ func TestClientRequests(t *testing.T) {
 		got := []string{
 			string(c.AppendGet(nil, key)),
 			string(c.AppendGetMulti(nil, keys)),
-			string(c.AppendStore(nil, protocol.StoreSet, key, value, 7, 60)),
-			string(c.AppendStore(nil, protocol.StoreAdd, key, value, 7, 60)),
-			string(c.AppendStore(nil, protocol.StoreReplace, key, value, 7, 60)),
+			string(c.AppendStore(nil, dialect.Set, key, value, 7, 60)),
+			string(c.AppendStore(nil, dialect.Add, key, value, 7, 60)),
+			string(c.AppendStore(nil, dialect.Replace, key, value, 7, 60)),
 			string(c.AppendTouch(nil, key, 60)),
 			string(c.AppendDelete(nil, key)),
 		}
@@ -71,7 +71,7 @@ func TestClientRequests(t *testing.T) {
 }
 
 // A stream of replies must read the same however the network cuts it.
-func TestClientReplies(t *testing.T) {
+func TestMemcachedReplies(t *testing.T) {
 	for _, test := range []struct{ client, stream, want string }{
 		{"text", "VALUE k 7 3\r\nabc\r\nVALUE bc 0 0 99\r\n\r\nEND\r\n",
 			"value k=abc 7/0, value bc= 0/99, end!"},
@@ -100,7 +100,7 @@ func TestClientReplies(t *testing.T) {
 	}
 }
 
-func TestClientRefusesNonsense(t *testing.T) {
+func TestMemcachedRefusesNonsense(t *testing.T) {
 	for _, test := range []struct{ client, stream string }{
 		{"text", "HELLO\r\n"}, {"text", "END\n"}, {"text", "\n"},
 		{"text", "VALUE k 7 x\r\n"}, {"text", "VALUE k 4294967296 1\r\na\r\n"},
@@ -119,7 +119,7 @@ func TestClientRefusesNonsense(t *testing.T) {
 	}
 }
 
-func FuzzClientNext(f *testing.F) {
+func FuzzMemcachedNext(f *testing.F) {
 	f.Add([]byte("VALUE k 7 3 1\r\nabc\r\nEND\r\n"))
 	f.Add([]byte("VA 3 f7 c9 kbc\r\nabc\r\nMN\r\n"))
 	f.Add([]byte(unhex("81 00 0000 04 00 0000 00000007 00000000 0000000000000009 00000007 616263")))
@@ -143,10 +143,10 @@ func FuzzClientNext(f *testing.F) {
 
 // describe feeds stream to c in chunks and puts the replies into words.
 func describe(c client, stream string, chunk int) (string, error) {
-	words := map[protocol.ClientStatus]string{
-		protocol.ClientOK: "ok", protocol.ClientValue: "value", protocol.ClientEnd: "end",
-		protocol.ClientNotFound: "not found", protocol.ClientNotStored: "not stored",
-		protocol.ClientExists: "exists", protocol.ClientFailed: "failed",
+	words := map[dialect.Status]string{
+		dialect.OK: "ok", dialect.Value: "value", dialect.End: "end",
+		dialect.NotFound: "not found", dialect.NotStored: "not stored",
+		dialect.Exists: "exists", dialect.Failed: "failed",
 	}
 	var got []string
 	var buf []byte
@@ -163,7 +163,7 @@ func describe(c client, stream string, chunk int) (string, error) {
 				break
 			}
 			text := words[r.Status]
-			if r.Status == protocol.ClientValue {
+			if r.Status == dialect.Value {
 				text += fmt.Sprintf(" %s=", r.Key)
 			} else if len(r.Value) > 0 {
 				text += " "
@@ -172,7 +172,7 @@ func describe(c client, stream string, chunk int) (string, error) {
 			if r.Last {
 				text += "!"
 			}
-			if r.Status == protocol.ClientValue {
+			if r.Status == dialect.Value {
 				text += fmt.Sprintf(" %d/%d", r.Flags, r.CAS)
 			}
 			got = append(got, text)

@@ -1,24 +1,23 @@
-package resp_test
+package dialect_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
-	"cairn/bench/resp"
-	"cairn/memcachedfront/protocol"
+	"cairn/bench/dialect"
 )
 
-func TestRequests(t *testing.T) {
-	var c resp.Client
+func TestRedisRequests(t *testing.T) {
+	var c dialect.Redis
 	k, v := []byte("k"), []byte("abc")
 	for _, test := range []struct{ got, want string }{
 		{string(c.AppendGet(nil, k)), "GET k"},
 		{string(c.AppendGetMulti(nil, [][]byte{[]byte("a"), []byte("bc")})), "MGET a bc"},
-		{string(c.AppendStore(nil, protocol.StoreSet, k, v, 7, 0)), "SET k abc"},
-		{string(c.AppendStore(nil, protocol.StoreSet, k, v, 7, 60)), "SET k abc EX 60"},
-		{string(c.AppendStore(nil, protocol.StoreAdd, k, v, 7, 60)), "SET k abc NX EX 60"},
-		{string(c.AppendStore(nil, protocol.StoreReplace, k, v, 7, 2_000_000_000)), "SET k abc XX EXAT 2000000000"},
+		{string(c.AppendStore(nil, dialect.Set, k, v, 7, 0)), "SET k abc"},
+		{string(c.AppendStore(nil, dialect.Set, k, v, 7, 60)), "SET k abc EX 60"},
+		{string(c.AppendStore(nil, dialect.Add, k, v, 7, 60)), "SET k abc NX EX 60"},
+		{string(c.AppendStore(nil, dialect.Replace, k, v, 7, 2_000_000_000)), "SET k abc XX EXAT 2000000000"},
 		{string(c.AppendTouch(nil, k, 60)), "EXPIRE k 60"},
 		{string(c.AppendTouch(nil, k, 2_000_000_000)), "EXPIREAT k 2000000000"},
 		{string(c.AppendTouch(nil, k, 0)), "PERSIST k"},
@@ -41,15 +40,15 @@ func array(command string) string {
 	return out
 }
 
-func TestRepliesHoweverTheyAreCut(t *testing.T) {
+func TestRedisRepliesHoweverTheyAreCut(t *testing.T) {
 	const stream = "+OK\r\n$3\r\nabc\r\n$-1\r\n:1\r\n:0\r\n-ERR no\r\n" +
 		"*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n" + "+PONG\r\n"
 	want := []string{"ok OK!", "value abc!", "not found !", "ok !", "not found !", "failed ERR no!",
 		"value a", "not found ", "value !", "ok PONG!"}
-	words := map[protocol.ClientStatus]string{protocol.ClientOK: "ok", protocol.ClientValue: "value",
-		protocol.ClientNotFound: "not found", protocol.ClientFailed: "failed"}
+	words := map[dialect.Status]string{dialect.OK: "ok", dialect.Value: "value",
+		dialect.NotFound: "not found", dialect.Failed: "failed"}
 	for chunk := 1; chunk <= len(stream); chunk++ {
-		var c resp.Client
+		var c dialect.Redis
 		var buf []byte
 		var got []string
 		for rest := stream; rest != ""; {
@@ -76,20 +75,20 @@ func TestRepliesHoweverTheyAreCut(t *testing.T) {
 	}
 }
 
-func TestNonsenseIsRefused(t *testing.T) {
+func TestRedisNonsenseIsRefused(t *testing.T) {
 	for _, stream := range []string{"OK\r\n", "\r\n", "+OK\n", "$x\r\n", "$-2\r\n", "$3\r\nabcd\r\n",
 		"*0\r\n", "*1\r\n*1\r\n", "*-1\r\n", "$9999999999\r\n", strings.Repeat("+", 9000)} {
-		var c resp.Client
+		var c dialect.Redis
 		if r, n, err := c.Next([]byte(stream)); err == nil || n != 0 {
 			t.Errorf("took %q: %+v, %d", stream, r, n)
 		}
 	}
 }
 
-func FuzzNext(f *testing.F) {
+func FuzzRedisNext(f *testing.F) {
 	f.Add([]byte("*2\r\n$1\r\na\r\n$-1\r\n:1\r\n+OK\r\n"))
 	f.Fuzz(func(t *testing.T, buf []byte) {
-		var c resp.Client
+		var c dialect.Redis
 		for {
 			reply, n, err := c.Next(buf)
 			if n < 0 || n > len(buf) || (err != nil && n != 0) || (n > 0) != (reply.Status != 0) {

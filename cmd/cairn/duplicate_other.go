@@ -1,0 +1,8 @@
+//go:build !linux
+
+package main
+
+import "golang.org/x/sys/unix"
+
+// duplicate makes descriptor to lead where from does.
+func duplicate(from, to int) error { return unix.Dup2(from, to) }

@@ -166,9 +166,12 @@ func (s *Store) DropExpired(ctx context.Context) error {
 	if err := s.flush(ctx); err != nil {
 		return fmt.Errorf("engine: drop buckets: %w", err)
 	}
-	span := pebble.KeyRange{Start: record.DataStart, End: record.AppendBucketEnd(nil, last)}
-	if err := s.db.Excise(ctx, span); err != nil {
-		return fmt.Errorf("engine: drop buckets: %w", err)
+	for _, space := range record.Bucketed() {
+		start, _ := space.Bounds()
+		span := pebble.KeyRange{Start: start, End: space.AppendBucketEnd(nil, last)}
+		if err := s.db.Excise(ctx, span); err != nil {
+			return fmt.Errorf("engine: drop buckets: %w", err)
+		}
 	}
 	s.counts.dropped.Add(int64(s.buckets.remove(last)))
 	return nil

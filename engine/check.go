@@ -69,6 +69,7 @@ func (c *check) run() (err error) {
 	if err := s.db.CheckLevels(nil); err != nil {
 		report(c.report, "the order of the tables is broken: %v", err)
 	}
+	c.spaces()
 	c.records()
 	return nil
 }
@@ -112,6 +113,28 @@ func (c *check) tables(o *pebble.Options) {
 				}
 			}
 		}
+	}
+}
+
+// spaces looks for keys that are in no space.
+func (c *check) spaces() {
+	iter, err := c.store.db.NewIter(nil)
+	if err != nil {
+		report(c.report, "read: %v", err)
+		return
+	}
+	for ok := iter.First(); ok; {
+		key := bytes.Clone(iter.Key())
+		if record.SpaceOf(key) == nil {
+			report(c.report, "a key of no kind that is known: %q", key)
+		}
+		if len(key) == 0 || key[0] == 0xFF {
+			break
+		}
+		ok = iter.SeekGE([]byte{key[0] + 1})
+	}
+	if err := iter.Close(); err != nil {
+		report(c.report, "read: %v", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -17,12 +18,19 @@ import (
 var merger = &pebble.Merger{
 	Name: "cairn.merge.1",
 	Merge: func(key, value []byte) (pebble.ValueMerger, error) {
-		if record.IsMeta(key) {
+		operands := record.Nothing
+		if space := record.SpaceOf(key); space != nil {
+			operands = space.Merges
+		}
+		switch operands {
+		case record.Ledgers:
 			m := &ledgerMerge{}
 			return m, m.MergeNewer(value)
+		case record.Patches:
+			m := &recordMerge{}
+			return m, m.merge.Newer(value)
 		}
-		m := &recordMerge{}
-		return m, m.merge.Newer(value)
+		return nil, fmt.Errorf("%w: a merge of %q", record.ErrCorrupt, key)
 	},
 }
 

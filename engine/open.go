@@ -201,23 +201,30 @@ func (s *Store) startClock(stored *record.Ledger) {
 	}
 }
 
-// loadBuckets finds the buckets that hold anything: one seek each.
-func (s *Store) loadBuckets() (err error) {
-	iter, err := s.db.NewIter(&pebble.IterOptions{
-		LowerBound: record.DataStart,
-		UpperBound: record.DataEnd,
-	})
+// loadBuckets finds the buckets that hold anything: one seek each and space.
+func (s *Store) loadBuckets() error {
+	for _, space := range record.Bucketed() {
+		if err := s.loadBucketsOf(space); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) loadBucketsOf(space *record.Space) (err error) {
+	start, end := space.Bounds()
+	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, iter.Close()) }()
 	for ok := iter.First(); ok; {
-		bucket, _, valid := record.SplitKey(iter.Key())
+		bucket, valid := space.Bucket(iter.Key())
 		if !valid {
 			return fmt.Errorf("%w: key %q", record.ErrCorrupt, iter.Key())
 		}
 		s.buckets.add(bucket)
-		ok = iter.SeekGE(record.AppendBucketEnd(nil, bucket))
+		ok = iter.SeekGE(space.AppendBucketEnd(nil, bucket))
 	}
 	return iter.Error()
 }

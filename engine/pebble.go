@@ -6,16 +6,12 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"cairn/engine/record"
 )
 
-const (
-	blockBytes = 16 << 10
-	bloomBits  = 10
-)
+const blockBytes = 16 << 10
 
 // pebbleOptions are what makes buckets cheap to probe and to drop; DESIGN.md
 // has the measurements.
@@ -35,7 +31,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	o.Experimental.SpanPolicyFunc = s.endAtBuckets
 	for i := range o.Levels {
 		o.Levels[i].BlockSize = blockBytes
-		o.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+		o.Levels[i].FilterPolicy = newFilters()
 	}
 	s.options.Compression.configure(o)
 	return o
@@ -51,19 +47,34 @@ func newBlockCache(o *Options) *pebble.Cache {
 // begin and end, so that a bucket leaves the disk as whole tables. Only buckets
 // in the list count: a range deletion spans all possible ones.
 func (s *Store) endAtBuckets(start []byte) (policy pebble.SpanPolicy, end []byte, err error) {
-	if bytes.Compare(start, record.DataStart) < 0 {
-		return policy, record.DataStart, nil
-	}
-	list := s.buckets.all() // descending
-	for i := len(list) - 1; i >= 0; i-- {
-		if first := record.AppendBucket(nil, list[i]); bytes.Compare(start, first) < 0 {
+	for i := range record.Spaces {
+		space := &record.Spaces[i]
+		if first, behind := space.Bounds(); bytes.Compare(start, first) < 0 {
 			return policy, first, nil
-		}
-		if next := record.AppendBucketEnd(nil, list[i]); bytes.Compare(start, next) < 0 {
-			return policy, next, nil
+		} else if bytes.Compare(start, behind) < 0 {
+			return policy, s.endIn(space, start), nil
 		}
 	}
 	return policy, nil, nil
+}
+
+// endIn returns where the first table that begins at start ends, within the
+// space of start.
+func (s *Store) endIn(space *record.Space, start []byte) []byte {
+	_, behind := space.Bounds()
+	if !space.Bucketed {
+		return behind
+	}
+	list := s.buckets.all() // descending
+	for i := len(list) - 1; i >= 0; i-- {
+		if first := space.AppendBucket(nil, list[i]); bytes.Compare(start, first) < 0 {
+			return first
+		}
+		if next := space.AppendBucketEnd(nil, list[i]); bytes.Compare(start, next) < 0 {
+			return next
+		}
+	}
+	return behind
 }
 
 func (c Compression) configure(o *pebble.Options) {

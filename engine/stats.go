@@ -109,12 +109,15 @@ func (s *Store) bucketStats() []session.BucketStats {
 	list := s.buckets.all()
 	stats := make([]session.BucketStats, 0, len(list))
 	for i := len(list) - 1; i >= 0; i-- {
-		size, err := s.db.EstimateDiskUsage(
-			record.AppendBucket(nil, list[i]), record.AppendBucketEnd(nil, list[i]))
-		if err != nil {
-			_ = s.readError(err) // counted
+		bucket := session.BucketStats{Deadline: list[i].Deadline()}
+		for _, space := range record.Bucketed() {
+			size, err := s.db.EstimateDiskUsage(space.AppendBucket(nil, list[i]), space.AppendBucketEnd(nil, list[i]))
+			if err != nil {
+				_ = s.readError(err) // counted
+			}
+			bucket.DiskBytes += int64(size)
 		}
-		stats = append(stats, session.BucketStats{Deadline: list[i].Deadline(), DiskBytes: int64(size)})
+		stats = append(stats, bucket)
 	}
 	return stats
 }

@@ -20,7 +20,10 @@ func (b *burst) write() *pebble.Batch {
 	delta := record.Ledger{Now: b.now}
 	batch := b.newBatch()
 	if b.flushed {
-		b.must(batch.DeleteRange(record.DataStart, record.DataEnd, nil))
+		for _, space := range record.Bucketed() {
+			start, end := space.Bounds()
+			b.must(batch.DeleteRange(start, end, nil))
+		}
 		b.store.buckets.remove(ttl.Forever)
 	}
 	b.writeFlushAt(batch)

@@ -2,9 +2,9 @@
 // operands that change a record or the ledger without rewriting it. Everything
 // here is persisted; every layout carries a version.
 //
-// Keys under the first byte 'd' are records, ordered by bucket and then by
-// session key. Keys under 'c' are the store's own; they sort before all
-// records, so that dropping a prefix of buckets never touches them.
+// A key's first byte is its Space. Records are ordered by bucket and then by
+// session key. The store's own values sort before them, so that dropping a
+// prefix of buckets never touches them.
 package record
 
 import (
@@ -39,21 +39,9 @@ var (
 
 // AppendKey appends the key of a record to dst.
 func AppendKey(dst []byte, bucket ttl.Bucket, key []byte) []byte {
-	return append(AppendBucket(dst, bucket), key...)
-}
-
-// AppendBucket appends the prefix that all keys of a bucket share to dst.
-func AppendBucket(dst []byte, bucket ttl.Bucket) []byte {
 	dst = append(dst, dataPrefix)
-	return binary.BigEndian.AppendUint32(dst, uint32(bucket))
-}
-
-// AppendBucketEnd appends the first key behind all keys of a bucket to dst.
-func AppendBucketEnd(dst []byte, bucket ttl.Bucket) []byte {
-	if bucket == ttl.Forever {
-		return append(dst, DataEnd...)
-	}
-	return AppendBucket(dst, bucket+1)
+	dst = binary.BigEndian.AppendUint32(dst, uint32(bucket))
+	return append(dst, key...)
 }
 
 // SplitKey takes the key of a record apart; ok is false if it is no such key.
@@ -72,6 +60,3 @@ func PutKey(dst []byte, bucket ttl.Bucket, key []byte) {
 	binary.BigEndian.PutUint32(dst[1:], uint32(bucket))
 	copy(dst[KeyOverhead:], key)
 }
-
-// IsMeta reports whether k is a key of the store's own.
-func IsMeta(k []byte) bool { return len(k) > 0 && k[0] == metaPrefix }

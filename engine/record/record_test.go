@@ -83,6 +83,7 @@ func TestLayout(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
+	records := &Spaces[1]
 	var last []byte
 	for _, bucket := range []ttl.Bucket{0, 1, 255, 256, 1 << 24, ttl.Forever} {
 		for _, key := range []string{"", "\x00", "a", "a\xff", "\xff\xff\xff"} {
@@ -90,11 +91,11 @@ func TestKeys(t *testing.T) {
 			put := make([]byte, KeyOverhead+len(key))
 			PutKey(put, bucket, []byte(key))
 			gotBucket, gotKey, ok := SplitKey(k)
-			if !ok || gotBucket != bucket || string(gotKey) != key || !bytes.Equal(k, put) || IsMeta(k) {
+			if !ok || gotBucket != bucket || string(gotKey) != key || !bytes.Equal(k, put) || SpaceOf(k) != records {
 				t.Errorf("%d %q: %x, %x, back %d %q %t", bucket, key, k, put, gotBucket, gotKey, ok)
 			}
 			if bytes.Compare(last, k) >= 0 || bytes.Compare(k, DataStart) < 0 || bytes.Compare(k, DataEnd) >= 0 ||
-				bytes.Compare(k, AppendBucket(nil, bucket)) < 0 || bytes.Compare(k, AppendBucketEnd(nil, bucket)) >= 0 {
+				bytes.Compare(k, records.AppendBucket(nil, bucket)) < 0 || bytes.Compare(k, records.AppendBucketEnd(nil, bucket)) >= 0 {
 				t.Errorf("%x is out of order", k)
 			}
 			last = k
@@ -106,7 +107,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for _, k := range [][]byte{LedgerKey, FlushKey} {
-		if !IsMeta(k) || bytes.Compare(k, DataStart) >= 0 {
+		if SpaceOf(k) != &Spaces[0] || bytes.Compare(k, DataStart) >= 0 {
 			t.Errorf("%q", k)
 		}
 	}
@@ -363,5 +364,29 @@ func BenchmarkLedgerAppend(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = l.Append(buf[:0])
+	}
+}
+
+// Every key between the first and the last space belongs to exactly one of them
+// or to none, and the bounds agree with that.
+func TestSpaces(t *testing.T) {
+	for b := range 256 {
+		k := []byte{byte(b), 0, 0, 0, 1}
+		within := 0
+		for i := range Spaces {
+			start, end := Spaces[i].Bounds()
+			if bytes.Compare(start, k) <= 0 && bytes.Compare(k, end) < 0 {
+				within++
+				if SpaceOf(k) != &Spaces[i] {
+					t.Errorf("%q is in %s", k, Spaces[i].Name)
+				}
+			}
+		}
+		if within > 1 || within == 0 && SpaceOf(k) != nil {
+			t.Errorf("%q is in %d spaces", k, within)
+		}
+	}
+	if SpaceOf(nil) != nil {
+		t.Error("no key is in a space")
 	}
 }

@@ -109,7 +109,7 @@ func (s *Store) readHot(in *session.Burst, now session.Time) (hits int64, ticket
 	var e entry
 	for n := range in.Commands {
 		c, r := &in.Commands[n], &in.Results[n]
-		if !session.ValidKey(c.Key) || c.Has(session.SetVersion) {
+		if !session.ValidKey(c.Key) || c.Has(session.SetVersion) || len(c.Owner) > session.MaxOwnerLen {
 			return 0, 0, needsLocks
 		}
 		if !s.hot.get(&e, c.Key, epoch) {

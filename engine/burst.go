@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -260,6 +261,9 @@ func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
 	}
 	e.flags, e.version, e.expiry = h.Flags, h.Version, h.Expiry
 	e.stale, e.claimed = h.Stale, h.Claimed
+	if len(h.Ext) > 0 {
+		e.ext = bytes.Clone(h.Ext)
+	}
 	return e, nil
 }
 

@@ -15,7 +15,7 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	case c.Op == session.OpFlush:
 		b.flush(c, r)
 		return nil
-	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0:
+	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0, len(c.Owner) > session.MaxOwnerLen:
 		fail(r, session.ErrBadCommand)
 		return nil
 	}
@@ -146,6 +146,7 @@ func (b *burst) storeItem(s *slot, c *session.Command, e *entry, r *session.Resu
 	if unsafe.SliceData(e.value) == unsafe.SliceData(c.Value) {
 		e.owner = b.running
 	}
+	b.track(s, c, e)
 	b.stored++
 	b.keep(s, e, c, r)
 }
@@ -392,7 +393,7 @@ func (b *burst) invalidate(s *slot, it *entry, c *session.Command, r *session.Re
 	e := it.derive()
 	if c.Has(session.DropValue) {
 		e = newEntry(s.key, nil)
-		e.expiry = it.expiry
+		e.expiry, e.ext = it.expiry, it.ext
 		e.stored(b.now)
 	}
 	e.version = b.version(c)

@@ -18,6 +18,9 @@ type entry struct {
 	key   []byte
 	value []byte
 
+	// ext is the bytes of the record's extension (see record.Header).
+	ext []byte
+
 	// unread is the length of a value that was left on disk, or that cannot be
 	// decoded; see large.go.
 	unread uint32
@@ -52,6 +55,7 @@ type facts struct {
 	flags   uint32
 	stale   bool
 	claimed bool
+	extLen  uint8 // what the cache has behind the value: ext
 }
 
 // unplaced stands for the bucket of an entry that no batch has placed yet.
@@ -78,7 +82,7 @@ func newEntry(key, value []byte) *entry {
 
 // derive makes an entry with the same item, to be changed.
 func (e *entry) derive() *entry {
-	d := &entry{key: e.key, value: e.value, owner: e.owner, unread: e.unread, access: e.access}
+	d := &entry{key: e.key, value: e.value, ext: e.ext, owner: e.owner, unread: e.unread, access: e.access}
 	d.flags, d.version, d.expiry = e.flags, e.version, e.expiry
 	d.stale, d.claimed = e.stale, e.claimed
 	return d
@@ -88,13 +92,17 @@ func (e *entry) derive() *entry {
 // change.
 func (e *entry) sameBody(o *entry) bool {
 	return len(e.value) == len(o.value) && e.unread == o.unread && e.flags == o.flags &&
-		unsafe.SliceData(e.value) == unsafe.SliceData(o.value)
+		unsafe.SliceData(e.value) == unsafe.SliceData(o.value) && string(e.ext) == string(o.ext)
 }
 
 // describe fills in all of it but Key and Value.
 func (e *entry) describe(it *session.Item) {
 	it.Flags = e.flags
 	it.Version = e.version
+	it.Born = e.version
+	if x, ok := record.DecodeExtension(e.ext); ok {
+		it.Born, it.Created, it.Owner = x.Born, x.Created, x.Owner
+	}
 	it.Expiry = e.expiry
 	it.Stale = e.stale
 	it.Claimed = e.claimed
@@ -122,7 +130,7 @@ func (e *entry) header() record.Header {
 	return record.Header{
 		Codec: record.Raw, Stale: e.stale, Claimed: e.claimed,
 		Flags: e.flags, Version: e.version, Expiry: e.expiry,
-		RawLen: uint32(len(e.value)),
+		RawLen: uint32(len(e.value)), Ext: e.ext,
 	}
 }
 

@@ -57,7 +57,16 @@ func (e *entry) found(key []byte, epoch uint32) bool {
 	}
 	e.key = key
 	e.access = e.mark.Load()
+	e.part()
 	return true
+}
+
+// part takes apart what the cache has in one piece, the value and ext.
+func (e *entry) part() {
+	e.ext = nil
+	if n := len(e.value) - int(e.extLen); e.extLen > 0 {
+		e.value, e.ext = e.value[:n:n], e.value[n:]
+	}
 }
 
 // put shares an entry, or lets the disk answer for its key if the cache does not
@@ -70,7 +79,8 @@ func (h *hotEntries) put(e *entry) {
 		h.cache.Remove(e.key)
 		return
 	}
-	if e.mark = h.cache.Put(e.key, e.value, &e.facts); e.mark != nil {
+	e.extLen = uint8(len(e.ext))
+	if e.mark = h.cache.PutParts(e.key, e.value, e.ext, &e.facts); e.mark != nil {
 		e.mark.Store(e.access)
 	}
 }

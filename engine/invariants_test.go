@@ -120,6 +120,7 @@ func checkCache(t *testing.T, s *Store, newest map[string]*entry, now session.Ti
 	}
 	for key, cached := range s.hot.cache.All() {
 		e := &entry{facts: cached.Facts, key: []byte(key), value: cached.Value}
+		e.part()
 		if e.epoch != s.epoch.Load() {
 			continue
 		}
@@ -130,7 +131,7 @@ func checkCache(t *testing.T, s *Store, newest map[string]*entry, now session.Ti
 		if e.stands(now) != disk.bucket {
 			t.Errorf("key %q: cached in bucket %d, stored in %d", key, e.stands(now), disk.bucket)
 		}
-		if disk.bucket != 0 && (string(e.value) != string(disk.value) || e.flags != disk.flags ||
+		if disk.bucket != 0 && (string(e.value) != string(disk.value) || string(e.ext) != string(disk.ext) || e.flags != disk.flags ||
 			e.version != disk.version || e.expiry != disk.expiry || e.stale != disk.stale || e.claimed != disk.claimed) {
 			t.Errorf("key %q: cached\n\t%+v, stored\n\t%+v", key, e, disk)
 		}

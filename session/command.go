@@ -97,6 +97,13 @@ const (
 	// NoClaim makes OpGet leave the claim of a stale item to others, who can be
 	// told of it. It counts as an access all the same.
 	NoClaim
+
+	// Tracked makes the store keep Born, Created and Owner of the item that the
+	// command stores. An item that is tracked already stays so without it, with
+	// its owner. OpSet, OpAdd, OpReplace and a command that vivifies give it the
+	// command's Owner, others leave the owner alone. It has no meaning for
+	// OpTouch and OpDelete.
+	Tracked
 )
 
 // Command is one operation on one key (OpFlush: on all keys). It carries all
@@ -124,6 +131,8 @@ type Command struct {
 	VivifyExpiry  Time   // with Vivify
 	RecacheBefore Time   // with Recache
 	FlushAt       Time   // OpFlush
+	Created       Time   // with Tracked: of the session that the command begins; 0: the burst's Now
+	Owner         []byte // with Tracked; at most MaxOwnerLen bytes, or the command is malformed
 }
 
 // Has reports whether all bits of m are set.

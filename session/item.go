@@ -7,6 +7,9 @@ const (
 	// MaxKeyLen is the longest key in bytes, memcached's own limit.
 	MaxKeyLen = 250
 
+	// MaxOwnerLen is the longest Item.Owner in bytes.
+	MaxOwnerLen = 64
+
 	// DefaultMaxValueSize is the largest value in bytes that a store keeps
 	// unless it is told otherwise.
 	DefaultMaxValueSize = 8 << 20
@@ -25,8 +28,8 @@ var (
 	ErrCorrupt = errors.New("session: stored data is corrupt")
 
 	// ErrBadCommand is the error of a command that no front end should let
-	// through: an unknown Op, a key that ValidKey refuses, or SetVersion with
-	// a NewVersion of 0. The rest of its burst is not affected.
+	// through: an unknown Op, a key that ValidKey refuses, an Owner that is too
+	// long, or SetVersion with a NewVersion of 0. The rest of its burst is not affected.
 	ErrBadCommand = errors.New("session: malformed command")
 
 	// ErrUnavailable is the error of a command that had no effect because the
@@ -53,6 +56,15 @@ type Item struct {
 
 	// Flags are the client's own, kept and given back as they were.
 	Flags uint32
+
+	// Born is the version that the store had when the item's session began,
+	// Created when that was, and Owner whose it is (at most MaxOwnerLen bytes;
+	// empty: nobody's). They are kept of items that a command with Tracked has
+	// stored, for as long as the item lives, whatever is stored over it. Of
+	// other items Born is Version and Created 0, which is unknown.
+	Born    uint64
+	Created Time
+	Owner   []byte
 
 	// Version is the item's CAS unique. Every store, even of the same bytes,
 	// and every change of Stale gives a new one; a touch or a claim does not.

@@ -103,21 +103,25 @@ func (c *Cache[F]) get(key []byte, facts *F, use bool) (value []byte, mark *Mark
 // Put makes copies of a key, a value and facts the item of the key, in place of
 // the one before, and gives its Mark, which is nil if the item is too large for
 // the cache.
-func (c *Cache[F]) Put(key, value []byte, facts *F) *Mark {
+func (c *Cache[F]) Put(key, value []byte, facts *F) *Mark { return c.PutParts(key, value, nil, facts) }
+
+// PutParts is Put for the value that begins with one part and ends with the
+// other.
+func (c *Cache[F]) PutParts(key, begin, end []byte, facts *F) *Mark {
 	hash := xxh3.Hash(key)
 	s := c.shard(hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(hash)
-	size := sizeOf[F](len(key), len(value))
+	size := sizeOf[F](len(key), len(begin)+len(end))
 	if size > s.capacity/2 {
 		return nil
 	}
 	s.makeRoom(size)
 	it := s.add(hash, size)
-	it.keyLen, it.valueLen, it.facts = uint32(len(key)), uint32(len(value)), *facts
+	it.keyLen, it.valueLen, it.facts = uint32(len(key)), uint32(len(begin)+len(end)), *facts
 	copy(it.key(), key)
-	copy(it.value(), value)
+	copy(it.value()[copy(it.value(), begin):], end)
 	return &it.mark
 }
 

@@ -18,8 +18,9 @@ const (
 
 // The first byte of a value in the store: what it is and in which version.
 const (
-	kindRecord = 0x01 // a Header and a body
-	kindPatch  = 0x81 // a Patch
+	kindRecord   = 0x01 // a Header and a body
+	kindExtended = 0x02 // a Header, an Extension and a body
+	kindPatch    = 0x81 // a Patch
 )
 
 // The bits of byte 2 of a record, and of the masks of a Patch.
@@ -32,10 +33,13 @@ const (
 
 // Header is what a record says about its body. Layout, little endian:
 //
-//	0  kind      1  codec     2  bits       3  zero
+//	0  kind      1  codec     2  bits       3  length of the extension
 //	4  flags, 4 bytes         8  version, 8 bytes
 //	16 expiry, 8 bytes
 //	24 length of the raw value, 4 bytes     28 dictionary, 4 bytes (S2 only)
+//
+// Then comes the extension, of a record of kind 0x02 only, and then the body. A
+// Patch changes the header alone, which is the same for both kinds.
 type Header struct {
 	Codec   Codec
 	Stale   bool
@@ -46,6 +50,10 @@ type Header struct {
 
 	RawLen     uint32 // bytes of the uncompressed value
 	Dictionary uint32 // that an S2 block needs; 0: none
+
+	// Ext is the bytes of an Extension and what a later version has put behind
+	// it; empty: none. Decode lets it alias the record.
+	Ext []byte
 }
 
 // MaxValueLen is the length in bytes of the largest value that a record can
@@ -58,8 +66,11 @@ const (
 )
 
 // Len is the number of bytes that Put writes.
-func (h *Header) Len() int {
-	if h.Codec == Raw {
+func (h *Header) Len() int { return fixedLen(h.Codec) + len(h.Ext) }
+
+// fixedLen is the length of a header without its extension.
+func fixedLen(c Codec) int {
+	if c == Raw {
 		return rawHeaderLen
 	}
 	return headerLen
@@ -68,9 +79,12 @@ func (h *Header) Len() int {
 // Put writes the header into dst, which must be at least Len bytes long.
 func (h *Header) Put(dst []byte) {
 	dst[0] = kindRecord
+	if len(h.Ext) > 0 {
+		dst[0] = kindExtended
+	}
 	dst[1] = byte(h.Codec)
 	dst[2] = bits(h.Stale, h.Claimed)
-	dst[3] = 0
+	dst[3] = byte(len(h.Ext))
 	binary.LittleEndian.PutUint32(dst[4:], h.Flags)
 	binary.LittleEndian.PutUint64(dst[8:], h.Version)
 	binary.LittleEndian.PutUint64(dst[16:], uint64(h.Expiry))
@@ -78,16 +92,18 @@ func (h *Header) Put(dst []byte) {
 		binary.LittleEndian.PutUint32(dst[24:], h.RawLen)
 		binary.LittleEndian.PutUint32(dst[28:], h.Dictionary)
 	}
+	copy(dst[fixedLen(h.Codec):], h.Ext)
 }
 
 // Decode reads a stored value. ok is false if it holds no record but only a
-// Patch whose record is gone; such a session is absent. body aliases value.
+// Patch whose record is gone; such a session is absent. body and h.Ext alias
+// value.
 func Decode(value []byte) (h Header, body []byte, ok bool, err error) {
 	if isPatch(value) {
 		_, err := decodePatch(value)
 		return Header{}, nil, false, err
 	}
-	if len(value) < rawHeaderLen || value[0] != kindRecord || value[3] != 0 {
+	if len(value) < rawHeaderLen || value[0] != kindRecord && value[0] != kindExtended {
 		return Header{}, nil, false, fmt.Errorf("%w: no record header", ErrCorrupt)
 	}
 	h = Header{
@@ -97,17 +113,32 @@ func Decode(value []byte) (h Header, body []byte, ok bool, err error) {
 		Flags:   binary.LittleEndian.Uint32(value[4:]),
 		Version: binary.LittleEndian.Uint64(value[8:]),
 		Expiry:  session.Time(binary.LittleEndian.Uint64(value[16:])),
-		RawLen:  uint32(len(value) - rawHeaderLen),
 	}
-	switch {
-	case h.Codec == Raw:
-		return h, value[rawHeaderLen:], true, nil
-	case h.Codec != S2 || len(value) < headerLen:
+	fixed := fixedLen(h.Codec)
+	if h.Codec != Raw && h.Codec != S2 || len(value) < fixed {
 		return Header{}, nil, false, fmt.Errorf("%w: codec %d", ErrCorrupt, h.Codec)
 	}
-	h.RawLen = binary.LittleEndian.Uint32(value[24:])
-	h.Dictionary = binary.LittleEndian.Uint32(value[28:])
-	return h, value[headerLen:], true, nil
+	body = value[fixed:]
+	if value[0] == kindExtended || value[3] != 0 {
+		if h.Ext, body, ok = splitExtension(value[0], int(value[3]), body); !ok {
+			return Header{}, nil, false, fmt.Errorf("%w: extension of %d bytes", ErrCorrupt, value[3])
+		}
+	}
+	h.RawLen = uint32(len(body))
+	if h.Codec != Raw {
+		h.RawLen = binary.LittleEndian.Uint32(value[24:])
+		h.Dictionary = binary.LittleEndian.Uint32(value[28:])
+	}
+	return h, body, true, nil
+}
+
+// splitExtension parts the n bytes of the extension from the body behind it; ok
+// is false if they are none.
+func splitExtension(kind byte, n int, rest []byte) (ext, body []byte, ok bool) {
+	if kind != kindExtended || n > len(rest) || !validExtension(rest[:n]) {
+		return nil, nil, false
+	}
+	return rest[:n:n], rest[n:], true
 }
 
 func bits(stale, claimed bool) (b byte) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -19,7 +20,18 @@ func randomHeader(r *rand.Rand) Header {
 	if h.Codec != Raw {
 		h.RawLen, h.Dictionary = r.Uint32(), r.Uint32()
 	}
+	if r.IntN(2) == 0 {
+		x := randomExtension(r)
+		h.Ext = append(x.Append(nil), make([]byte, r.IntN(20))...) // of a later version
+	}
 	return h
+}
+
+func randomExtension(r *rand.Rand) Extension {
+	return Extension{
+		Born: r.Uint64(), Created: session.Time(r.Int64()), TTL: r.Uint32(),
+		Owner: bytes.Repeat([]byte{'o'}, r.IntN(session.MaxOwnerLen+1)),
+	}
 }
 
 func encode(h Header, body []byte) []byte {
@@ -45,7 +57,7 @@ func TestRecordRoundTrip(t *testing.T) {
 			want.RawLen = uint32(len(body))
 		}
 		got, gotBody := mustDecode(t, encode(want, body))
-		if got != want || !bytes.Equal(gotBody, body) {
+		if !reflect.DeepEqual(got, want) || !bytes.Equal(gotBody, body) {
 			t.Fatalf("%+v %x became %+v %x", want, body, got, gotBody)
 		}
 	}
@@ -62,6 +74,13 @@ func TestLayout(t *testing.T) {
 	want = "\x01\x03" + want[2:24] + "\x34\x33\x32\x31\x44\x43\x42\x41body"
 	if got := encode(h, []byte("body")); string(got) != want {
 		t.Errorf("compressed record %x", got)
+	}
+	x := Extension{Born: 0x5152535455565758, Created: 0x6162636465666768, TTL: 0x71727374, Owner: []byte("me")}
+	h.Ext = x.Append(nil)
+	want = "\x02" + want[1:3] + "\x17" + want[4:32] + "\x58\x57\x56\x55\x54\x53\x52\x51" +
+		"\x68\x67\x66\x65\x64\x63\x62\x61" + "\x74\x73\x72\x71" + "\x02mebody"
+	if got := encode(h, []byte("body")); string(got) != want {
+		t.Errorf("extended record %x", got)
 	}
 	var p Patch
 	p.SetExpiry(1)
@@ -147,7 +166,7 @@ func TestMergeIsAssociative(t *testing.T) {
 			values = values[1:]
 		}
 		got := group(t, r, values)
-		if len(values) > 0 && values[0][0] == kindRecord {
+		if len(values) > 0 && !isPatch(values[0]) {
 			if !bytes.Equal(got, plain) {
 				t.Fatalf("merged to %x, want %x", got, plain)
 			}
@@ -292,6 +311,7 @@ func TestLedgerForgetsThePast(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(encode(Header{Version: 1}, []byte("body")))
 	f.Add(encode(Header{Codec: S2, RawLen: 5}, nil))
+	f.Add(encode(Header{Ext: (&Extension{Born: 1, Owner: []byte("o")}).Append(nil)}, []byte("body")))
 	f.Add((&Patch{mask: 15, bits: 3}).Append(nil))
 	f.Fuzz(func(t *testing.T, value []byte) {
 		h, body, ok, err := Decode(value)
@@ -388,5 +408,46 @@ func TestSpaces(t *testing.T) {
 	}
 	if SpaceOf(nil) != nil {
 		t.Error("no key is in a space")
+	}
+}
+
+// An extension comes back as it was, with or without what a later version has
+// put behind it, also after patches; bytes that are too few are none.
+func TestExtension(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 5_000 {
+		want := randomExtension(r)
+		ext := want.Append(nil)
+		if len(ext) != want.Len() {
+			t.Fatalf("%d bytes, not %d", len(ext), want.Len())
+		}
+		later := append(slices.Clone(ext), make([]byte, r.IntN(100))...)
+		value := encode(Header{Codec: S2 * Codec(r.IntN(2)), Ext: later}, []byte("body"))
+		p := randomPatch(r)
+		var m Merge
+		must(t, m.Newer(p.Append(nil)))
+		must(t, m.Older(value))
+		h, body := mustDecode(t, m.Finish())
+		if !bytes.Equal(h.Ext, later) || string(body) != "body" {
+			t.Fatalf("%x became %x, body %q", later, h.Ext, body)
+		}
+		if got, ok := DecodeExtension(h.Ext); !ok || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v became %+v, %t", want, got, ok)
+		}
+		for n := range len(ext) {
+			if _, ok := DecodeExtension(ext[:n]); ok {
+				t.Fatalf("%d of %d bytes are an extension", n, len(ext))
+			}
+		}
+		cut := slices.Clone(value)
+		cut[3] = byte(r.IntN(leastExtension))
+		if _, _, _, err := Decode(cut); !errors.Is(err, ErrCorrupt) {
+			t.Fatalf("an extension of %d bytes: %v", cut[3], err)
+		}
+	}
+	plain := encode(Header{}, []byte("body"))
+	plain[3] = 21
+	if _, _, _, err := Decode(plain); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("an extension of a record that has none: %v", err)
 	}
 }

@@ -31,7 +31,10 @@ const (
 	commandValue = 1 << commandNumberCount
 	commandFrame = 2 << commandNumberCount
 
-	commandMask  = 4<<commandNumberCount - 1
+	// From level 2 on, behind all others.
+	commandCreated = 4 << commandNumberCount
+	commandOwner   = 8 << commandNumberCount
+
 	commandTimes = 1<<commandExpiry | 1<<commandVivifyExpiry | 1<<commandRecacheBefore | 1<<commandFlushAt
 )
 
@@ -65,7 +68,8 @@ func (n *commandNumbers) put(c *session.Command) {
 }
 
 // AppendBurst appends b, without its results, to dst. A value that has a frame
-// is left out: the frame stands for it. The error is an UnknownError if level
+// is left out: the frame stands for it. So are fields that have no meaning
+// without a modifier that the level does not know. The error is an UnknownError if level
 // does not know all of b; dst comes back as it was then.
 func AppendBurst(dst []byte, b *session.Burst, level Level) ([]byte, error) {
 	if len(b.Commands) > session.MaxCommands {
@@ -74,6 +78,7 @@ func AppendBurst(dst []byte, b *session.Burst, level Level) ([]byte, error) {
 	if err := Check(b, level); err != nil {
 		return dst, err
 	}
+	v := &levels[level-1]
 	var flags byte
 	if b.Full {
 		flags |= bitFull
@@ -87,12 +92,12 @@ func AppendBurst(dst []byte, b *session.Burst, level Level) ([]byte, error) {
 		if i < len(b.Frames) && b.Frames[i].Codec != 0 {
 			frame = &b.Frames[i]
 		}
-		dst = appendCommand(dst, &b.Commands[i], frame, b.Now)
+		dst = appendCommand(dst, &b.Commands[i], frame, v, b.Now)
 	}
 	return dst, nil
 }
 
-func appendCommand(dst []byte, c *session.Command, frame *session.Frame, now session.Time) []byte {
+func appendCommand(dst []byte, c *session.Command, frame *session.Frame, v *vocabulary, now session.Time) []byte {
 	var numbers commandNumbers
 	numbers.take(c)
 	mask := maskOf(numbers[:])
@@ -102,6 +107,13 @@ func appendCommand(dst []byte, c *session.Command, frame *session.Frame, now ses
 	case len(c.Value) > 0:
 		mask |= commandValue
 	}
+	if c.Created != 0 {
+		mask |= commandCreated
+	}
+	if len(c.Owner) > 0 {
+		mask |= commandOwner
+	}
+	mask &= v.commandFields
 	dst = append(dst, byte(c.Op))
 	dst = binary.AppendUvarint(dst, uint64(c.Mods))
 	dst = binary.AppendUvarint(dst, mask)
@@ -115,6 +127,12 @@ func appendCommand(dst []byte, c *session.Command, frame *session.Frame, now ses
 		dst = appendBytes(dst, frame.Data)
 	case len(c.Value) > 0:
 		dst = appendBytes(dst, c.Value)
+	}
+	if mask&commandCreated != 0 {
+		dst = binary.AppendUvarint(dst, zigzag(int64(c.Created-now)))
+	}
+	if mask&commandOwner != 0 {
+		dst = appendBytes(dst, c.Owner)
 	}
 	return dst
 }
@@ -150,7 +168,7 @@ func (r *reader) burst(b *session.Burst, level Level, v *vocabulary) error {
 	b.MaxValue = uint32(r.upTo(math.MaxUint32))
 	n := r.count(leastCommand)
 	for i := range n {
-		frame := r.command(b.Add(), b.Now)
+		frame := r.command(b.Add(), v, b.Now)
 		if r.bad {
 			return ErrMalformed
 		}
@@ -166,10 +184,10 @@ func (r *reader) burst(b *session.Burst, level Level, v *vocabulary) error {
 }
 
 // command takes one command and its frame, whose Codec is 0 if it has none.
-func (r *reader) command(c *session.Command, now session.Time) (frame session.Frame) {
+func (r *reader) command(c *session.Command, v *vocabulary, now session.Time) (frame session.Frame) {
 	c.Op = session.Op(r.byte())
 	c.Mods = session.Mods(r.upTo(math.MaxUint16))
-	mask := r.upTo(commandMask)
+	mask := r.upTo(v.commandFields)
 	c.Key = r.bytes()
 	var numbers commandNumbers
 	r.numbers(numbers[:], mask, commandTimes, now)
@@ -191,5 +209,6 @@ func (r *reader) command(c *session.Command, now session.Time) (frame session.Fr
 			r.fail()
 		}
 	}
+	c.Created, c.Owner = r.session(mask, commandCreated, commandOwner, now)
 	return frame
 }

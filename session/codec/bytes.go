@@ -152,3 +152,19 @@ func maskOf(numbers []uint64) (mask uint64) {
 	}
 	return mask
 }
+
+// session takes what is known of a session beyond numbers and a value: when it
+// was created and whose it is, as far as mask names them.
+func (r *reader) session(mask, created, owner uint64, now session.Time) (at session.Time, whose []byte) {
+	if mask&created != 0 {
+		if at = r.time() + now; at == 0 {
+			r.fail()
+		}
+	}
+	if mask&owner != 0 {
+		if whose = r.bytes(); whose == nil {
+			r.fail()
+		}
+	}
+	return at, whose
+}

@@ -40,9 +40,10 @@ func wildCommand(r *rand.Rand) session.Command {
 	n := func() uint64 { return r.Uint64() >> r.IntN(65) }
 	at := func() session.Time { return session.Time(n()) }
 	return session.Command{
-		Op: session.Op(1 + r.IntN(int(session.OpFlush))), Mods: session.Mods(r.UintN(uint(2 * session.NoClaim))),
+		Op: session.Op(1 + r.IntN(int(session.OpFlush))), Mods: session.Mods(r.UintN(uint(2 * session.Tracked))),
 		Key: make([]byte, r.IntN(300)), Flags: r.Uint32(), Expiry: at(), CAS: n(), NewVersion: n(), Delta: n(), Initial: n(),
 		VivifyExpiry: at(), RecacheBefore: at(), FlushAt: pickTime(r),
+		Created: pickTime(r), Owner: make([]byte, r.IntN(session.MaxOwnerLen)),
 	}
 }
 
@@ -61,6 +62,13 @@ func randomResults(r *rand.Rand, b *session.Burst) {
 		result.Won, result.Created = flip(), flip()
 		it := &result.Item
 		it.Flags, it.Version, it.Expiry, it.LastAccess = r.Uint32()>>r.IntN(33), r.Uint64()>>r.IntN(65), pickTime(r), pickTime(r)
+		it.Born, it.Created = it.Version, pickTime(r)
+		if flip() {
+			it.Born = r.Uint64() >> r.IntN(65)
+		}
+		if flip() {
+			it.Owner = []byte("owner")
+		}
 		it.Stale, it.Claimed, it.Fetched = flip(), flip(), flip()
 		if flip() {
 			it.Value = make([]byte, r.IntN(100))
@@ -111,6 +119,9 @@ func bytesNil(commands []session.Command) (plain []session.Command) {
 		}
 		if len(c.Value) == 0 {
 			c.Value = nil
+		}
+		if len(c.Owner) == 0 {
+			c.Owner = nil
 		}
 		plain = append(plain, c)
 	}

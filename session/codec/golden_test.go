@@ -55,7 +55,7 @@ func goldenResult(i int, key []byte) session.Result {
 		return session.Result{Status: session.Failed, Err: fmt.Errorf("%w: more", session.ErrCorrupt)}
 	}
 	return session.Result{Status: session.OK, Number: 42, Won: true, Created: true, Item: session.Item{
-		Key: key, Value: []byte("value"), Flags: 7, Version: 1 << 40, Expiry: session.Never,
+		Key: key, Value: []byte("value"), Flags: 7, Version: 1 << 40, Born: 1 << 40, Expiry: session.Never,
 		Stale: true, Claimed: true, Fetched: true, LastAccess: 1_700_000_000_000,
 	}}
 }
@@ -63,13 +63,24 @@ func goldenResult(i int, key []byte) session.Result {
 // TestGolden keeps the form from drifting: logs hold it, and other versions
 // read it. A change needs a new level and a new file.
 func TestGolden(t *testing.T) {
-	const path = "testdata/level1.txt"
+	for level := Level(1); level <= Latest; level++ {
+		testGolden(t, level)
+	}
+}
+
+func testGolden(t *testing.T, level Level) {
+	path := fmt.Sprintf("testdata/level%d.txt", level)
 	b := goldenBurst()
-	burst, err := AppendBurst(nil, b, 1)
+	if level >= 2 {
+		c, r := &b.Commands[len(b.Commands)-1], &b.Results[len(b.Results)-1]
+		c.Mods, c.Created, c.Owner = session.Tracked, b.Now-1000, []byte("owner")
+		r.Item.Born, r.Item.Created, r.Item.Owner = r.Item.Version-1, b.Now-1000, []byte("owner")
+	}
+	burst, err := AppendBurst(nil, b, level)
 	if err != nil {
 		t.Fatal(err)
 	}
-	results, err := AppendResults(nil, b, 1)
+	results, err := AppendResults(nil, b, level)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +95,7 @@ func TestGolden(t *testing.T) {
 	}
 	want := strings.Fields(string(text))
 	if len(want) != 2 || hex.EncodeToString(burst) != want[0] || hex.EncodeToString(results) != want[1] {
-		t.Fatalf("level 1 is not what it was:\n%x\n%x\nwas\n%s", burst, results, text)
+		t.Fatalf("level %d is not what it was:\n%x\n%x\nwas\n%s", level, burst, results, text)
 	}
 	var got session.Burst
 	if _, err := DecodeBurst(burst, &got); err != nil {

@@ -34,7 +34,7 @@ import (
 type Level uint8
 
 // Latest is the highest level that this version knows.
-const Latest Level = 1
+const Latest Level = 2
 
 // ErrMalformed is the error of bytes that no encoder wrote.
 var ErrMalformed = errors.New("codec: malformed bytes")
@@ -59,6 +59,8 @@ type vocabulary struct {
 	mods       session.Mods
 	lastStatus session.Status
 	errors     int // number of codes, the first of those in errorCodes
+
+	commandFields, resultFields uint64 // the masks of those that there may be
 }
 
 // levels are the vocabularies of the levels from 1 on.
@@ -69,6 +71,19 @@ var levels = [Latest]vocabulary{
 		mods:       2*session.NoClaim - 1,
 		lastStatus: session.Failed,
 		errors:     4,
+
+		commandFields: commandCreated - 1,
+		resultFields:  resultCreatedAt - 1,
+	},
+	{ // knows of sessions when they began and whose they are
+		lastOp:     session.OpFlush,
+		internal:   []session.Op{session.OpAdopt},
+		mods:       2*session.Tracked - 1,
+		lastStatus: session.Failed,
+		errors:     4,
+
+		commandFields: 2*commandOwner - 1,
+		resultFields:  2*resultBorn - 1,
 	},
 }
 

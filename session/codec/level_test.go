@@ -48,10 +48,11 @@ func TestUnknownIsNotDecoded(t *testing.T) {
 		value uint64
 	}{
 		{"\x00\x00\x00\x00\x00", "level", 0},
-		{"\x02\x00\x00\x00\x00", "level", 2}, // though all of it could be read
+		{"\x03\x00\x00\x00\x00", "level", 3}, // though all of it could be read
 		{"\x01\x00\x00\x00\x01\x0c\x00\x00\x00", "op", 12},
 		{"\x01\x00\x00\x00\x01\xff\x00\x00\x00", "op", 255},
 		{"\x01\x00\x00\x00\x01\x01\x80\x04\x00\x00", "modifier", 512},
+		{"\x02\x00\x00\x00\x01\x01\x80\x08\x00\x00", "modifier", 1024},
 	} {
 		_, err := DecodeBurst([]byte(c.data), &b)
 		wantUnknown(t, err, c.what, c.value)
@@ -65,7 +66,7 @@ func TestUnknownIsNotDecoded(t *testing.T) {
 		what  string
 		value uint64
 	}{
-		{"\x02\x00\x01\x01\x00", "level", 2},
+		{"\x03\x00\x01\x01\x00", "level", 3},
 		{"\x01\x00\x01\x00\x00", "status", 0},
 		{"\x01\x00\x01\x08\x00", "status", 8},
 		{"\x01\x00\x01\x07\x00\xc8\x00", "error", 200},
@@ -87,7 +88,10 @@ func TestOneForm(t *testing.T) {
 		"an empty value":                 "\x01\x00\x00\x00\x01\x03\x00\x80\x04\x00\x00",
 		"a value and a frame":            "\x01\x00\x00\x00\x01\x03\x00\x80\x0c\x00\x01v\x01\x00\x01\x01f",
 		"a frame without a codec":        "\x01\x00\x00\x00\x01\x03\x00\x80\x08\x00\x00\x00\x01\x01f",
-		"fields without a meaning":       "\x01\x00\x00\x00\x01\x03\x00\x80\x10\x00",
+		"fields without a meaning":       "\x01\x00\x00\x00\x01\x03\x00\x80\x10\x00\x02",
+		"fields that level 2 lacks":      "\x02\x00\x00\x00\x01\x03\x00\x80\x40\x00\x02",
+		"an owner of no bytes":           "\x02\x00\x00\x00\x01\x03\x00\x80\x20\x00\x00",
+		"created at 0":                   "\x02\x00\x00\x00\x01\x03\x00\x80\x10\x00\x00",
 		"a largest value beyond 32 bits": "\x01\x00\x00\x80\x80\x80\x80\x10\x00",
 	} {
 		if _, err := DecodeBurst([]byte(data), new(session.Burst)); err != ErrMalformed {
@@ -101,7 +105,9 @@ func TestOneForm(t *testing.T) {
 		"a failure without a reason":  "\x01\x00\x01\x07\x00\x00\x00",
 		"a reason of broken text":     "\x01\x00\x01\x07\x00\x01\x01\xff",
 		"a reason, but no failure":    "\x01\x00\x01\x01\x00\x01\x00",
-		"fields without a meaning":    "\x01\x00\x01\x01\x80\x20",
+		"fields without a meaning":    "\x01\x00\x01\x01\x80\x20\x02",
+		"fields that level 2 lacks":   "\x02\x00\x01\x01\x80\x80\x02\x02",
+		"born at its version":         "\x02\x00\x01\x01\x80\x80\x01\x00",
 	} {
 		b := session.Burst{Commands: []session.Command{{Op: session.OpGet, Key: []byte("k")}}}
 		if _, err := DecodeResults([]byte(data), &b); err != ErrMalformed {

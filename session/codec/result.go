@@ -29,7 +29,11 @@ const (
 	resultWon     = 32 << resultNumberCount
 	resultCreated = 64 << resultNumberCount
 
-	resultMask  = 128<<resultNumberCount - 1
+	// From level 2 on, behind all others. Born is its distance from Version.
+	resultCreatedAt = 128 << resultNumberCount
+	resultOwner     = 256 << resultNumberCount
+	resultBorn      = 512 << resultNumberCount
+
 	resultTimes = 1<<resultExpiry | 1<<resultLastAccess
 )
 
@@ -74,7 +78,8 @@ func resultBits(r *session.Result) (bits uint64) {
 }
 
 // AppendResults appends the results of b to dst: one for each of its commands,
-// which the reader must have, since keys are not repeated. The error is an
+// which the reader must have, since keys are not repeated. What the level does
+// not know of an item is left out: its Born comes back as its Version then. The error is an
 // UnknownError if level does not know all of them; dst comes back as it was
 // then.
 func AppendResults(dst []byte, b *session.Burst, level Level) ([]byte, error) {
@@ -121,11 +126,30 @@ func appendResult(dst []byte, r *session.Result, v *vocabulary, now session.Time
 	if len(r.Item.Value) > 0 {
 		mask |= resultValue
 	}
+	if r.Item.Created != 0 {
+		mask |= resultCreatedAt
+	}
+	if len(r.Item.Owner) > 0 {
+		mask |= resultOwner
+	}
+	if r.Item.Born != r.Item.Version {
+		mask |= resultBorn
+	}
+	mask &= v.resultFields
 	dst = append(dst, byte(r.Status))
 	dst = binary.AppendUvarint(dst, mask)
 	dst = appendNumbers(dst, numbers[:], resultTimes, now)
 	if mask&resultValue != 0 {
 		dst = appendBytes(dst, r.Item.Value)
+	}
+	if mask&resultCreatedAt != 0 {
+		dst = binary.AppendUvarint(dst, zigzag(int64(r.Item.Created-now)))
+	}
+	if mask&resultOwner != 0 {
+		dst = appendBytes(dst, r.Item.Owner)
+	}
+	if mask&resultBorn != 0 {
+		dst = binary.AppendUvarint(dst, r.Item.Version-r.Item.Born)
 	}
 	if r.Err != nil {
 		code, text := encodeError(r.Err, v.errors)
@@ -173,7 +197,7 @@ func (r *reader) results(b *session.Burst, level Level, v *vocabulary) error {
 
 func (r *reader) result(c *session.Command, to *session.Result, level Level, v *vocabulary, now session.Time) error {
 	to.Status = session.Status(r.byte())
-	mask := r.upTo(resultMask)
+	mask := r.upTo(v.resultFields)
 	var numbers resultNumbers
 	r.numbers(numbers[:], mask, resultTimes, now)
 	if numbers[resultFlags] > math.MaxUint32 {
@@ -187,6 +211,14 @@ func (r *reader) result(c *session.Command, to *session.Result, level Level, v *
 	}
 	if mask&resultKey != 0 {
 		if to.Item.Key = c.Key; len(c.Key) == 0 {
+			r.fail()
+		}
+	}
+	to.Item.Created, to.Item.Owner = r.session(mask, resultCreatedAt, resultOwner, now)
+	to.Item.Born = to.Item.Version
+	if mask&resultBorn != 0 {
+		before := r.number()
+		if to.Item.Born -= before; before == 0 {
 			r.fail()
 		}
 	}

@@ -13,7 +13,7 @@ func (m *Model) execute(c *session.Command) session.Result {
 		return failed(session.ErrClosed)
 	case c.Op == session.OpFlush:
 		return m.flushCommand(c)
-	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0:
+	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0, len(c.Owner) > session.MaxOwnerLen:
 		return failed(session.ErrBadCommand)
 	}
 	it, found := m.find(c.Key)
@@ -99,7 +99,7 @@ func (m *Model) set(c *session.Command, it session.Item, found bool) session.Res
 	case c.Has(session.IfVersion) && c.CAS != it.Version:
 		return session.Result{Status: session.Exists}
 	}
-	made.Version = m.version(c)
+	m.renew(c, &made, it)
 	m.put(made)
 	return stored(made)
 }
@@ -112,7 +112,7 @@ func (m *Model) add(c *session.Command, found bool) session.Result {
 		return session.Result{Status: session.NotStored}
 	}
 	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
-	made.Version = m.version(c)
+	m.renew(c, &made, session.Item{})
 	m.put(made)
 	return stored(made)
 }
@@ -146,7 +146,7 @@ func (m *Model) extend(c *session.Command, it session.Item, found bool) session.
 		return session.Result{Status: session.TooLarge}
 	}
 	it.Value, it.Stale, it.Claimed, it.Fetched, it.LastAccess = value, false, false, false, m.now
-	it.Version = m.version(c)
+	m.renew(c, &it, it)
 	m.put(it)
 	return stored(it)
 }
@@ -181,7 +181,7 @@ func (m *Model) count(c *session.Command, it session.Item, found bool) session.R
 		return session.Result{Status: session.TooLarge}
 	}
 	it.Value = value
-	it.Version = m.version(c)
+	m.renew(c, &it, it)
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry
 	}
@@ -206,6 +206,9 @@ func (m *Model) remove(c *session.Command, it session.Item, found bool) session.
 	}
 	it.Stale, it.Claimed = c.Has(session.Invalidate), false
 	it.Version = m.version(c)
+	if it.Created == 0 {
+		it.Born = it.Version
+	}
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry
 	}
@@ -215,13 +218,43 @@ func (m *Model) remove(c *session.Command, it session.Item, found bool) session.
 
 // vivified makes the item that Vivify puts under an absent key.
 func (m *Model) vivified(c *session.Command, value []byte) session.Item {
-	return session.Item{
+	made := session.Item{
 		Key:        c.Key,
 		Value:      value,
 		Flags:      c.Flags,
 		Expiry:     c.VivifyExpiry,
-		Version:    m.version(c),
 		LastAccess: m.now,
+	}
+	m.renew(c, &made, session.Item{})
+	return made
+}
+
+// renew gives made, which c stores, its new version and what is known of its
+// session. before is the item that made takes the place of, zero if there is
+// none.
+func (m *Model) renew(c *session.Command, made *session.Item, before session.Item) {
+	made.Version = m.version(c)
+	if !c.Has(session.Tracked) && before.Created == 0 {
+		made.Born = made.Version
+		return
+	}
+	made.Born, made.Created, made.Owner = before.Born, before.Created, before.Owner
+	gives := c.Op == session.OpSet || c.Op == session.OpAdd || c.Op == session.OpReplace
+	if c.Has(session.Tracked) && (before.Version == 0 || gives) {
+		made.Owner = c.Owner
+	}
+	if made.Created == 0 {
+		made.Created = m.now
+		if c.Created != 0 {
+			made.Created = c.Created
+		}
+	}
+	switch {
+	case made.Born != 0:
+	case c.Has(session.SetVersion):
+		made.Born = m.lastVersion.Add(1)
+	default:
+		made.Born = made.Version
 	}
 }
 

@@ -198,6 +198,24 @@ func (g *Generator) refine(c *session.Command, now session.Time) {
 		}
 	}
 	c.VivifyExpiry, c.RecacheBefore, c.Initial = g.expiry(now), g.expiry(now), g.Rand.Uint64()
+	if g.oneIn(2) {
+		c.Owner = g.owner()
+	}
+	if g.oneIn(8) {
+		c.Created = now - session.Time(g.Rand.Int64N(1e10))
+	}
+}
+
+// owner gives an owner, rarely the longest there can be or a longer one.
+func (g *Generator) owner() []byte {
+	owner := fmt.Appendf(nil, "user%d", g.Rand.IntN(20))
+	if g.oneIn(10) {
+		owner = append(make([]byte, session.MaxOwnerLen-len(owner)), owner...)
+	}
+	if g.oneIn(100) {
+		owner = make([]byte, session.MaxOwnerLen+1)
+	}
+	return owner
 }
 
 var rareMods = []struct {
@@ -205,7 +223,7 @@ var rareMods = []struct {
 	in  int // one command in so many has it
 }{
 	{session.Vivify, 6}, {session.Recache, 6}, {session.Invalidate, 4}, {session.DropValue, 6}, {session.Peek, 10},
-	{session.NoClaim, 6},
+	{session.NoClaim, 6}, {session.Tracked, 3},
 }
 
 // version gives a version for IfVersion, most often one that may match.

@@ -168,6 +168,8 @@ func Describe(c *session.Command) string {
 		{"initial", c.Initial, c.Has(session.Vivify)},
 		{"vivify expiry", c.VivifyExpiry, c.Has(session.Vivify)},
 		{"recache before", c.RecacheBefore, c.Has(session.Recache)},
+		{"owner", abridged(c.Owner), c.Has(session.Tracked)},
+		{"created", c.Created, c.Has(session.Tracked)},
 		{"flush at", c.FlushAt, c.Op == session.OpFlush},
 	} {
 		if field.shown {
@@ -188,4 +190,5 @@ var modNames = []struct {
 	{session.IfVersion, "if version"}, {session.SetVersion, "set version"}, {session.SetExpiry, "set expiry"},
 	{session.Vivify, "vivify"}, {session.Recache, "recache"}, {session.Invalidate, "invalidate"},
 	{session.DropValue, "drop value"}, {session.Peek, "peek"}, {session.NoClaim, "no claim"},
+	{session.Tracked, "tracked"},
 }

@@ -172,6 +172,7 @@ func (m *Model) put(it session.Item) {
 		return
 	}
 	it.Key, it.Value = bytes.Clone(it.Key), slices.Clip(bytes.Clone(it.Value))
+	it.Owner = bytes.Clone(it.Owner)
 	m.items[string(it.Key)] = it
 }
 

@@ -111,6 +111,13 @@ func (v *Versions) CompareItems(model, store *session.Item) error {
 		return fmt.Errorf("stale is %t, want %t", store.Stale, model.Stale)
 	case store.Claimed != model.Claimed:
 		return fmt.Errorf("claimed is %t, want %t", store.Claimed, model.Claimed)
+	case store.Created != model.Created:
+		return fmt.Errorf("created at %d, want %d", store.Created, model.Created)
+	case !bytes.Equal(store.Owner, model.Owner):
+		return fmt.Errorf("owner %q, want %q", store.Owner, model.Owner)
+	}
+	if err := v.Match(model.Born, store.Born); err != nil {
+		return fmt.Errorf("born: %w", err)
 	}
 	return v.Match(model.Version, store.Version)
 }

@@ -1,89 +1,61 @@
 package auth
 
 import (
-	"net/netip"
+	"context"
+	"sync"
 	"time"
 
-	"github.com/maypok86/otter/v2"
+	"cairn/origin"
 )
 
-const (
-	firstPenalty   = 100 * time.Millisecond
-	longestPenalty = 5 * time.Second
-	longestWait    = 10 * time.Second
-	forgetAfter    = 15 * time.Minute
-)
-
-// source is who an attempt comes from: one address and the user it names.
-// Keeping the users apart spares an application that logs in properly from a
-// misconfigured one on the same machine.
-type source struct {
-	addr netip.Addr
-	user digest
-}
-
-// record is what a Throttle knows of a source.
-type record struct {
-	failures int
-	last     time.Time // the latest failure
-	next     time.Time // when the next attempt may be checked
-}
-
-// Throttle slows down sources whose attempts fail: each failure doubles the
-// pause before the next attempt is looked at, from 100 ms up to 5 s, and
-// attempts made side by side queue behind each other. A source is forgiven 15
-// minutes after its last failure. No attempt waits longer than 10 s, so a
-// client that has become right again is never shut out.
-//
-// The number of sources it remembers is bounded. It is safe for concurrent use.
+// Throttle is a Pace for each origin, for a bounded number of them. It is safe
+// for concurrent use.
 type Throttle struct {
-	records *otter.Cache[source, record]
+	most     int
+	burst    int
+	interval time.Duration
+
+	mu    sync.Mutex
+	paces map[origin.Origin]*Pace
 }
 
-// NewThrottle gives a Throttle that remembers up to size sources.
-func NewThrottle(size int) *Throttle {
-	return &Throttle{records: otter.Must(&otter.Options[source, record]{MaximumSize: size})}
+// NewThrottle gives a Throttle that knows up to most origins and lets each try
+// burst times at once and once more every interval.
+func NewThrottle(most, burst int, interval time.Duration) *Throttle {
+	return &Throttle{most: most, burst: burst, interval: interval, paces: map[origin.Origin]*Pace{}}
 }
 
-// Admit says how long an attempt made now has to wait before it is checked: 0
-// for a source without recent failures.
-func (t *Throttle) Admit(from source, now time.Time) (wait time.Duration) {
-	t.records.ComputeIfPresent(from, func(r record) (record, otter.ComputeOp) {
-		if now.Sub(r.last) >= forgetAfter {
-			return r, otter.InvalidateOp
-		}
-		if r.next.Before(now) {
-			r.next = now
-		}
-		wait = min(r.next.Sub(now), longestWait)
-		r.next = now.Add(wait + penalty(r.failures))
-		return r, otter.WriteOp
-	})
-	return wait
+// Enter is Pace.Enter for an attempt from o. The caller returns to the Pace what
+// turns out to be no failure.
+func (t *Throttle) Enter(ctx context.Context, o origin.Origin) (p *Pace, ok bool) {
+	p = t.of(o)
+	return p, p.Enter(ctx, o)
 }
 
-// Fail records that an attempt failed and says how long its answer has to be
-// held back.
-func (t *Throttle) Fail(from source, now time.Time) (delay time.Duration) {
-	t.records.Compute(from, func(r record, found bool) (record, otter.ComputeOp) {
-		if !found || now.Sub(r.last) >= forgetAfter {
-			r = record{}
+// of gives the Pace of an origin. Where all places are taken by others, those
+// whose failures are forgiven make room; if none are, all who come anew share
+// one.
+func (t *Throttle) of(o origin.Origin) *Pace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.paces[o] == nil && len(t.paces) >= t.most {
+		t.forget()
+		if len(t.paces) >= t.most {
+			o = origin.Origin{}
 		}
-		r.failures++
-		r.last = now
-		delay = penalty(r.failures)
-		if earliest := now.Add(delay); r.next.Before(earliest) {
-			r.next = earliest
-		}
-		return r, otter.WriteOp
-	})
-	return delay
-}
-
-// penalty is the pause after that many failures in a row.
-func penalty(failures int) time.Duration {
-	if failures > 6 {
-		return longestPenalty
 	}
-	return min(firstPenalty<<(failures-1), longestPenalty)
+	p := t.paces[o]
+	if p == nil {
+		p = NewPace(t.burst, t.interval)
+		t.paces[o] = p
+	}
+	return p
+}
+
+func (t *Throttle) forget() {
+	for o, p := range t.paces {
+		if p.rested() {
+			delete(t.paces, o)
+		}
+	}
 }

@@ -9,7 +9,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/bcrypt"
 )
@@ -64,18 +67,19 @@ func (f *UserFile) Reload() error {
 // to compare.
 type users struct {
 	entries    []entry
+	names      map[digest]bool
 	generation uint64 // different after every reload
 
-	// decoy is the most expensive hash in the file, nil if there is none. A
-	// failure that cost no hash is checked against it, so that the time taken
-	// does not tell which names exist.
-	decoy []byte
+	// beat is longer than any hash in the file takes to compute; 0 if there is
+	// none.
+	beat func() time.Duration
 }
 
 type entry struct {
 	name   digest
 	plain  digest // of the password; unused if hashed is set
 	hashed []byte // bcrypt, or nil
+	proof  []byte // see Ticket
 }
 
 // digest stands for a name or a password. Its key lives as long as the process.
@@ -94,7 +98,7 @@ func digestOf(b []byte) (d digest) {
 }
 
 func parseUsers(data []byte) (*users, error) {
-	u := &users{}
+	u := &users{names: map[digest]bool{}}
 	number := 0
 	for line := range bytes.Lines(data) {
 		number++
@@ -109,6 +113,7 @@ func parseUsers(data []byte) (*users, error) {
 	if len(u.entries) == 0 {
 		return nil, ErrNoUsers
 	}
+	u.beat = sync.OnceValue(u.measure)
 	return u, nil
 }
 
@@ -122,13 +127,13 @@ func (u *users) add(line []byte) error {
 	case len(name) > MaxFieldLen || len(password) > MaxFieldLen:
 		return fmt.Errorf("the user or the password is longer than %d bytes", MaxFieldLen)
 	}
-	e := entry{name: digestOf(name)}
+	e := entry{name: digestOf(name), proof: proofOf(name, password)}
+	u.names[e.name] = true
 	if isBcrypt(password) {
 		if _, err := bcrypt.Cost(password); err != nil {
 			return fmt.Errorf("not a bcrypt hash: %w", err)
 		}
 		e.hashed = bytes.Clone(password)
-		u.chooseDecoy(e.hashed)
 	} else {
 		e.plain = digestOf(password)
 	}
@@ -136,32 +141,59 @@ func (u *users) add(line []byte) error {
 	return nil
 }
 
-func (u *users) chooseDecoy(hashed []byte) {
-	cost, _ := bcrypt.Cost(hashed)
-	if best, err := bcrypt.Cost(u.decoy); err != nil || cost > best {
-		u.decoy = hashed
+// measure computes the most expensive hash once and returns twice the time
+// that took.
+func (u *users) measure() time.Duration {
+	hashed := u.costliest()
+	if hashed == nil {
+		return 0
 	}
+	began := time.Now()
+	matches(hashed, nil)
+	return 2 * time.Since(began)
 }
 
-// check reports whether the user has that password. It takes as long for a
-// user that does not exist as for a wrong password.
-func (u *users) check(user, password []byte) bool {
+func (u *users) costliest() (hashed []byte) {
+	most := 0
+	for i := range u.entries {
+		if cost, err := bcrypt.Cost(u.entries[i].hashed); err == nil && cost > most {
+			most, hashed = cost, u.entries[i].hashed
+		}
+	}
+	return hashed
+}
+
+// check reports whether the user has that password.
+func (u *users) check(user, password []byte) (t Ticket, right bool) {
 	name, plain := digestOf(user), digestOf(password)
-	right, hashes := 0, 0
+	matched := -1
 	for i := range u.entries {
 		e := &u.entries[i]
 		named := subtle.ConstantTimeCompare(e.name[:], name[:])
-		if e.hashed == nil {
-			right |= named & subtle.ConstantTimeCompare(e.plain[:], plain[:])
-		} else if named == 1 {
-			hashes++
-			right |= matches(e.hashed, password)
+		if e.hashed != nil {
+			if named == 1 && matches(e.hashed, password) == 1 {
+				matched = i
+			}
+			continue
 		}
+		same := named & subtle.ConstantTimeCompare(e.plain[:], plain[:])
+		matched = subtle.ConstantTimeSelect(same, i, matched)
 	}
-	if right == 0 && hashes == 0 && u.decoy != nil {
-		matches(u.decoy, password)
+	if matched < 0 {
+		return Ticket{}, false
 	}
-	return right == 1
+	return Ticket{User: string(user), Proof: u.entries[matched].proof}, true
+}
+
+// valid reports whether the line of a Ticket is still in the file.
+func (u *users) valid(t Ticket) bool {
+	name := digestOf([]byte(t.User))
+	if len(t.Proof) == 0 {
+		return u.names[name]
+	}
+	return slices.ContainsFunc(u.entries, func(e entry) bool {
+		return e.name == name && bytes.Equal(e.proof, t.Proof)
+	})
 }
 
 func matches(hashed, password []byte) int {

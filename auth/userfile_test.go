@@ -62,7 +62,7 @@ func TestUserFileChecksEveryKindOfPassword(t *testing.T) {
 		{"nobody", "hashed secret", false},
 		{"", "", false},
 	} {
-		if got := f.users.Load().check([]byte(c.user), []byte(c.password)); got != c.want {
+		if _, got := f.users.Load().check([]byte(c.user), []byte(c.password)); got != c.want {
 			t.Errorf("check(%q, %q) = %v, want %v", c.user, c.password, got, c.want)
 		}
 	}
@@ -90,7 +90,10 @@ func TestUserFileRefusesWhatItCannotMean(t *testing.T) {
 
 func TestReloadKeepsTheUsersWhenItFails(t *testing.T) {
 	f := openUsers(t, "alice:one")
-	right := func(password string) bool { return f.users.Load().check([]byte("alice"), []byte(password)) }
+	right := func(password string) bool {
+		_, right := f.users.Load().check([]byte("alice"), []byte(password))
+		return right
+	}
 
 	writeUsers(t, f.path, "alice:two")
 	if err := f.Reload(); err != nil || right("one") || !right("two") {
@@ -108,7 +111,7 @@ func TestReloadKeepsTheUsersWhenItFails(t *testing.T) {
 	}
 }
 
-func TestDecoyIsTheMostExpensiveHash(t *testing.T) {
+func TestBeatIsOfTheMostExpensiveHash(t *testing.T) {
 	cheap := hashOf(t, "a")
 	costly, err := bcrypt.GenerateFromPassword([]byte("b"), bcrypt.MinCost+1)
 	if err != nil {
@@ -116,13 +119,42 @@ func TestDecoyIsTheMostExpensiveHash(t *testing.T) {
 	}
 	for _, order := range []string{"a:" + cheap + "\nb:" + string(costly), "b:" + string(costly) + "\na:" + cheap} {
 		u, err := parseUsers([]byte(order + "\nc:plain"))
-		if err != nil || string(u.decoy) != string(costly) {
-			t.Errorf("decoy %q (%v), want %q", u.decoy, err, costly)
+		if err != nil || string(u.costliest()) != string(costly) || u.beat() <= 0 {
+			t.Errorf("%q (%v), want %q", u.costliest(), err, costly)
 		}
 	}
 	u, err := parseUsers([]byte("c:plain"))
-	if err != nil || u.decoy != nil {
-		t.Errorf("decoy %q (%v) without a hash in the file", u.decoy, err)
+	if err != nil || u.beat() != 0 {
+		t.Errorf("a beat of %v (%v) without a hash in the file", u.beat(), err)
+	}
+}
+
+func TestTicketsEndWithTheirLine(t *testing.T) {
+	f := openUsers(t, "alice:one\nalice:two\nbob:three")
+	ticket := func(user, password string) Ticket {
+		ticket, right := f.users.Load().check([]byte(user), []byte(password))
+		if !right || ticket.User != user {
+			t.Fatalf("%s: %v, %v", user, ticket, right)
+		}
+		return ticket
+	}
+	first, second, bob := ticket("alice", "one"), ticket("alice", "two"), ticket("bob", "three")
+	writeUsers(t, f.path, "alice:two\ncarol:three")
+	if err := f.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	u := f.users.Load()
+	for _, c := range []struct {
+		ticket Ticket
+		valid  bool
+	}{
+		{first, false}, {second, true}, {bob, false},
+		{Ticket{User: "carol", Proof: bob.Proof}, false},
+		{Ticket{User: "alice"}, true}, {Ticket{User: "bob"}, false}, {Ticket{}, false},
+	} {
+		if u.valid(c.ticket) != c.valid {
+			t.Errorf("%v is valid: %v, want %v", c.ticket, !c.valid, c.valid)
+		}
 	}
 }
 
@@ -130,10 +162,10 @@ func FuzzParseUsers(f *testing.F) {
 	f.Add([]byte("alice:one\n#\n\nbob:$2a$04$x"), "alice", "one")
 	f.Fuzz(func(t *testing.T, data []byte, user, password string) {
 		u, err := parseUsers(data)
-		if err != nil || u.decoy != nil {
+		if err != nil || u.costliest() != nil {
 			return
 		}
-		if u.check([]byte(user), []byte(password)) && !strings.Contains(string(data), user+":"+password) {
+		if _, right := u.check([]byte(user), []byte(password)); right && !strings.Contains(string(data), user+":"+password) {
 			t.Errorf("%q %q was accepted by %q", user, password, data)
 		}
 	})

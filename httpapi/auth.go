@@ -10,8 +10,12 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"golang.org/x/time/rate"
+
+	"cairn/auth"
 )
 
 // Scope is what a caller may do; each includes the ones before it.
@@ -51,14 +55,16 @@ type caller struct {
 
 // authenticator recognises callers.
 type authenticator struct {
-	options  AuthOptions
-	logger   *slog.Logger
-	failures *limiters
-	tokens   atomic.Pointer[tokenSet]
+	options AuthOptions
+	logger  *slog.Logger
+	guesses *auth.Throttle
+	tokens  atomic.Pointer[tokenSet]
+	log     rate.Sometimes // so that guessing cannot flood the log
 }
 
 func newAuthenticator(o AuthOptions, l Limits, logger *slog.Logger) (*authenticator, error) {
-	a := &authenticator{options: o, logger: logger, failures: newLimiters(1, authFailureBurst)}
+	a := &authenticator{options: o, logger: logger, guesses: auth.NewThrottle(maxLimiters, tokenGuesses, tokenGuessInterval),
+		log: rate.Sometimes{First: 10, Interval: time.Second}}
 	return a, a.reload()
 }
 
@@ -135,8 +141,10 @@ func (set tokenSet) findCertificate(commonName string) caller {
 	return caller{name: "certificate " + commonName, scope: ScopeAdmin}
 }
 
-// identify finds out who sent r. It answers the request itself and reports
-// false if it carries something that is wrong too often.
+// identify finds out who sent r. Where tokens are wrong too often, a right one
+// waits for its turn like the others of its origin: what is accepted at once can
+// be guessed at once. If that takes too long, identify answers the request itself
+// and reports false.
 func (s *Server) identify(w http.ResponseWriter, r *http.Request) (caller, bool) {
 	set := *s.auth.tokens.Load()
 	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
@@ -152,14 +160,18 @@ func (s *Server) identify(w http.ResponseWriter, r *http.Request) (caller, bool)
 	if !given {
 		return caller{}, true
 	}
-	if c, ok := set.find(token); ok {
-		return c, true
-	}
-	s.logger.Warn("authentication failed", "address", r.RemoteAddr, "path", r.URL.Path)
-	if !s.auth.failures.allow(r.RemoteAddr) {
-		tooMany(w, "too many failed authentications from this address")
+	pace, ok := s.auth.guesses.Enter(r.Context(), originOf(r))
+	if !ok {
+		tooMany(w, "too many wrong tokens from this address")
 		return caller{}, false
 	}
+	if c, ok := set.find(token); ok {
+		pace.Return()
+		return c, true
+	}
+	s.auth.log.Do(func() {
+		s.logger.Warn("authentication failed", "address", r.RemoteAddr, "path", r.URL.Path)
+	})
 	return caller{}, true
 }
 

@@ -21,7 +21,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		response := &watchedResponse{ResponseWriter: w, control: http.NewResponseController(w)}
 		setHeaders(w.Header(), r.URL.Path)
-		if !requests.allow(r.RemoteAddr) {
+		if !requests.allow(originOf(r)) {
 			tooMany(response, "too many requests from this address")
 			return
 		}

@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,18 +13,21 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"golang.org/x/time/rate"
+
+	"cairn/origin"
 )
 
 // Limits protect the server from its clients. Zero values are the defaults
 // named; a negative one switches that limit off where it says so.
 type Limits struct {
-	Requests    float64 // per second and client address; default 200; negative: no limit
+	Requests    float64 // per second and origin; default 200; negative: no limit
 	Connections int     // open at once; default 512
 	Streams     int     // exports and imports at once; default 4
 }
 
 const (
-	authFailureBurst = 10 // failed authentications before they are throttled to 1/s
+	tokenGuesses       = 10 // wrong tokens from one origin before one a guessInterval is looked at
+	tokenGuessInterval = time.Second
 
 	headerTimeout = 5 * time.Second   // for a request's header
 	bodyTimeout   = 30 * time.Second  // for a body that is not a stream
@@ -58,13 +63,13 @@ func (s *Server) refuseLarge(ctx huma.Context, next func(huma.Context)) {
 	next(ctx)
 }
 
-// limiters is a token bucket per client network, for a bounded number of them.
+// limiters is a token bucket per origin, for a bounded number of them.
 type limiters struct {
 	limit rate.Limit
 	burst int
 
-	mu    sync.Mutex
-	byNet map[netip.Prefix]*rate.Limiter
+	mu       sync.Mutex
+	byOrigin map[origin.Origin]*rate.Limiter
 }
 
 const maxLimiters = 4096
@@ -76,54 +81,59 @@ func newLimiters(perSecond float64, burst int) *limiters {
 	if perSecond < 0 {
 		limit = rate.Inf
 	}
-	return &limiters{limit: limit, burst: burst, byNet: map[netip.Prefix]*rate.Limiter{}}
+	return &limiters{limit: limit, burst: burst, byOrigin: map[origin.Origin]*rate.Limiter{}}
 }
 
-// allow takes one event from the bucket of a remote address.
-func (l *limiters) allow(remote string) bool {
-	network := networkOf(remote)
+// allow takes one event from the bucket of an origin.
+func (l *limiters) allow(o origin.Origin) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter := l.byNet[network]
+	limiter := l.byOrigin[o]
 	if limiter == nil {
-		if len(l.byNet) >= maxLimiters {
+		if len(l.byOrigin) >= maxLimiters {
 			l.dropFull()
 		}
 		limiter = rate.NewLimiter(l.limit, l.burst)
-		l.byNet[network] = limiter
+		l.byOrigin[o] = limiter
 	}
 	return limiter.Allow()
 }
 
-// dropFull forgets the networks whose buckets are full again, or all if too
-// few are.
+// dropFull forgets the origins whose buckets are full again, or all if too few
+// are.
 func (l *limiters) dropFull() {
-	for network, limiter := range l.byNet {
+	for o, limiter := range l.byOrigin {
 		if limiter.Tokens() >= float64(l.burst) {
-			delete(l.byNet, network)
+			delete(l.byOrigin, o)
 		}
 	}
-	if len(l.byNet) >= maxLimiters {
-		clear(l.byNet)
+	if len(l.byOrigin) >= maxLimiters {
+		clear(l.byOrigin)
 	}
 }
 
-// networkOf gives the IPv4 address or the IPv6 /64 of a remote address; the
-// zero Prefix for unix sockets.
-func networkOf(remote string) netip.Prefix {
-	host, _, err := net.SplitHostPort(remote)
+// originKey is the key of a connection's origin in the context of its requests.
+type originKey struct{}
+
+// withOrigin lets the requests of a connection know where it comes from.
+func withOrigin(ctx context.Context, c net.Conn) context.Context {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	if limited, ok := c.(*limitedConn); ok {
+		c = limited.Conn
+	}
+	return context.WithValue(ctx, originKey{}, origin.OfConn(c))
+}
+
+// originOf is where a request comes from.
+func originOf(r *http.Request) origin.Origin {
+	if o, ok := r.Context().Value(originKey{}).(origin.Origin); ok {
+		return o
+	}
+	addr, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Prefix{}
+		return origin.Origin{}
 	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	network, _ := addr.Prefix(bits)
-	return network
+	return origin.OfAddr(addr.Addr())
 }

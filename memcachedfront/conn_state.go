@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"cairn/auth"
 	"cairn/memcachedfront/protocol"
 )
 
@@ -11,6 +12,7 @@ import (
 // what serve knows.
 type connState struct {
 	User          string `json:",omitempty"`
+	Proof         []byte `json:",omitempty"` // of the login, see auth.Ticket
 	Dialect       dialect
 	LoggedIn      bool   `json:",omitempty"`
 	SASLStarted   bool   `json:",omitempty"`
@@ -30,8 +32,8 @@ func (c *conn) State() ([]byte, error) {
 		Swallow:       c.swallow,
 		ResumeExptime: c.resumeExptime,
 	}
-	if user := c.known.user.Load(); user != nil {
-		s.User = *user
+	if ticket := c.known.ticket.Load(); ticket != nil {
+		s.User, s.Proof = ticket.User, ticket.Proof
 	}
 	if c.resume != protocol.Invalid {
 		s.Resume = c.resume.String()
@@ -40,14 +42,14 @@ func (c *conn) State() ([]byte, error) {
 }
 
 // Restore implements serve.Conn. A client that needed no login where it was does
-// here, if clients must log in here.
+// here, if clients must log in here, and so does one whose credentials are not
+// right any more.
 func (c *conn) Restore(state []byte) error {
 	var s connState
 	if err := json.Unmarshal(state, &s); err != nil {
 		return fmt.Errorf("memcachedfront: the state of a connection: %w", err)
 	}
 	c.dialect = s.Dialect
-	c.authenticated = c.authenticated || s.LoggedIn
 	c.saslStarted = s.SASLStarted
 	c.closing = s.Closing
 	c.swallow = s.Swallow
@@ -57,9 +59,15 @@ func (c *conn) Restore(state []byte) error {
 			c.resume = verb
 		}
 	}
-	if s.User != "" {
-		c.known.user.Store(&s.User)
+	if s.LoggedIn {
+		c.restoreLogin(auth.Ticket{User: s.User, Proof: s.Proof})
 	}
 	c.known.dialect.Store(uint32(s.Dialect))
 	return nil
+}
+
+func (c *conn) restoreLogin(t auth.Ticket) {
+	if c.server.options.Guard != nil {
+		c.loggedIn(t)
+	}
 }

@@ -50,8 +50,8 @@ func describe(l *serve.Link) Connection {
 	if tcp, ok := l.Remote().(*net.TCPAddr); ok {
 		c.Client = tcp.String()
 	}
-	if user := known.user.Load(); user != nil {
-		c.User = *user
+	if ticket := known.ticket.Load(); ticket != nil {
+		c.User = ticket.User
 	}
 	if c.Requests > 0 {
 		c.LastVerb = protocol.Verb(known.lastVerb.Load()).String()

@@ -373,6 +373,27 @@ func TestHandoverToAGuard(t *testing.T) {
 	expect(t, c, "CLIENT_ERROR unauthenticated\r\n")
 }
 
+// Whoever's password is withdrawn while one process hands over to another is
+// logged out there.
+func TestHandoverEndsLoginsOfRemovedUsers(t *testing.T) {
+	guard, _ := guardOf(t, "alice:secret\nbob:other\n")
+	changed, _ := guardOf(t, "alice:changed\nbob:other\n")
+	store := sessiontest.NewModel(0)
+	p := newProcess(t, func(o *memcachedfront.Options) { o.Store, o.Guard = store, guard })
+	p.start()
+	alice, bob := dial(t, "tcp", p.Addrs()[0].String()), dial(t, "tcp", p.Addrs()[0].String())
+	send(t, alice, textGood)
+	expect(t, alice, "STORED\r\n")
+	send(t, bob, "set x 0 0 9\r\nbob other\r\n")
+	expect(t, bob, "STORED\r\n")
+	p = handOver(t, p, func(o *memcachedfront.Options) { o.Store, o.Guard = store, changed })
+	defer func() { p.stop(t) }()
+	send(t, alice, "get a\r\n")
+	expect(t, alice, "CLIENT_ERROR unauthenticated\r\n")
+	send(t, bob, "get a\r\n")
+	expect(t, bob, "END\r\n")
+}
+
 // A TLS client that does not take its answers holds up nobody: it is cut, and
 // the others are handed over.
 func TestFreezeCutsBlockedTLS(t *testing.T) {

@@ -3,6 +3,7 @@ package memcachedfront
 import (
 	"sync/atomic"
 
+	"cairn/auth"
 	"cairn/memcachedfront/protocol"
 )
 
@@ -11,7 +12,7 @@ type known struct {
 	requests atomic.Uint64
 	lastVerb atomic.Uint32 // a protocol.Verb
 	dialect  atomic.Uint32
-	user     atomic.Pointer[string] // who logged in
+	ticket   atomic.Pointer[auth.Ticket] // of who logged in; nil: nobody
 }
 
 // began notes that the planned requests were taken from the input.

@@ -3,8 +3,6 @@ package memcachedfront
 import (
 	"bytes"
 	"context"
-	"net"
-	"net/netip"
 	"time"
 
 	"cairn/auth"
@@ -77,9 +75,7 @@ func (c *conn) textLogin(r *protocol.Request) {
 func (c *conn) login(a *answer, user, password []byte) {
 	guard := c.server.options.Guard
 	c.counters.add(authCmds, 1)
-	if guard.Recall(c.address(), user, password) {
-		c.authenticated = true
-		c.loggedIn(user)
+	if ticket, ok := guard.Recall(c.link.Origin(), user, password); ok && c.loggedIn(ticket) {
 		return
 	}
 	planned := *a
@@ -88,10 +84,9 @@ func (c *conn) login(a *answer, user, password []byte) {
 	c.errand = func(ctx context.Context, w serve.Peer) error {
 		ctx, done := outlive(ctx, loginGrace)
 		defer done()
-		c.authenticated = guard.Check(ctx, c.address(), user, password)
+		ticket, right := guard.Check(ctx, c.link.Origin(), user, password)
 		switch {
-		case c.authenticated:
-			c.loggedIn(user)
+		case right && c.loggedIn(ticket):
 		case ctx.Err() != nil:
 			return ctx.Err() // nothing was found out
 		default:
@@ -104,9 +99,25 @@ func (c *conn) login(a *answer, user, password []byte) {
 	}
 }
 
-func (c *conn) loggedIn(user []byte) {
-	name := string(user)
-	c.known.user.Store(&name)
+// loggedIn lets the client in, unless its credentials have been withdrawn: then
+// LogOut may have looked before it could see this one.
+func (c *conn) loggedIn(t auth.Ticket) bool {
+	c.known.ticket.Store(&t)
+	if c.authenticated = c.server.options.Guard.Valid(t); c.authenticated {
+		c.link.Welcome()
+	}
+	return c.authenticated
+}
+
+// LogOut closes the connections of those whose credentials are not right any
+// more. It is to be called when the users have changed.
+func (s *Server) LogOut() {
+	for _, l := range s.Links() {
+		ticket := l.Conn().(*conn).known.ticket.Load()
+		if ticket != nil && !s.options.Guard.Valid(*ticket) {
+			s.CloseConnection(l.ID())
+		}
+	}
 }
 
 // outlive gives a context that ends d after ctx does, or when done is called.
@@ -117,13 +128,4 @@ func outlive(ctx context.Context, d time.Duration) (longer context.Context, done
 		stop()
 		cancel()
 	}
-}
-
-// address is the client's address for the Guard; the zero one on a Unix
-// socket.
-func (c *conn) address() netip.Addr {
-	if tcp, ok := c.link.Remote().(*net.TCPAddr); ok {
-		return tcp.AddrPort().Addr()
-	}
-	return netip.Addr{}
 }

@@ -18,6 +18,7 @@ import (
 
 	"cairn/auth"
 	"cairn/memcachedfront"
+	"cairn/session/sessiontest"
 )
 
 // guardOf makes a Guard over a user file with that content, and a function that
@@ -288,33 +289,93 @@ func TestStrangersCannotSendForEver(t *testing.T) {
 	}
 }
 
-func TestReloadingUsersKeepsConnections(t *testing.T) {
-	g, change := guardOf(t, "alice:secret")
-	address := startServer(t, func(o *memcachedfront.Options) { o.Guard = g })
-	c := dial(t, "tcp", address)
-	ask := func(says string) string {
-		t.Helper()
-		if _, err := io.WriteString(c, says); err != nil {
-			t.Fatal(err)
+// TestReloadingUsersClosesThoseOfTheRemoved removes a user and one of the
+// passwords of another: connections that logged in with either end.
+func TestReloadingUsersClosesThoseOfTheRemoved(t *testing.T) {
+	g, change := guardOf(t, "alice:secret\nbob:old\nbob:new")
+	server := newProcess(t, func(o *memcachedfront.Options) { o.Store, o.Guard = sessiontest.NewModel(0), g })
+	server.start()
+	defer func() { server.stop(t) }()
+	address := server.Addrs()[0].String()
+	logIn := func(user, password string) net.Conn {
+		c := dial(t, "tcp", address)
+		send(t, c, fmt.Sprintf("set x 0 0 %d\r\n%s %s\r\n", len(user)+1+len(password), user, password))
+		expect(t, c, "STORED\r\n")
+		return c
+	}
+	alice, old, kept := logIn("alice", "secret"), logIn("bob", "old"), logIn("bob", "new")
+	change("bob:new\ncarol:other")
+	server.LogOut()
+	for name, c := range map[string]net.Conn{"alice": alice, "bob's old password": old} {
+		if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the connection of %s is open: %v", name, err)
 		}
-		answer := make([]byte, 100)
-		n, err := c.Read(answer)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(answer[:n])
 	}
-	if got := ask(textGood); got != "STORED\r\n" {
-		t.Fatalf("the login answered %q", got)
-	}
-	change("bob:other")
-	if got := ask("get none\r\n"); got != "END\r\n" {
-		t.Errorf("after the reload the connection answered %q", got)
-	}
+	send(t, kept, "get none\r\n")
+	expect(t, kept, "END\r\n")
 	if got := converse(t, address, textGood); got != "CLIENT_ERROR authentication failure\r\n" {
 		t.Errorf("the removed user got %q", got)
 	}
-	if got := converse(t, address, "set x 0 0 9\r\nbob other\r\n"); got != "STORED\r\n" {
-		t.Errorf("the new user got %q", got)
+	logIn("carol", "other")
+}
+
+// TestSilentConnectionsLockNobodyOut opens more connections than there may be,
+// all of which say nothing, before and after somebody logs in.
+func TestSilentConnectionsLockNobodyOut(t *testing.T) {
+	for _, blocking := range []bool{false, true} {
+		g, _ := guardOf(t, "alice:secret")
+		server := newProcess(t, func(o *memcachedfront.Options) {
+			o.Store, o.Guard, o.Blocking = sessiontest.NewModel(0), g, blocking
+			o.ConnLimit, o.ReservedConns = 100, -1
+		})
+		server.start()
+		address := server.Addrs()[0].String()
+		silence := func() {
+			t.Helper()
+			server.ResetFigures()
+			before := server.Figures().Connected
+			for range 110 {
+				dial(t, "tcp", address)
+			}
+			for server.Figures().Connected < before+110 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+		silence()
+		c := dial(t, "tcp", address)
+		send(t, c, textGood)
+		expect(t, c, "STORED\r\n")
+		silence()
+		send(t, c, "get none\r\n")
+		expect(t, c, "END\r\n")
+		if f := server.Figures(); f.Rejected > 0 || f.Expelled < 100 {
+			t.Errorf("%d were rejected, %d strangers made room", f.Rejected, f.Expelled)
+		}
+		server.stop(t)
 	}
+}
+
+// TestLoginTimeout closes a connection that does not log in, whatever else it
+// says, and none that has.
+func TestLoginTimeout(t *testing.T) {
+	g, _ := guardOf(t, "alice:secret")
+	address := startServer(t, func(o *memcachedfront.Options) {
+		o.Guard, o.LoginTimeout = g, 300*time.Millisecond
+	})
+	alice, silent, busy := dial(t, "tcp", address), dial(t, "tcp", address), dial(t, "tcp", address)
+	send(t, alice, textGood)
+	expect(t, alice, "STORED\r\n")
+	for {
+		if _, err := io.WriteString(busy, "version\r\n"); err != nil {
+			break
+		}
+		if _, err := busy.Read(make([]byte, 100)); err != nil {
+			break
+		}
+	}
+	if _, err := silent.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("a silent connection stays open")
+	}
+	send(t, alice, "get none\r\n")
+	expect(t, alice, "END\r\n")
 }

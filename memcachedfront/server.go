@@ -41,6 +41,7 @@ func Listen(o Options) (*Server, error) {
 	}
 	o = s.options
 	o.Protocol, o.Rejection = s, []byte(tooManyConnections)
+	o.Login = o.Guard != nil
 	if s.Server, err = serve.Listen(o.Options); err != nil {
 		return nil, err
 	}

@@ -111,15 +111,13 @@ func clientAddr(from unix.Sockaddr) net.Addr {
 // admitToLoop gives the client behind fd to a loop, or tells it that there is no
 // room.
 func (s *Server) admitToLoop(on *listener, fd int, from net.Addr) {
-	if s.clients.full(isLocal(from)) {
-		s.clients.rejected.Add(1)
+	l := s.nextLoop()
+	cl := newLoopClient(s, l, on, fd, from)
+	if !s.enter(cl) {
 		unix.Write(fd, s.options.Rejection)
 		unix.Close(fd)
 		return
 	}
-	l := s.nextLoop()
-	cl := newLoopClient(s, l, on, fd, from)
-	s.clients.add(cl)
 	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
 		s.clients.remove(cl)
 		unix.Close(fd)

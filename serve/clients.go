@@ -9,38 +9,24 @@ import (
 
 // clients are the connected ones.
 type clients struct {
-	limit, reserved int
-
 	lastID   atomic.Uint64
 	total    atomic.Uint64 // ever connected
 	rejected atomic.Uint64 // for want of room
 	kicked   atomic.Uint64 // for being idle
+	expelled atomic.Uint64 // for not having logged in in time, or for want of room
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	admission
 	all     map[client]struct{}
 	removed chan struct{} // closed when one goes, if not nil
 }
 
-// full reports whether there is no room for another client. Clients on this
-// machine may use the reserved room too.
-func (cs *clients) full(local bool) bool {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	limit := cs.limit
-	if local {
-		limit += cs.reserved
-	}
-	return len(cs.all) >= limit
-}
-
+// add adds a client that another process has admitted.
 func (cs *clients) add(cl client) {
 	cs.total.Add(1)
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	if cs.all == nil {
-		cs.all = make(map[client]struct{})
-	}
-	cs.all[cl] = struct{}{}
+	cs.insert(cl)
 }
 
 // know makes sure that no other client gets the number of one that was resumed.
@@ -56,7 +42,7 @@ func (cs *clients) know(id uint64) {
 func (cs *clients) remove(cl client) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	delete(cs.all, cl)
+	cs.leave(cl)
 	if cs.removed != nil {
 		close(cs.removed)
 		cs.removed = nil

@@ -13,6 +13,7 @@ type Figures struct {
 	Connected uint64 // connections ever accepted
 	Rejected  uint64 // turned away for want of room
 	Idle      uint64 // closed because they were silent for too long
+	Expelled  uint64 // closed because they had not logged in
 	BytesIn   uint64 // received, without TLS
 	BytesOut  uint64 // sent
 }
@@ -23,6 +24,7 @@ func (s *Server) Figures() Figures {
 		Connected: s.clients.total.Load(),
 		Rejected:  s.clients.rejected.Load(),
 		Idle:      s.clients.kicked.Load(),
+		Expelled:  s.clients.expelled.Load(),
 	}
 	for i := range s.traffic {
 		f.BytesIn += s.traffic[i].in.Load()
@@ -37,6 +39,7 @@ func (s *Server) ResetFigures() {
 	s.clients.total.Store(uint64(s.clients.count()))
 	s.clients.rejected.Store(0)
 	s.clients.kicked.Store(0)
+	s.clients.expelled.Store(0)
 	for i := range s.traffic {
 		s.traffic[i].in.Store(0)
 		s.traffic[i].out.Store(0)

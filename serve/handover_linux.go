@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/origin"
 )
 
 // frozen is what a loop that stands still gives.
@@ -171,6 +173,6 @@ func (s *Server) listenerNamed(name string) *listener {
 
 func newLoopClient(s *Server, l *loop, on *listener, fd int, from net.Addr) *loopClient {
 	cl := &loopClient{loop: l, fd: fd, heard: time.Now()}
-	cl.Link.init(s, on, from, l.shard)
+	cl.Link.init(s, on, from, origin.OfSocket(fd, from), l.shard)
 	return cl
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cairn/origin"
 	"cairn/session"
 )
 
@@ -31,6 +32,8 @@ type Link struct {
 	id       uint64
 	since    time.Time
 	secure   bool // TLS
+	origin   origin.Origin
+	welcome  atomic.Bool // the client has logged in
 
 	active   atomic.Int64 // session.Time of the last burst
 	bytesIn  atomic.Uint64
@@ -48,8 +51,9 @@ const (
 	Streaming // in an errand
 )
 
-func (l *Link) init(s *Server, on *listener, remote net.Addr, shard int) {
+func (l *Link) init(s *Server, on *listener, remote net.Addr, from origin.Origin, shard int) {
 	l.server = s
+	l.origin = from
 	l.listener = on
 	l.remote = remote
 	l.shard = shard
@@ -72,6 +76,9 @@ func (l *Link) Since() time.Time { return l.since }
 
 // Secure reports whether the client speaks TLS.
 func (l *Link) Secure() bool { return l.secure }
+
+// Origin gives where the client comes from, as far as limits are concerned.
+func (l *Link) Origin() origin.Origin { return l.origin }
 
 // Remote gives the client's address.
 func (l *Link) Remote() net.Addr { return l.remote }

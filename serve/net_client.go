@@ -21,7 +21,7 @@ type netClient struct {
 
 func newNetClient(s *Server, l *listener, nc net.Conn) *netClient {
 	cl := &netClient{nc: nc}
-	cl.Link.init(s, l, nc.RemoteAddr(), s.shard())
+	cl.Link.init(s, l, nc.RemoteAddr(), originOf(nc), s.shard())
 	_, cl.secure = nc.(*tls.Conn)
 	cl.reader.init(nc)
 	return cl

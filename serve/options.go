@@ -34,6 +34,17 @@ type Options struct {
 	// for administrators on this machine. Default 8; negative: none.
 	ReservedConns int
 
+	// OriginConnLimit is how many clients may be connected at once from one
+	// origin. Loopback and Unix sockets have no such limit. Default: none.
+	OriginConnLimit int
+
+	// Login says that clients are strangers until their Conn calls
+	// Link.Welcome. A stranger makes room where there is none for another client,
+	// and is closed after LoginTimeout. Default: there are no strangers, and they
+	// may take for ever.
+	Login        bool
+	LoginTimeout time.Duration
+
 	// Rejection is what a client hears for whom there is no room. Default:
 	// nothing.
 	Rejection []byte

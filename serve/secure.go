@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"net"
 	"time"
+
+	"cairn/origin"
 )
 
 // handshakeTimeout is how long a client may take to begin TLS, and
@@ -26,6 +28,14 @@ func (s *Server) secure(l *listener, nc net.Conn) net.Conn {
 // isSecure reports whether the clients of l must speak TLS.
 func (s *Server) isSecure(l *listener) bool {
 	return s.options.TLS != nil && !l.address.Plain && l.address.Network != "unix"
+}
+
+// originOf is where a client comes from, also one that speaks TLS.
+func originOf(nc net.Conn) origin.Origin {
+	if secure, ok := nc.(*tls.Conn); ok {
+		nc = secure.NetConn()
+	}
+	return origin.OfConn(nc)
 }
 
 // handshake begins TLS if the client must speak it.

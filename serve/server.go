@@ -85,8 +85,13 @@ func newServer(o Options) (*Server, error) {
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.renewErrands()
 	s.gate = newGate()
-	s.clients.limit = o.ConnLimit
-	s.clients.reserved = max(o.ReservedConns, 0)
+	s.clients.admission = admission{
+		limit:     o.ConnLimit,
+		reserved:  max(o.ReservedConns, 0),
+		perOrigin: o.OriginConnLimit,
+		login:     o.Login,
+		patience:  o.LoginTimeout,
+	}
 	return s, nil
 }
 
@@ -117,6 +122,7 @@ func (s *Server) Serve(ctx context.Context) error {
 			s.work.Go(func() { s.accept(l) })
 		}
 	}
+	s.work.Go(s.expelStrangers)
 	s.work.Go(func() {
 		select {
 		case <-ctx.Done():
@@ -210,28 +216,33 @@ func (s *Server) sleep(d time.Duration) {
 // admit serves nc, or tells it that there is no room.
 func (s *Server) admit(l *listener, nc net.Conn) {
 	nc = s.secure(l, nc)
-	if s.clients.full(isLocal(nc.RemoteAddr())) {
+	cl := newNetClient(s, l, nc)
+	if !s.enter(cl) {
 		s.work.Go(func() { s.reject(nc) })
 		return
 	}
-	cl := newNetClient(s, l, nc)
-	s.clients.add(cl)
 	s.work.Go(func() {
 		defer s.clients.remove(cl)
 		cl.serve()
 	})
 }
 
+// enter lets a client in if there is room for it, or a stranger makes some.
+func (s *Server) enter(cl client) bool {
+	leaves, ok := s.clients.admit(cl)
+	switch {
+	case !ok:
+		s.clients.rejected.Add(1)
+	case leaves != nil:
+		s.clients.expelled.Add(1)
+		leaves.hangUp()
+	}
+	return ok
+}
+
 // reject tells a client that there is no room for it.
 func (s *Server) reject(nc net.Conn) {
-	s.clients.rejected.Add(1)
 	nc.SetDeadline(time.Now().Add(rejectionTimeout))
 	nc.Write(s.options.Rejection)
 	nc.Close()
-}
-
-// isLocal reports whether the client is on this machine.
-func isLocal(from net.Addr) bool {
-	tcp, ok := from.(*net.TCPAddr)
-	return !ok || tcp.IP.IsLoopback()
 }

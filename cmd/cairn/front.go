@@ -20,6 +20,10 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 			Addresses:   s.sockets.memcached,
 			Bound:       s.sockets.bound,
 			ConnLimit:   s.cfg.ConnLimit,
+
+			OriginConnLimit: s.cfg.AddressConnLimit,
+			LoginTimeout:    s.cfg.LoginTimeout,
+
 			IdleTimeout: s.cfg.IdleTimeout,
 			Threads:     s.cfg.Threads,
 			Logger:      s.logger,

@@ -63,8 +63,16 @@ func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err
 	}
 	s.logger.Info("store is open", "data-dir", s.cfg.DataDir, "durability", s.cfg.Durability.String(),
 		"sessions", s.store.Stats().Items, "took", time.Since(began).Round(time.Millisecond))
-	s.front, err = memcachedfront.Listen(options)
-	return err
+	if s.front, err = memcachedfront.Listen(options); err != nil {
+		return err
+	}
+	if options.Guard != nil {
+		s.reloads.add("logins", func() error {
+			s.front.LogOut()
+			return nil
+		})
+	}
+	return nil
 }
 
 // serve lets clients in.

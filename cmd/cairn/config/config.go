@@ -34,6 +34,9 @@ type Config struct {
 	ConnLimit   int
 	IdleTimeout time.Duration // 0: never
 
+	AddressConnLimit int           // connections from one address; 0: no limit
+	LoginTimeout     time.Duration // 0: never
+
 	// Who may do what.
 	TLS             bool
 	TLSCert         string

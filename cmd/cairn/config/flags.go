@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -90,7 +91,7 @@ func (d *definition) yes(at *bool, name, short, usage string) {
 func (d *definition) network() {
 	c := d.config
 	d.group = Network
-	c.Port, c.UnixMask, c.ConnLimit = 11211, 0o700, 1024
+	c.Port, c.UnixMask, c.ConnLimit, c.LoginTimeout = 11211, 0o700, 1024, 10*time.Second
 	d.add(intValue(&c.Port, 0, 65535), "port", "p",
 		"TCP port of addresses that name none; 0 turns them off")
 	d.list(&c.Listen, []string{"127.0.0.1"}, "listen", "l",
@@ -100,6 +101,10 @@ func (d *definition) network() {
 	d.add(modeValue(&c.UnixMask), "unix-mask", "a", "access mode of the Unix socket")
 	d.add(intValue(&c.ConnLimit, 1, 1<<24), "conn-limit", "c",
 		"most client connections at a time; one more gets an error and is closed")
+	d.add(intValue(&c.AddressConnLimit, 0, 1<<24), "conn-limit-per-address", "",
+		"most client connections at a time from one IPv4 address or IPv6 /64; loopback and Unix sockets have no such limit; 0: none")
+	d.add(secondsValue(&c.LoginTimeout), "login-timeout", "",
+		"where clients must authenticate, close a connection that has not done so for so long; 0 never does")
 	d.add(secondsValue(&c.IdleTimeout), "idle-timeout", "",
 		"close a connection that was silent for so long; 0 never does")
 	d.list(&c.Nodes, nil, "node-addresses", "",

@@ -59,7 +59,7 @@ func openError(o Options) error {
 
 func withFormat(t *testing.T, o Options) Options {
 	t.Helper()
-	writeFile(t, vfs.Default, filepath.Join(o.Dir, formatFile), format)
+	writeFile(t, vfs.Default, filepath.Join(o.Dir, formatFile), plainFormat)
 	return o
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -42,10 +41,8 @@ func (c *check) run() (err error) {
 	if err != nil {
 		return err
 	}
-	if found != format {
-		return fmt.Errorf("%w: %q", ErrFormat, strings.TrimSpace(found))
-	}
 	s := newStore(o)
+	s.features.bits.Store(uint32(found))
 	if s.lock, err = lockDir(o); err != nil {
 		return err
 	}
@@ -190,6 +187,9 @@ func (c *check) record(m *merged, cur *cursor, ledger, count *record.Ledger) {
 		return
 	}
 	e, err := m.entry(cur)
+	if err == nil && len(e.ext) > 0 && c.store.features.load()&extendedRecords == 0 {
+		report(c.report, "key %q has an extended record, of which %s knows nothing", key, formatFile)
+	}
 	switch {
 	case err != nil:
 		report(c.report, "key %q: %v", key, err)

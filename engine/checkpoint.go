@@ -19,7 +19,7 @@ func (s *Store) Checkpoint(dir string) error {
 	defer s.leave()
 	err := s.db.Checkpoint(dir, pebble.WithFlushedWAL())
 	if err == nil {
-		err = putFormat(s.options.FS, dir)
+		err = putFormat(s.options.FS, dir, s.features.load())
 	}
 	if err != nil {
 		return fmt.Errorf("engine: checkpoint to %s: %w", dir, err)

@@ -72,6 +72,9 @@ func checkRecord(t *testing.T, s *Store, iter *pebble.Iterator, now session.Time
 		t.Fatal(err)
 	}
 	e.bucket = bucket
+	if len(e.ext) > 0 && s.features.load()&extendedRecords == 0 {
+		t.Errorf("key %q has an extended record, of which %s knows nothing", key, formatFile)
+	}
 	if bucket != ttl.Forever && e.expiry >= bucket.Deadline() {
 		t.Errorf("key %q expires at %d, its bucket dies at %d", key, e.expiry, bucket.Deadline())
 	}

@@ -65,9 +65,11 @@ func (s *Store) open() (err error) {
 	if s.lock, err = lockDir(o); err != nil {
 		return err
 	}
-	if err := checkFormat(o.FS, o.Dir); err != nil {
+	found, err := checkFormat(o.FS, o.Dir)
+	if err != nil {
 		return err
 	}
+	s.features.bits.Store(uint32(found))
 	s.hot = newHotEntries(o.HotBytes, o.largeValue)
 	if !o.JustClosed {
 		if err := disk.Inspect(o.FS, o.Dir); err != nil {

@@ -69,7 +69,7 @@ func writeFile(t *testing.T, fs vfs.FS, path, content string) {
 }
 
 func TestUnknownFormatIsRefused(t *testing.T) {
-	for _, content := range []string{"cairn 2\n", "cairn 10\n", "something else", ""} {
+	for _, content := range []string{"cairn 2\n", "cairn 10\n", "something else", "", "cairn 2 extended-records:0.1.0", "cairn 2 nonsense:9.9.9\n", "cairn 2 \n"} {
 		o := testOptions(t, vfs.NewMem(), sessiontest.NewClock())
 		s := openStore(t, o)
 		want(t, s, session.OK, set(s, "k", "v", time.Hour))
@@ -82,7 +82,7 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 		if err := Check(o, func(string) {}); !errors.Is(err, ErrFormat) {
 			t.Errorf("check of format %q: error %v", content, err)
 		}
-		writeFile(t, o.FS, path, format)
+		writeFile(t, o.FS, path, plainFormat)
 		s = openStore(t, o)
 		wantValue(t, s, "k", "v")
 	}

@@ -34,7 +34,9 @@ type Store struct {
 	db      *pebble.DB
 	cache   *pebble.Cache
 	disk    *disk.Disk
-	clock   *ttl.Clock
+
+	features inUse
+	clock    *ttl.Clock
 
 	// life is held shared by whoever uses Pebble for longer than a burst does,
 	// and alone to close; see enter. It is taken before gate.

@@ -85,7 +85,7 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	target := b.place(s)
 	patch := patches(s, target)
 	if target != 0 && !patch {
-		if err := b.readValue(s); err != nil {
+		if err := b.readyRecord(s); err != nil {
 			b.failKey(s, err)
 			return
 		}
@@ -112,6 +112,16 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	}
 	s.after.under = underOf(s.before, target, b.now)
 	s.after.bucket = target
+}
+
+// readyRecord makes sure that a record of the slot's new item can be written.
+func (b *burst) readyRecord(s *slot) error {
+	if len(s.after.ext) > 0 {
+		if err := b.store.need(extendedRecords); err != nil {
+			return err
+		}
+	}
+	return b.readValue(s)
 }
 
 // patches reports whether the record of the slot, which belongs into target, can

@@ -71,7 +71,7 @@ func Run(t *testing.T, open Opener) {
 		{"Store", storeTests}, {"Read", readTests}, {"Number", numberTests}, {"Version", versionTests},
 		{"Delete", deleteTests}, {"Stale", staleTests}, {"Vivify", vivifyTests}, {"Expiry", expiryTests},
 		{"Flush", flushTests}, {"Burst", burstTests}, {"Limit", limitTests}, {"Reopen", reopenTests},
-		{"Concurrency", concurrencyTests}, {"Random", randomTests},
+		{"Completion", completionTests}, {"Concurrency", concurrencyTests}, {"Random", randomTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {

@@ -226,6 +226,106 @@ var limitTests = []suiteTest{
 	}},
 }
 
+var completionTests = []suiteTest{
+	{"TryLeavesWritesAlone", func(f *fixture) {
+		f.set("k", "v")
+		for _, c := range []session.Command{
+			set("k", "w", f.in(time.Hour)), command(session.OpTouch, "k"), command(session.OpDelete, "k"), flushAt(0),
+			mod(get("k"), session.SetExpiry), mod(get("new"), session.Vivify),
+		} {
+			b := &session.Burst{Now: f.clock.Now(), Commands: []session.Command{get("k"), c}}
+			if f.Store.Try(b) {
+				f.Errorf("Try carried out %s", Describe(&c))
+			}
+		}
+		f.wantValue("k", "v")
+		f.wantAbsent("new")
+		f.mustOK(invalidate("k"))
+		for range 2 {
+			if f.Store.Try(&session.Burst{Now: f.clock.Now(), Commands: []session.Command{get("k")}}) {
+				f.Error("Try claimed an item")
+			}
+		}
+		if r := f.mustOK(get("k")); !r.Won {
+			f.Error("somebody has claimed the item")
+		}
+	}},
+	{"TryAnswersRightOrNot", func(f *fixture) {
+		f.set("k", "v")
+		b := &session.Burst{Now: f.clock.Now(), Commands: []session.Command{get("k"), get("nothing"), peek("k")}}
+		if f.Store.Try(b) {
+			for i, want := range []session.Status{session.OK, session.NotFound, session.OK} {
+				if b.Results[i].Status != want {
+					f.Errorf("result %d: %+v", i, b.Results[i])
+				}
+			}
+		}
+	}},
+	{"EachBurstCompletesOnce", func(f *fixture) {
+		const n = 300
+		f.set("n", "0")
+		c := newCompletions(n)
+		for i := range n {
+			b := &session.Burst{Now: f.clock.Now(), Owner: i}
+			*b.Add() = set(fmt.Sprint(i), fmt.Sprint(i), f.in(time.Hour))
+			incr := command(session.OpIncr, "n")
+			incr.Delta = 1
+			*b.Add() = incr
+			f.Store.Apply(b, c)
+		}
+		c.wait(f)
+		f.wantValue("n", fmt.Sprint(n))
+		for i := range n {
+			f.wantValue(fmt.Sprint(i), fmt.Sprint(i))
+		}
+	}},
+}
+
+// completions is a Completer of bursts that count up a number, each with its own
+// number, from 0 on, as its Owner.
+type completions struct {
+	mu   sync.Mutex
+	seen map[int]int
+	left int
+	bad  []string
+	done chan struct{}
+}
+
+func newCompletions(n int) *completions {
+	return &completions{seen: make(map[int]int), left: n, done: make(chan struct{})}
+}
+
+func (c *completions) Complete(bursts []*session.Burst) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := uint64(0)
+	for _, b := range bursts {
+		c.seen[b.Owner.(int)]++
+		r := &b.Results[1]
+		if b.Results[0].Status != session.OK || r.Status != session.OK || r.Number <= last {
+			c.bad = append(c.bad, fmt.Sprintf("burst %v: %+v after the number %d", b.Owner, b.Results, last))
+		}
+		last = r.Number
+		if c.left--; c.left == 0 {
+			close(c.done)
+		}
+	}
+}
+
+func (c *completions) wait(f *fixture) {
+	<-c.done
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for owner, times := range c.seen {
+		if times != 1 {
+			f.Errorf("burst %d was completed %d times", owner, times)
+		}
+	}
+	for _, bad := range c.bad {
+		f.Error(bad)
+	}
+}
+
 var concurrencyTests = []suiteTest{
 	{"IncrLosesNothing", func(f *fixture) {
 		const workers, rounds, perBurst = 8, 40, 5

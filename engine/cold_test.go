@@ -274,3 +274,28 @@ func TestResultsDoNotShareBytes(t *testing.T) {
 		}
 	}
 }
+
+// A read of the disk shows nothing of a writer, or a flush, that is at it: whose
+// batch may be visible already, and its ticket not known yet.
+func TestColdReadsWaitForWritersAtIt(t *testing.T) {
+	s, _ := coldStore(t, 1, func(o *Options) { o.HotBytes = -1 })
+	stripe := &s.stripes.table[stripeOf([]byte("cold0"))]
+	for name, busy := range map[string]struct{ begin, end func() }{
+		"writer": {stripe.mu.Lock, stripe.mu.Unlock},
+		"flush":  {s.lockGate, s.unlockGate},
+	} {
+		busy.begin()
+		read := getCold(s, 0)
+		for range 20 {
+			giveTime()
+		}
+		if read.isDone() {
+			t.Errorf("a read did not wait for a %s", name)
+		}
+		busy.end()
+		read.wait()
+		if r := &read.burst.Results[0]; string(r.Item.Value) != coldValue(0) {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}

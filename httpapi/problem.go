@@ -38,6 +38,10 @@ func failure(err error) error {
 		return huma.NewError(http.StatusInsufficientStorage, "disk space is below the reserve; reads, deletes and touches still work")
 	case errors.Is(err, session.ErrClosed):
 		return huma.Error503ServiceUnavailable("the store is closing")
+	case errors.Is(err, session.ErrUnavailable):
+		return huma.Error503ServiceUnavailable("the store is unavailable for the moment; nothing has happened")
+	case errors.Is(err, session.ErrUnknownOutcome):
+		return huma.Error504GatewayTimeout("the store did not answer in time; the change may have been made, or may be yet")
 	}
 	return huma.Error500InternalServerError(err.Error())
 }

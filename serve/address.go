@@ -41,7 +41,8 @@ func (a Address) UnixMode() os.FileMode {
 
 // ParseListen reads memcached's option -l: addresses separated by commas, each
 // a host name, an IP address, or either with a port, perhaps behind "notls:".
-// An address without a port gets port. "*" and "" stand for all interfaces.
+// An address without a port gets port. "*" and "" stand for all interfaces. IPv6
+// addresses may have a zone.
 func ParseListen(list string, port int) ([]Address, error) {
 	var addresses []Address
 	for field := range strings.SplitSeq(list, ",") {
@@ -57,12 +58,9 @@ func ParseListen(list string, port int) ([]Address, error) {
 }
 
 func parseHostPort(s string, port int) (string, error) {
-	host, portText := s, strconv.Itoa(port)
-	bare := strings.Trim(s, "[]")
-	switch {
-	case net.ParseIP(bare) != nil:
-		host = bare
-	case strings.Contains(s, ":"):
+	portText := strconv.Itoa(port)
+	host, isAddr := parseHost(s)
+	if !isAddr && strings.Contains(s, ":") {
 		var err error
 		if host, portText, err = net.SplitHostPort(s); err != nil {
 			return "", err

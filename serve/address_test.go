@@ -20,6 +20,7 @@ func TestParseListen(t *testing.T) {
 		"0.0.0.0:0":                   "0.0.0.0:0",
 		"notls:127.0.0.1:1,0.0.0.0:2": "notls:127.0.0.1:1 0.0.0.0:2",
 		"127.0.0.1 , notls:[fe80::1]": "127.0.0.1:11211 notls:[fe80::1]:11211",
+		"fe80::1%eth0,[fe80::1%lo]:5": "[fe80::1%eth0]:11211 [fe80::1%lo]:5",
 	} {
 		addresses, err := serve.ParseListen(list, 11211)
 		var got []string

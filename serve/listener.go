@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -21,23 +22,37 @@ type listener struct {
 	setDeadline func(time.Time)
 }
 
-// Bind listens on an address, for Options.Bound.
-func Bind(a Address) (nl net.Listener, err error) {
+// Bind listens on an address, for Options.Bound. late reports that the machine
+// does not have the address yet: clients can connect as soon as it does.
+func Bind(a Address) (nl net.Listener, late bool, err error) {
 	if a.Network == "unix" {
 		nl, err = listenUnix(a)
 	} else {
-		nl, err = net.Listen("tcp", a.Addr)
+		nl, late, err = listenTCP(a.Addr)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("serve: %w", err)
+		return nil, false, fmt.Errorf("serve: %w", err)
 	}
-	return nl, nil
+	return nl, late, nil
+}
+
+func listenTCP(addr string) (nl net.Listener, late bool, err error) {
+	network := tcpNetwork(addr)
+	nl, err = net.Listen(network, addr)
+	if !errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return nl, false, err
+	}
+	free := net.ListenConfig{Control: freeBind}
+	if nl, freeErr := free.Listen(context.Background(), network, addr); freeErr == nil {
+		return nl, true, nil
+	}
+	return nil, false, err
 }
 
 func listen(a Address, o *Options) (_ *listener, err error) {
 	nl := o.Bound[a.String()]
 	if nl == nil {
-		if nl, err = Bind(a); err != nil {
+		if nl, _, err = Bind(a); err != nil {
 			return nil, err
 		}
 	}

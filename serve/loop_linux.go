@@ -31,7 +31,8 @@ type loop struct {
 	wait    syscall.RawConn
 	poll    func(fd uintptr) (done bool)
 	events  [128]unix.EpollEvent
-	arrived int // events in the last poll
+	arrived int   // events in the last poll
+	pollErr error // of the last poll
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
@@ -101,7 +102,7 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 		l.close()
 		return nil, err
 	}
-	l.poll = func(uintptr) bool { return l.pollNow() != 0 }
+	l.poll = func(uintptr) bool { return l.pollNow() != 0 || l.pollErr != nil }
 	return l, nil
 }
 
@@ -167,23 +168,37 @@ func (l *loop) closeMail() bool {
 // collect learns which connections have become ready. If none has and there is
 // nothing else to do, it waits.
 func (l *loop) collect() {
-	if l.pollNow() == 0 && (len(l.ready) == 0 || l.freezing != nil) && !l.hasMail() {
+	if l.pollNow() == 0 && l.pollErr == nil && (len(l.ready) == 0 || l.freezing != nil) && !l.hasMail() {
 		l.sleep()
+	}
+	if l.pollErr != nil {
+		l.server.options.Logger.Error("cannot ask for what happens on connections", "error", l.pollErr)
+		l.server.sleep(pollPause)
 	}
 	for i := range l.arrived {
 		l.notice(&l.events[i])
 	}
 }
 
-// pollNow asks for events without waiting.
+// pollPause is how long a loop rests after an error of its epoll.
+const pollPause = 100 * time.Millisecond
+
+// pollNow asks for events without waiting. It is 0 after an error, which is in
+// l.pollErr then.
 func (l *loop) pollNow() int {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT,
-		uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), 0, 0, 0)
-	if errno != 0 {
-		n = 0
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT,
+			uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), 0, 0, 0)
+		l.arrived, l.pollErr = int(n), nil
+		switch errno {
+		case 0:
+			return l.arrived
+		case unix.EINTR:
+		default:
+			l.arrived, l.pollErr = 0, errno
+			return 0
+		}
 	}
-	l.arrived = int(n)
-	return l.arrived
 }
 
 func (l *loop) hasMail() bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"cairn/cmd/cairn/config"
 	"cairn/httpapi"
@@ -12,17 +13,17 @@ import (
 	"cairn/tlsconfig"
 )
 
-// admin is the HTTP API on its listener.
+// admin is the HTTP API on its listeners.
 type admin struct {
-	api      *httpapi.Server
-	listener *lentListener
-	logger   *slog.Logger
-	done     chan struct{} // closed when serving is over
+	api       *httpapi.Server
+	listeners []*lentListener
+	logger    *slog.Logger
+	serving   sync.WaitGroup
 }
 
 // newAdmin gives the HTTP API, or nil where there is to be none.
 func (s *server) newAdmin() (*admin, error) {
-	if s.sockets.http == nil {
+	if len(s.sockets.http) == 0 {
 		return nil, nil
 	}
 	o, err := s.httpOptions()
@@ -33,11 +34,13 @@ func (s *server) newAdmin() (*admin, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := api.CheckExposure(s.sockets.http.Addr()); err != nil {
-		return nil, err
+	for _, l := range s.sockets.http {
+		if err := api.CheckExposure(l.Addr()); err != nil {
+			return nil, err
+		}
 	}
 	s.reloads.add("HTTP tokens", api.Reload)
-	return &admin{api: api, listener: s.sockets.http, logger: s.logger}, nil
+	return &admin{api: api, listeners: s.sockets.http, logger: s.logger}, nil
 }
 
 func (s *server) httpOptions() (httpapi.Options, error) {
@@ -116,14 +119,14 @@ func (s *server) certificates(name string, o tlsconfig.Options) (*tlsconfig.Sour
 }
 
 func (a *admin) serve() {
-	done, listener := make(chan struct{}), a.listener.lend()
-	a.done = done
-	go func() {
-		defer close(done)
-		if err := a.api.Serve(listener); err != nil {
-			a.logger.Error("the HTTP API has ended", "error", err)
-		}
-	}()
+	for _, l := range a.listeners {
+		listener := l.lend()
+		a.serving.Go(func() {
+			if err := a.api.Serve(listener); err != nil {
+				a.logger.Error("the HTTP API has ended", "error", err)
+			}
+		})
+	}
 }
 
 // suspend ends serving until serve is called again: requests in flight finish
@@ -137,5 +140,5 @@ func (a *admin) end(err error) {
 	if err != nil {
 		a.logger.Warn("HTTP requests were cut off", "error", err)
 	}
-	<-a.done
+	a.serving.Wait()
 }

@@ -15,11 +15,11 @@ import (
 func (s *server) frontOptions() (memcachedfront.Options, error) {
 	o := memcachedfront.Options{
 		Options: serve.Options{
-			Store:       s.store,
-			Clock:       s.store,
-			Addresses:   s.sockets.memcached,
-			Bound:       s.sockets.bound,
-			ConnLimit:   s.cfg.ConnLimit,
+			Store:     s.store,
+			Clock:     s.store,
+			Addresses: s.sockets.memcached,
+			Bound:     s.sockets.bound,
+			ConnLimit: s.cfg.ConnLimit,
 
 			OriginConnLimit: s.cfg.AddressConnLimit,
 			LoginTimeout:    s.cfg.LoginTimeout,

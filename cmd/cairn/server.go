@@ -87,7 +87,9 @@ func (s *server) serve() {
 	}
 	if s.admin != nil {
 		s.admin.serve()
-		s.logger.Info("serving the HTTP API", "address", s.sockets.http.Addr().String())
+		for _, l := range s.sockets.http {
+			s.logger.Info("serving the HTTP API", "address", l.Addr().String())
+		}
 	}
 }
 

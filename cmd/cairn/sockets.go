@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -38,8 +39,10 @@ type sockets struct {
 
 	memcached []serve.Address
 	bound     map[string]net.Listener // by the String of its address
-	http      *lentListener           // nil: none
+	http      []*lentListener
 	names     map[net.Listener]string // all of them, for the process after
+
+	logger *slog.Logger
 }
 
 // newSockets takes what the service manager gave, by FileDescriptorName=. A
@@ -89,10 +92,11 @@ func (s *sockets) inherit(listeners []takeover.Listener) error {
 // bind makes sure that there is a socket for everything that cfg asks for, and
 // closes what it does not.
 func (s *sockets) bind(cfg *config.Config, logger *slog.Logger) error {
-	if err := s.bindMemcached(cfg); err != nil {
+	s.logger = logger
+	if err := s.bindHTTP(cfg); err != nil {
 		return err
 	}
-	if err := s.bindHTTP(cfg, logger); err != nil {
+	if err := s.bindMemcached(cfg); err != nil {
 		return err
 	}
 	for _, l := range s.former {
@@ -116,17 +120,46 @@ func (s *sockets) bindMemcached(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	return s.open(forMemcached, addresses, s.add)
+}
+
+// open makes sure that there is a socket for all addresses, and passes each to
+// add with its name. What a name or every interface stands for is looked up, unless
+// the process before had one socket for it.
+func (s *sockets) open(purpose string, addresses []serve.Address, add func(serve.Address, net.Listener, string)) error {
+	var missing []serve.Address
 	for _, a := range addresses {
-		name := forMemcached + " " + a.String()
+		name := purpose + " " + a.String()
+		if l := s.former[name]; l != nil {
+			delete(s.former, name)
+			add(a, l, name)
+		} else {
+			missing = append(missing, a)
+		}
+	}
+	missing, err := serve.Resolve(context.Background(), missing)
+	if err != nil {
+		return err
+	}
+	for _, a := range missing {
+		name := purpose + " " + a.String()
 		l := s.takeFormer(name, a.Network, a.Addr)
 		if l == nil {
-			if l, err = serve.Bind(a); err != nil {
+			if l, err = s.bindOne(a); err != nil {
 				return err
 			}
 		}
-		s.add(a, l, name)
+		add(a, l, name)
 	}
 	return nil
+}
+
+func (s *sockets) bindOne(a serve.Address) (net.Listener, error) {
+	l, late, err := serve.Bind(a)
+	if late {
+		s.logger.Warn("the machine does not have this address yet; clients can connect when it does", "address", a.String())
+	}
+	return l, err
 }
 
 func (s *sockets) add(a serve.Address, l net.Listener, name string) {
@@ -160,33 +193,28 @@ func (s *sockets) formerAt(network, address string) (name string) {
 	return ""
 }
 
-func (s *sockets) bindHTTP(cfg *config.Config, logger *slog.Logger) error {
-	if !cfg.HTTP() {
-		return nil
-	}
-	name := forHTTP + " " + cfg.HTTPListen
-	var l net.Listener
-	var err error
-	switch given := s.activated[forHTTP]; len(given) {
-	case 0:
-		if l = s.takeFormer(name, "tcp", cfg.HTTPListen); l == nil {
-			l, err = net.Listen("tcp", cfg.HTTPListen)
+func (s *sockets) bindHTTP(cfg *config.Config) error {
+	if given := s.activated[forHTTP]; len(given) > 0 {
+		for _, l := range given {
+			s.addHTTP(serve.Address{}, l, activatedPrefix+forHTTP)
 		}
-	case 1:
-		l, name = given[0], activatedPrefix+forHTTP
-	default:
-		return errors.New("more than one socket from the service manager is called http")
-	}
-	if errors.Is(err, syscall.EADDRINUSE) && cfg.HTTPIsDefault() {
-		logger.Warn("no HTTP API: its default address is taken, give another with http-listen", "address", cfg.HTTPListen)
 		return nil
 	}
+	addresses, err := cfg.HTTPAddresses()
 	if err != nil {
 		return err
 	}
-	s.http = &lentListener{deadlineListener: l.(deadlineListener)}
+	err = s.open(forHTTP, addresses, s.addHTTP)
+	if errors.Is(err, syscall.EADDRINUSE) && cfg.HTTPIsDefault() {
+		s.logger.Warn("no HTTP API: its default address is taken, give another with http-listen", "address", cfg.HTTPListen)
+		return nil
+	}
+	return err
+}
+
+func (s *sockets) addHTTP(_ serve.Address, l net.Listener, name string) {
+	s.http = append(s.http, &lentListener{deadlineListener: l.(deadlineListener)})
 	s.names[l] = name
-	return nil
 }
 
 // forTaker gives the sockets to the process that takes over. They stay this

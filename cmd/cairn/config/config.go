@@ -124,6 +124,9 @@ func (c *Config) validate() error {
 	if c.DataDir == "" {
 		errs = append(errs, errors.New("data-dir must not be empty"))
 	}
+	if _, err := c.HTTPAddresses(); err != nil {
+		errs = append(errs, err)
+	}
 	addresses, err := c.Addresses()
 	if err != nil {
 		errs = append(errs, err)

@@ -95,7 +95,7 @@ func (d *definition) network() {
 	d.add(intValue(&c.Port, 0, 65535), "port", "p",
 		"TCP port of addresses that name none; 0 turns them off")
 	d.list(&c.Listen, []string{"127.0.0.1"}, "listen", "l",
-		"addresses to listen on: [notls:]host[:port], comma-separated or repeated; * means every interface, port 0 any free port")
+		"addresses to listen on: [notls:]host[:port], comma-separated or repeated; a name means all its addresses, * every interface, 0.0.0.0 and :: those of IPv4 and IPv6, port 0 any free port")
 	d.text(&c.UnixSocket, "unix-socket", "s",
 		"Unix socket to listen on; turns TCP off unless --listen is given too")
 	d.add(modeValue(&c.UnixMask), "unix-mask", "a", "access mode of the Unix socket")
@@ -138,7 +138,7 @@ func (d *definition) http() {
 	d.group = HTTP
 	c.HTTPListen = "127.0.0.1:8211"
 	d.text(&c.HTTPListen, "http-listen", "",
-		"address to listen on; off turns it off. The default is given up, with a warning, where it is taken")
+		"addresses to listen on, as for listen, port 8211 if they name none; off turns it off. The default is given up, with a warning, where it is taken")
 	d.text(&c.HTTPTokenFile, "http-token-file", "",
 		"file of lines \"name scope secret\", scope metrics, read or admin; needed on any address but loopback. CAIRN_HTTP_TOKENS holds such lines too")
 	d.text(&c.HTTPCert, "http-tls-cert", "", "PEM file of its certificate chain; without one it speaks plain HTTP")

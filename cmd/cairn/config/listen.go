@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 
 	"cairn/serve"
@@ -27,4 +29,24 @@ func (c *Config) Addresses() ([]serve.Address, error) {
 		}
 	}
 	return all, nil
+}
+
+// defaultHTTPPort is that of addresses of the HTTP API that name none.
+const defaultHTTPPort = 8211
+
+// HTTPAddresses are where to listen for the HTTP API, none if it is off.
+func (c *Config) HTTPAddresses() ([]serve.Address, error) {
+	if !c.HTTP() {
+		return nil, nil
+	}
+	addresses, err := serve.ParseListen(c.HTTPListen, defaultHTTPPort)
+	if err != nil {
+		return nil, fmt.Errorf("http-listen: %w", err)
+	}
+	for _, a := range addresses {
+		if a.Plain {
+			return nil, errors.New("http-listen: notls: is for memcached clients; leave out http-tls-cert instead")
+		}
+	}
+	return addresses, nil
 }

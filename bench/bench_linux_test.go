@@ -60,7 +60,8 @@ func checkSection(t *testing.T, section report.Section) {
 		}
 	}
 	for _, server := range []string{"cairn", "redis-everysec"} {
-		if !servers[server] {
+		onlyCairn := section.Title == "Sessions on a slow disk"
+		if !servers[server] && (server == "cairn" || !onlyCairn) {
 			t.Errorf("%s: nothing about %s", section.Title, server)
 		}
 	}
@@ -225,6 +226,12 @@ var buildCairn = sync.OnceValues(func() (binary string, err error) {
 var buildDir string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == peer.SlowCommand { // this program's own server
+		if err := bench.NewCommand("").Execute(); err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	var err error
 	if buildDir, err = os.MkdirTemp("", "cairn-bench-test-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -17,6 +17,7 @@ import (
 
 	"cairn/bench/payload"
 	"cairn/bench/peer"
+	"cairn/bench/slow"
 )
 
 // NewCommand makes the command `cairn-bench`, which writes its report to standard
@@ -41,6 +42,31 @@ func NewCommand(version string) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return runCommand(cmd, &c, flags) },
 	}
 	flags.define(cmd.Flags())
+	cmd.AddCommand(slowCommand())
+	return cmd
+}
+
+// slowCommand serves the Cairn that cold measures, in a process of its own.
+func slowCommand() *cobra.Command {
+	var o slow.Options
+	var memoryMB int64
+	cmd := &cobra.Command{
+		Use:    peer.SlowCommand,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.HotBytes = memoryMB << 20
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM)
+			defer stop()
+			return slow.Serve(ctx, o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.Address, "listen", "", "address")
+	f.StringVar(&o.Dir, "data-dir", "", "directory")
+	f.Int64Var(&memoryMB, "memory", 64, "megabytes for hot sessions")
+	f.IntVar(&o.Threads, "threads", 0, "threads that serve")
+	f.DurationVar(&o.ReadDelay, "read-delay", 0, "how long each read of a table takes")
 	return cmd
 }
 
@@ -71,6 +97,7 @@ func (v *flagValues) define(f *pflag.FlagSet) {
 	f.IntVar(&c.Sessions, "sessions", 0, "sessions stored (default 100000)")
 	f.IntVar(&c.Storm, "storm", 0, "sessions that end at once in expiry-storm (default 1000000)")
 	f.IntSliceVar(&c.Growth, "growth", nil, "numbers of sessions in growth (default 10000,100000,1000000,10000000)")
+	f.DurationSliceVar(&c.ReadDelays, "read-delays", nil, "how long the disk takes for a read in cold (default 2ms,20ms)")
 	f.DurationVar(&c.Timeout, "timeout", 0, "idle time after which a session ends (default 30m)")
 	f.StringVar(&v.payload, "payload", "mix", "sessions: mix, php, json, java or opaque[:BYTES], comma-separated")
 	f.IntVar(&c.MemoryMB, "memory", 0, "megabytes for each server (default 1024)")

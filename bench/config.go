@@ -40,6 +40,7 @@ type Config struct {
 	Sessions    int             // in a population; default 100,000
 	Storm       int             // sessions that expire at once; default 1,000,000
 	Growth      []int           // default 10^4, 10^5, 10^6, 10^7
+	ReadDelays  []time.Duration // of the disk in cold; default 2 ms, 20 ms
 	Timeout     time.Duration   // of a session; default 30 min
 	Payload     payload.Options // default payload.Mix
 	MemoryMB    int             // for each server; default 1024
@@ -76,6 +77,9 @@ func (c *Config) prepare() error {
 	setDefault(&c.Protocol, "text")
 	if len(c.Growth) == 0 {
 		c.Growth = []int{10_000, 100_000, 1_000_000, 10_000_000}
+	}
+	if len(c.ReadDelays) == 0 {
+		c.ReadDelays = []time.Duration{2 * time.Millisecond, 20 * time.Millisecond}
 	}
 	if len(c.Workloads) == 0 {
 		c.Workloads = Workloads()

@@ -28,20 +28,23 @@ type Spec struct {
 
 // Bases lists the servers that the package knows.
 func Bases() []string {
-	names := make([]string, len(bases))
-	for i, b := range bases {
-		names[i] = b.name
+	var names []string
+	for _, b := range bases {
+		if !b.internal {
+			names = append(names, b.name)
+		}
 	}
 	return names
 }
 
 // base is a way to run a server.
 type base struct {
-	name    string
-	program string
-	redis   bool // speaks RESP instead of memcached's protocols
-	meta    bool // knows memcached's meta commands
-	durable bool // keeps what it acknowledged over a restart
+	name     string
+	program  string
+	redis    bool // speaks RESP instead of memcached's protocols
+	meta     bool // knows memcached's meta commands
+	durable  bool // keeps what it acknowledged over a restart
+	internal bool // not for users to choose
 	// bucket is how long after a short-lived session's end its record may
 	// leave the disk together with others, 0 if there is no such rhythm.
 	bucket  time.Duration
@@ -66,6 +69,7 @@ var bases = []base{
 		name: "redis-everysec", program: "redis-server", redis: true, durable: true,
 		command: func(o *Options, port string) ([]string, error) { return redisArgs(o, port, "everysec"), nil },
 	},
+	{name: slowCairn, program: "cairn", meta: true, durable: true, internal: true, command: slowArgs},
 	{name: "yrmcds", program: "yrmcdsd", command: yrmcdsArgs},
 }
 
@@ -182,6 +186,26 @@ func cairnArgs(o *Options, port, durability string) ([]string, error) {
 		"serve", "--listen", "127.0.0.1", "--port", port, httpFlag, "127.0.0.1:" + http,
 		"--memory", strconv.Itoa(o.MemoryMB), "--data-dir", filepath.Join(o.Dir, "data"),
 		"--durability", durability, "--conn-limit", "16384", "--pidfile", filepath.Join(o.Dir, pidFile),
+	}
+	return append(args, threadArgs("--threads", o)...), nil
+}
+
+// SlowCommand is the hidden command of cairn-bench that serves a Cairn whose
+// reads of the disk are slow.
+const SlowCommand = "slow-server"
+
+const slowCairn = "cairn-slow"
+
+// SlowCairn is the Cairn within the program at path, which has SlowCommand, with
+// reads of tables that take that long.
+func SlowCairn(path string, delay time.Duration) Spec {
+	return Spec{Name: "cairn", Base: slowCairn, Path: path, Args: []string{"--read-delay", delay.String()}}
+}
+
+func slowArgs(o *Options, port string) ([]string, error) {
+	args := []string{
+		SlowCommand, "--listen", "127.0.0.1:" + port, "--data-dir", filepath.Join(o.Dir, "data"),
+		"--memory", strconv.Itoa(o.MemoryMB),
 	}
 	return append(args, threadArgs("--threads", o)...), nil
 }

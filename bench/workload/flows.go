@@ -57,6 +57,26 @@ var Writes = singleKind(func(f *single, ops []load.Op) []load.Op {
 	return ops
 })
 
+// Sweep gets sessions one after the other, beginning with any of them, and then
+// all of them again: none is seen twice within a short time.
+var Sweep = singleKind(func(f *single, ops []load.Op) []load.Op {
+	return append(ops, f.get(f.advance(), session))
+})
+
+// SweepWrites is Sweep with sets.
+var SweepWrites = singleKind(func(f *single, ops []load.Op) []load.Op {
+	return append(ops, f.set(f.advance(), f.options.ttl()))
+})
+
+// advance returns the next session of a sweep.
+func (f *single) advance() uint64 {
+	if f.next == 0 {
+		f.next = 1 + f.rng.IntN(f.owned())
+	}
+	f.next++
+	return f.nth(f.next % f.owned())
+}
+
 // MultiReads gets Options.Depth sessions by one request.
 var MultiReads = singleKind(func(f *single, ops []load.Op) []load.Op {
 	f.keys = f.keys[:0]

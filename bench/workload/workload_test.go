@@ -176,6 +176,29 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
+// A sweep meets every session of a connection before any of them again.
+func TestSweepMeetsAllInTurn(t *testing.T) {
+	for _, kind := range []workload.Kind{workload.Sweep, workload.SweepWrites} {
+		p, m := filled(t, 90, workload.Options{})
+		for _, flow := range kind.Flows(p, 3, workload.Options{Strict: true, Seed: 5}) {
+			seen := map[string]int{}
+			for range 60 {
+				ops := flow.Next(nil)
+				seen[string(ops[0].Key)]++
+				if !flow.Check(&ops[0], m.answer(ops[0])[0]) {
+					t.Error("a wrong answer")
+				}
+				flow.Next(nil) // the turn ends
+			}
+			for key, times := range seen {
+				if len(seen) != 30 || times != 2 {
+					t.Errorf("%d sessions, %s %d times", len(seen), key, times)
+				}
+			}
+		}
+	}
+}
+
 func TestHotRestrictsTheTraffic(t *testing.T) {
 	p, m := filled(t, 300, workload.Options{})
 	o := workload.Options{Hot: 30}

@@ -14,6 +14,7 @@ type clients struct {
 	rejected atomic.Uint64 // for want of room
 	kicked   atomic.Uint64 // for being idle
 	expelled atomic.Uint64 // for not having logged in in time, or for want of room
+	stalled  atomic.Uint64 // for holding up others
 
 	mu sync.Mutex
 	admission

@@ -16,6 +16,12 @@ type Figures struct {
 	Expelled  uint64 // closed because they had not logged in
 	BytesIn   uint64 // received, without TLS
 	BytesOut  uint64 // sent
+	Stalled   uint64 // closed because they held up others, see Options.StallTimeout
+
+	// Of Options.BufferBytes, at present: the bytes in use, and the connections
+	// that wait for some.
+	Buffered int64
+	Waiting  int
 }
 
 // Figures gives the present figures.
@@ -25,7 +31,9 @@ func (s *Server) Figures() Figures {
 		Rejected:  s.clients.rejected.Load(),
 		Idle:      s.clients.kicked.Load(),
 		Expelled:  s.clients.expelled.Load(),
+		Stalled:   s.clients.stalled.Load(),
 	}
+	f.Buffered, f.Waiting = s.budget.inUse()
 	for i := range s.traffic {
 		f.BytesIn += s.traffic[i].in.Load()
 		f.BytesOut += s.traffic[i].out.Load()
@@ -40,6 +48,7 @@ func (s *Server) ResetFigures() {
 	s.clients.rejected.Store(0)
 	s.clients.kicked.Store(0)
 	s.clients.expelled.Store(0)
+	s.clients.stalled.Store(0)
 	for i := range s.traffic {
 		s.traffic[i].in.Store(0)
 		s.traffic[i].out.Store(0)

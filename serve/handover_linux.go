@@ -48,11 +48,7 @@ func (l *loop) thaw() {
 	l.do(func() {
 		l.freezing, l.isFrozen = nil, false
 		for _, cl := range l.clients {
-			if len(cl.unsent) > 0 {
-				l.flush(cl)
-			} else {
-				l.queue(cl)
-			}
+			l.queue(cl)
 		}
 	})
 }
@@ -79,7 +75,7 @@ func (l *loop) stand() {
 		return
 	}
 	for _, cl := range l.clients {
-		if cl.busy && len(cl.unsent) == 0 {
+		if cl.busy && !cl.sending() {
 			return // its turn or errand has not ended
 		}
 	}
@@ -110,6 +106,7 @@ func (l *loop) settle(cl *loopClient) {
 	cl.discard(t.used)
 	cl.held = nil
 	l.end(t)
+	cl.settleMemory()
 }
 
 // Resume goes on with connections that another process has frozen. It is called
@@ -153,6 +150,7 @@ func (s *Server) resume(c FrozenConn) error {
 	if len(state.output) > 0 {
 		cl.unsent, cl.busy = pieces{slices.Clone(state.output)}, true
 	}
+	cl.settleMemory()
 	s.clients.add(cl)
 	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
 		s.clients.remove(cl)
@@ -172,7 +170,8 @@ func (s *Server) listenerNamed(name string) *listener {
 }
 
 func newLoopClient(s *Server, l *loop, on *listener, fd int, from net.Addr) *loopClient {
-	cl := &loopClient{loop: l, fd: fd, heard: time.Now()}
+	cl := &loopClient{loop: l, fd: fd, heard: time.Now(), writable: true}
 	cl.Link.init(s, on, from, origin.OfSocket(fd, from), l.shard)
+	cl.claim.granted = func() { l.tell(func(m *mailbox) { m.unparked = append(m.unparked, cl) }) }
 	return cl
 }

@@ -29,6 +29,8 @@ type Link struct {
 	remote   net.Addr
 	shard    int
 	traffic  *traffic // of the shard
+	claim    claim    // of the memory that all connections share
+	stall    stall
 	id       uint64
 	since    time.Time
 	secure   bool // TLS
@@ -58,6 +60,7 @@ func (l *Link) init(s *Server, on *listener, remote net.Addr, from origin.Origin
 	l.remote = remote
 	l.shard = shard
 	l.traffic = &s.traffic[shard]
+	l.claim.budget = &s.budget
 	l.id = s.clients.lastID.Add(1)
 	l.since = time.Now()
 	l.active.Store(int64(s.options.Clock.Now()))

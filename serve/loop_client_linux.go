@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 	"unsafe"
@@ -22,18 +23,24 @@ type loopClient struct {
 	// in is input that waits for the rest of a request, or for its turn.
 	in []byte
 
-	// unsent are answers that the socket had no room for. If there are more of
-	// them, held is the turn they come from.
+	// unsent are answers to be sent. If there are more of them, held is the turn
+	// they come from.
 	unsent pieces
 	held   *turn
+
+	// inputs and answers are the parts of the claim; see mayHold. expects is how
+	// many bytes the answers to the last burst were.
+	inputs, answers, expects int64
 
 	heard time.Time // of the last input
 
 	readable bool // the socket may have input
 	ending   bool // ... and its end will be in it
 	more     bool // in may hold another request
-	queued   bool // the connection is in loop.ready
-	busy     bool // a turn, an errand or unsent answers are under way
+	writable bool // the socket may have room
+	parked   bool // it waits for memory
+	queued   bool // the connection is in loop.ready or loop.bulk
+	busy     bool // a turn, an errand or answers to be sent are under way
 
 	failed error // why the errand failed
 }
@@ -46,6 +53,12 @@ func (cl *loopClient) wake() {}
 func (cl *loopClient) hangUp() {
 	cl.loop.tell(func(m *mailbox) { m.hungUp = append(m.hungUp, cl) })
 }
+
+// sending reports whether there are answers to be sent.
+func (cl *loopClient) sending() bool { return len(cl.unsent) > 0 || cl.held != nil }
+
+// isBulky reports whether what the connection has to do next takes long.
+func (cl *loopClient) isBulky() bool { return cl.sending() || cl.need > bulky }
 
 // receive reads into buf what has arrived. io.EOF says that the client is done,
 // and 0 without an error that nothing is there. The socket does not block, so
@@ -70,7 +83,8 @@ func (cl *loopClient) receive(buf []byte) (n int, err error) {
 	}
 }
 
-// send sends as much of p as the socket has room for.
+// send sends as much of p as the socket has room for. It may be called by the
+// connection's errand.
 func (cl *loopClient) send(p []byte) (n int, err error) {
 	for n < len(p) {
 		sent, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(cl.fd), uintptr(unsafe.Pointer(&p[n])), uintptr(len(p)-n))
@@ -88,52 +102,69 @@ func (cl *loopClient) send(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// sendOutput sends as much of o as the socket has room for and gives the rest.
-func (cl *loopClient) sendOutput(o *Output) (rest pieces, err error) {
-	if !o.Lends() {
-		n, err := cl.send(o.Text)
-		if err != nil || n == len(o.Text) {
-			return nil, err
+// sendOutput sends as much of o as the socket has room for. Values are sent as
+// far as share goes; text is never long, and sent unless it is bulky and there
+// is no share at all. It returns what is left.
+func (cl *loopClient) sendOutput(o *Output, share int) (sent int, rest pieces, err error) {
+	if !o.Lends() && (share > 0 || len(o.Text) <= bulky) {
+		sent, err = cl.send(o.Text)
+		if err != nil || sent == len(o.Text) {
+			return sent, nil, err
 		}
-		return o.rest(n), nil
+		cl.writable = false
+		return sent, o.rest(sent), nil
 	}
 	p := o.pieces()
-	if err := cl.sendPieces(&p); err != nil || len(p) == 0 {
-		return nil, err
+	sent, err = cl.sendPieces(&p, share)
+	if err != nil || len(p) == 0 {
+		return sent, nil, err
 	}
-	return o.rest(o.Len() - p.len()), nil
+	return sent, o.rest(sent), nil
 }
 
-// sendPieces sends as much of p as the socket has room for, and takes it off.
-func (cl *loopClient) sendPieces(p *pieces) error {
-	for p.skip(0); len(*p) > 0; {
-		n, err := unix.Writev(cl.fd, *p)
+// sendPieces sends as much of p as the socket has room for, but not more than
+// share bytes, and takes it off.
+func (cl *loopClient) sendPieces(p *pieces, share int) (sent int, err error) {
+	for p.skip(0); len(*p) > 0 && sent < share; {
+		n, err := unix.Writev(cl.fd, p.first(share-sent))
 		switch err {
 		case nil:
 			cl.wrote(n)
 			p.skip(n)
+			sent += n
 		case unix.EINTR:
 		case unix.EAGAIN:
-			return nil
+			cl.writable = false
+			return sent, nil
 		default:
-			return err
+			return sent, err
 		}
 	}
-	return nil
+	return sent, nil
 }
 
 // keep keeps rest, which lies elsewhere, as the input to go on with.
 func (cl *loopClient) keep(rest []byte) {
-	cl.in = append(make([]byte, 0, max(nextBuffer(len(rest), cl.need), smallBuffer)), rest...)
+	size := max(nextBuffer(len(rest), cl.need), smallBuffer)
+	if !cl.mayReceive(max(size, cl.need)) {
+		size = len(rest)
+		cl.claim.set(int64(size))
+	}
+	cl.in = append(make([]byte, 0, size), rest...)
 }
 
-// fill reads more input behind that which waits. The buffer grows with what has
-// really arrived, not with what a client announces.
+// fill reads more input behind that which waits, unless there is no memory for
+// it. The buffer grows with what has really arrived, not with what a client
+// announces.
 func (cl *loopClient) fill() error {
 	if len(cl.in) == cap(cl.in) {
-		cl.in = append(make([]byte, 0, nextBuffer(len(cl.in), cl.need)), cl.in...)
+		size := nextBuffer(len(cl.in), cl.need)
+		if !cl.mayReceive(max(size, cl.need)) {
+			return nil
+		}
+		cl.in = append(make([]byte, 0, size), cl.in...)
 	}
-	n, err := cl.receive(cl.in[len(cl.in):cap(cl.in)])
+	n, err := cl.receive(cl.in[len(cl.in):min(cap(cl.in), len(cl.in)+maxShare)])
 	cl.in = cl.in[:len(cl.in)+n]
 	return err
 }
@@ -144,7 +175,12 @@ func (cl *loopClient) discard(n int) {
 		cl.in = nil
 		return
 	}
-	cl.in = cl.in[:copy(cl.in, cl.in[n:])]
+	rest := cl.in[n:]
+	if cap(cl.in) > max(4*len(rest), inputBuffer) {
+		cl.in = slices.Clone(rest)
+		return
+	}
+	cl.in = cl.in[:copy(cl.in, rest)]
 }
 
 // start runs an errand in a goroutine of its own. The loop leaves the connection

@@ -36,6 +36,8 @@ type loop struct {
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
+	bulk      []*loopClient         // the same, but it takes long
+	moved     int                   // bytes of bulk in this round
 	now       session.Time          // when the present turns began
 	began     time.Time             // the same
 	arena     *arena                // for the input to come
@@ -65,13 +67,14 @@ type mailbox struct {
 	finished  []*session.Burst // of turns; their results are final
 	returned  []*loopClient    // their errands have ended
 	hungUp    []*loopClient    // to be closed
+	unparked  []*loopClient    // have got the memory that they waited for
 	tasks     []func()         // to be called by the loop
 	closed    bool             // the loop has ended
 }
 
 // empty reports whether nobody has told anything. It is called with mu locked.
 func (m *mailbox) empty() bool {
-	return len(m.newcomers)+len(m.finished)+len(m.returned)+len(m.hungUp)+len(m.tasks) == 0
+	return len(m.newcomers)+len(m.finished)+len(m.returned)+len(m.hungUp)+len(m.unparked)+len(m.tasks) == 0
 }
 
 // newLoop makes a loop; run starts it.
@@ -139,22 +142,29 @@ func (l *loop) stop() { l.do(func() {}) }
 // run serves the loop's connections until the server stops and they are closed.
 func (l *loop) run() {
 	defer l.close()
-	for {
-		l.collect()
-		l.readMail()
-		l.retryDue()
-		if l.server.isStopping() {
-			l.closeIdle()
-			if len(l.clients) == 0 && l.closeMail() {
-				return
-			}
-		}
-		l.stand()
-		if l.freezing == nil {
-			l.sweep()
-			l.serve()
+	for l.round() {
+	}
+}
+
+// round waits until there is something to do, and does it. It reports whether
+// there may be more to come.
+func (l *loop) round() bool {
+	l.moved = 0
+	l.collect()
+	l.readMail()
+	l.retryDue()
+	if l.server.isStopping() {
+		l.closeIdle()
+		if len(l.clients) == 0 && l.closeMail() {
+			return false
 		}
 	}
+	l.stand()
+	if l.freezing == nil {
+		l.sweep()
+		l.serve()
+	}
+	return true
 }
 
 // closeMail closes the mailbox unless there is something in it.
@@ -168,7 +178,7 @@ func (l *loop) closeMail() bool {
 // collect learns which connections have become ready. If none has and there is
 // nothing else to do, it waits.
 func (l *loop) collect() {
-	if l.pollNow() == 0 && l.pollErr == nil && (len(l.ready) == 0 || l.freezing != nil) && !l.hasMail() {
+	if l.pollNow() == 0 && l.pollErr == nil && (len(l.ready)+len(l.bulk) == 0 || l.freezing != nil) && !l.hasMail() {
 		l.sleep()
 	}
 	if l.pollErr != nil {
@@ -251,18 +261,28 @@ func (l *loop) notice(event *unix.EpollEvent) {
 		cl.readable = true
 		cl.ending = cl.ending || event.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	}
-	switch {
-	case l.isFrozen:
-	case len(cl.unsent) > 0:
-		l.flush(cl)
-	default:
+	if event.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		cl.writable = true
+	}
+	if !l.isFrozen {
 		l.queue(cl)
 	}
 }
 
 // queue makes the loop serve cl if there is something to do for it.
 func (l *loop) queue(cl *loopClient) {
-	if !cl.busy && !cl.queued && (cl.readable || cl.more) {
+	switch {
+	case cl.queued, cl.parked:
+	case cl.sending():
+		if cl.writable {
+			cl.queued = true
+			l.bulk = append(l.bulk, cl)
+		}
+	case cl.busy || !cl.readable && !cl.more:
+	case cl.isBulky():
+		cl.queued = true
+		l.bulk = append(l.bulk, cl)
+	default:
 		cl.queued = true
 		l.ready = append(l.ready, cl)
 	}
@@ -276,6 +296,7 @@ func (l *loop) readMail() {
 	m.finished, l.mail.finished = l.mail.finished, m.finished[:0]
 	m.returned, l.mail.returned = l.mail.returned, m.returned[:0]
 	m.hungUp, l.mail.hungUp = l.mail.hungUp, m.hungUp[:0]
+	m.unparked, l.mail.unparked = l.mail.unparked, m.unparked[:0]
 	m.tasks, l.mail.tasks = l.mail.tasks, m.tasks[:0]
 	l.mail.mu.Unlock()
 	for _, cl := range m.newcomers {
@@ -288,6 +309,9 @@ func (l *loop) readMail() {
 	for _, cl := range m.returned {
 		l.comeBack(cl)
 	}
+	for _, cl := range m.unparked {
+		l.unpark(cl)
+	}
 	for _, cl := range m.hungUp {
 		l.hangUp(cl)
 	}
@@ -299,6 +323,7 @@ func (l *loop) readMail() {
 	clear(m.finished)
 	clear(m.returned)
 	clear(m.hungUp)
+	clear(m.unparked)
 }
 
 func (l *loop) welcome(cl *loopClient) {
@@ -308,11 +333,7 @@ func (l *loop) welcome(cl *loopClient) {
 		return
 	}
 	cl.conn.Opened()
-	if cl.busy { // it was resumed with answers that are not out
-		l.flush(cl)
-		return
-	}
-	l.queue(cl)
+	l.queue(cl) // it may have been resumed with answers that are not out
 }
 
 // comeBack goes on with a connection whose errand has ended.
@@ -332,7 +353,7 @@ func (l *loop) comeBack(cl *loopClient) {
 func (l *loop) hangUp(cl *loopClient) {
 	switch {
 	case l.clients[int32(cl.fd)] != cl:
-	case l.isFrozen, cl.busy && len(cl.unsent) == 0:
+	case l.isFrozen, cl.busy && !cl.sending():
 		unix.Shutdown(cl.fd, unix.SHUT_RDWR)
 	default:
 		l.drop(cl, net.ErrClosed)
@@ -349,6 +370,7 @@ func (l *loop) drop(cl *loopClient, err error) {
 		cl.held = nil
 		l.end(t)
 	}
+	cl.claim.end()
 	cl.readable, cl.more = false, false
 	l.server.clients.remove(cl)
 	cl.conn.Closed(err)
@@ -377,7 +399,7 @@ func (l *loop) sweep() {
 	}
 	l.nextSweep = now.Add(max(timeout/8, time.Millisecond))
 	for _, cl := range l.clients {
-		if !cl.busy && !cl.queued && now.Sub(cl.heard) > timeout {
+		if !cl.busy && !cl.queued && !cl.parked && now.Sub(cl.heard) > timeout {
 			l.server.clients.kicked.Add(1)
 			l.drop(cl, ErrIdle)
 		}

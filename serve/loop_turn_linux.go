@@ -31,6 +31,9 @@ type turn struct {
 	retry *session.Retry // nil if the store was available
 	until time.Time      // no further retry is begun after that
 	due   time.Time      // when the next one is to begin
+
+	size    int64 // bytes of answers so far
+	counted bool  // the claim of the connection has the answers
 }
 
 // newTurn makes a turn of what cl will have to say.
@@ -61,6 +64,16 @@ func (l *loop) end(t *turn) {
 	}
 }
 
+// slot returns the memory that the next input is read into: less if memory is
+// short, so that those who begin a large request then hold little.
+func (l *loop) slot() []byte {
+	slot := l.arena.slot()
+	if l.server.budget.tight.Load() {
+		slot = slot[:minSlot]
+	}
+	return slot
+}
+
 // nextArena begins a new arena for the input to come.
 func (l *loop) nextArena() {
 	l.letGo(l.arena)
@@ -74,43 +87,66 @@ func (l *loop) letGo(a *arena) {
 	}
 }
 
-// serve carries out what some of the ready connections ask for. What the store
-// can answer from memory is answered at once; the rest is passed on together, so
-// that the store can make one batch of it.
+// serve carries out what some of the ready connections ask for, and then goes on
+// with those that have much to move.
 func (l *loop) serve() {
-	n := min(len(l.ready), maxTurns)
-	if n == 0 {
+	if len(l.ready)+len(l.bulk) == 0 {
 		return
 	}
 	l.now, l.began = l.server.options.Clock.Now(), time.Now()
+	l.serveReady()
+	l.pass()
+	l.serveBulk()
+	l.pass()
+	l.tellTimes()
+}
+
+// serveReady gives some of the ready connections their turn.
+func (l *loop) serveReady() {
+	n := min(len(l.ready), maxTurns)
 	for _, cl := range l.ready[:n] {
-		cl.queued = false
-		if cl.fd < 0 {
-			continue // closed meanwhile
-		}
+		l.takeTurn(cl)
+	}
+	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
+}
+
+// takeTurn gives cl its turn, unless it was closed meanwhile.
+func (l *loop) takeTurn(cl *loopClient) {
+	cl.queued = false
+	switch {
+	case cl.fd < 0:
+	case cl.sending():
+		l.flush(cl)
+	default:
 		if err := l.take(cl); err != nil {
 			l.drop(cl, err)
 		}
 	}
-	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
+}
+
+// pass gives the store what it could not answer from memory, together, so that it
+// can make one batch of it.
+func (l *loop) pass() {
 	for i, t := range l.passing {
 		l.passing[i] = nil
 		l.server.options.Store.Apply(&t.burst, l)
 	}
 	l.passing = l.passing[:0]
-	l.tellTimes()
 }
 
 // take lets cl have its turn. On an error the connection is to be closed.
 func (l *loop) take(cl *loopClient) error {
 	cl.heard = l.began
+	if !cl.mayAnswer() {
+		return nil
+	}
 	if len(cl.in) > 0 {
 		return l.takeOwn(cl)
 	}
 	if l.arena.full() {
 		l.nextArena()
 	}
-	slot := l.arena.slot()
+	slot := l.slot()
 	n, err := cl.receive(slot)
 	if err != nil {
 		return err
@@ -158,6 +194,8 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 		l.end(t)
 		if cl.conn.Closing() {
 			l.drop(cl, nil)
+		} else if cl.answers > 0 { // nothing asks for them yet
+			cl.mayHold(cl.inputs, 0)
 		}
 		l.queue(cl)
 		return nil, 0
@@ -197,7 +235,7 @@ func (l *loop) finish(t *turn) {
 // the turn is over.
 func (l *loop) answer(t *turn) (over bool) {
 	l.answered = append(l.answered, answered{t.client, t.arrived})
-	return l.reply(t)
+	return l.reply(t, l.share())
 }
 
 // answered is a client and when the requests arrived that it got answers to.
@@ -219,40 +257,54 @@ func (l *loop) tellTimes() {
 	l.answered = l.answered[:0]
 }
 
-// reply sends the answers of a turn. If the socket has no room for all of them
-// the connection holds on to the turn, and goes on when there is room. It
-// reports whether the turn is over.
-func (l *loop) reply(t *turn) (over bool) {
+// reply sends the answers of a turn, as far as share goes. If that or the room in
+// the socket is not enough the connection holds on to the turn. It reports
+// whether the turn is over.
+func (l *loop) reply(t *turn, share int) (over bool) {
 	cl := t.client
 	for done := false; !done; {
+		var sent int
 		var err error
 		l.out.Reset()
 		done = cl.conn.Reply(&l.out, &t.burst)
-		if cl.unsent, err = cl.sendOutput(&l.out); err != nil {
+		t.size += int64(l.out.Len())
+		if sent, cl.unsent, err = cl.sendOutput(&l.out, share); err != nil {
 			cl.busy = false
 			l.drop(cl, err)
 			l.end(t)
 			return true
 		}
-		if len(cl.unsent) > 0 {
-			cl.be(Writing)
-			if !done {
-				cl.held = t
-				l.out.Reset() // it must not keep values longer than the turn does
-				return false
-			}
+		l.moved += sent
+		share = max(share-sent, 0)
+		if !done && (len(cl.unsent) > 0 || share == 0) {
+			l.hold(cl, t)
+			return false
 		}
 	}
 	if cap(l.out.Text) > maxKeptOut {
 		l.out.Text = make([]byte, 0, 2*replyChunk)
 	}
+	cl.expects = t.size
 	cl.discard(t.used)
 	l.end(t)
-	if len(cl.unsent) == 0 {
-		cl.busy = false
-		l.proceed(cl)
+	cl.settleMemory()
+	if len(cl.unsent) > 0 {
+		cl.be(Writing)
+		l.queue(cl)
+		return true
 	}
+	cl.busy = false
+	l.proceed(cl)
 	return true
+}
+
+// hold makes cl go on with the answers of t when it has another turn.
+func (l *loop) hold(cl *loopClient, t *turn) {
+	cl.be(Writing)
+	cl.held = t
+	cl.holdAnswers(t)
+	l.out.Reset() // it must not keep values longer than the turn does
+	l.queue(cl)
 }
 
 // proceed goes on with a connection whose answers are out.
@@ -267,24 +319,4 @@ func (l *loop) proceed(cl *loopClient) {
 	}
 	cl.be(Waiting)
 	l.queue(cl)
-}
-
-// flush sends what the socket had no room for earlier.
-func (l *loop) flush(cl *loopClient) {
-	if err := cl.sendPieces(&cl.unsent); err != nil {
-		l.drop(cl, err)
-		return
-	}
-	if len(cl.unsent) > 0 {
-		return
-	}
-	cl.unsent = nil
-	t := cl.held
-	if t == nil {
-		cl.busy = false
-		l.proceed(cl)
-		return
-	}
-	cl.held = nil
-	l.reply(t)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"cairn/session"
@@ -17,11 +18,17 @@ type netClient struct {
 	nc     net.Conn
 	reader reader
 	need   int // as Conn.Consume said
+
+	expects int64         // bytes that the answers to the last burst were
+	granted chan struct{} // has an element when the claim was granted
+	cutOnce sync.Once
+	cut     chan struct{} // closed when the connection is to end
 }
 
 func newNetClient(s *Server, l *listener, nc net.Conn) *netClient {
-	cl := &netClient{nc: nc}
+	cl := &netClient{nc: nc, granted: make(chan struct{}, 1), cut: make(chan struct{})}
 	cl.Link.init(s, l, nc.RemoteAddr(), originOf(nc), s.shard())
+	cl.claim.granted = func() { cl.granted <- struct{}{} }
 	_, cl.secure = nc.(*tls.Conn)
 	cl.reader.init(nc)
 	return cl
@@ -29,11 +36,16 @@ func newNetClient(s *Server, l *listener, nc net.Conn) *netClient {
 
 func (cl *netClient) about() *Link { return &cl.Link }
 func (cl *netClient) wake()        { cl.nc.SetReadDeadline(time.Unix(1, 0)) }
-func (cl *netClient) hangUp()      { cl.nc.Close() }
+
+func (cl *netClient) hangUp() {
+	cl.cutOnce.Do(func() { close(cl.cut) })
+	cl.nc.Close()
+}
 
 // serve serves the client until it goes, misbehaves, or the server stops.
 func (cl *netClient) serve() {
-	defer cl.nc.Close()
+	defer cl.hangUp()
+	defer cl.claim.end()
 	cl.conn.Opened()
 	err := cl.handshake()
 	if err == nil {
@@ -75,6 +87,9 @@ func (cl *netClient) fill() error {
 	if cl.server.isStopping() || cl.server.isFrozen() {
 		return net.ErrClosed
 	}
+	if err := cl.await(int64(cl.need)); err != nil {
+		return err
+	}
 	n, err := cl.reader.read(cl.need)
 	cl.Link.read(n)
 	if errors.Is(err, os.ErrDeadlineExceeded) && !cl.server.isStopping() && !cl.server.isFrozen() {
@@ -90,8 +105,14 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	if len(cl.reader.unread()) < max(cl.need, 1) {
 		return false, nil
 	}
+	if cl.expects > freeBuffer {
+		if err := cl.await(cl.expects + int64(cl.reader.size())); err != nil {
+			return false, err
+		}
+	}
 	r := newRound()
 	defer r.release()
+	defer func() { cl.count(int64(cl.reader.size())) }()
 	r.burst.Reset(cl.server.options.Clock.Now())
 	var n int
 	if n, cl.need = cl.conn.Consume(cl.reader.unread(), &r.burst); n == 0 {
@@ -102,6 +123,7 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 		o := &cl.server.options
 		session.DoPatiently(o.Store, &r.burst, o.Clock, o.Patience, cl.server.life.Done())
 	}
+	cl.count(max(cl.claim.has, int64(cl.reader.size())+valuesIn(&r.burst)))
 	err = cl.answer(r)
 	cl.conn.Replied(time.Since(arrived))
 	cl.reader.discard(n)
@@ -112,12 +134,38 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	return true, err
 }
 
+// await waits until the connection may hold n bytes, if that is much.
+func (cl *netClient) await(n int64) error {
+	if n <= freeBuffer || cl.claim.holds || cl.claim.ask(n) {
+		return nil
+	}
+	select {
+	case <-cl.granted:
+		return nil
+	case <-cl.cut:
+	case <-cl.server.life.Done():
+	}
+	return net.ErrClosed
+}
+
+// count makes the claim what the connection holds, if that is much.
+func (cl *netClient) count(n int64) {
+	if n <= freeBuffer {
+		n = 0
+	}
+	if n != cl.claim.has {
+		cl.claim.set(n)
+	}
+}
+
 // answer sends the answers of the round.
 func (cl *netClient) answer(r *round) error {
 	cl.be(Writing)
+	cl.expects = 0
 	for done := false; !done; {
 		r.out.Reset()
 		done = cl.conn.Reply(&r.out, &r.burst)
+		cl.expects += int64(r.out.Len())
 		if err := cl.send(&r.out); err != nil {
 			return err
 		}

@@ -53,6 +53,17 @@ type Options struct {
 	// may be silent for ever.
 	IdleTimeout time.Duration
 
+	// BufferBytes is how many bytes connections may hold together of large
+	// requests that arrive and of large answers that wait to be sent. Over it,
+	// those who send or ask for much wait, the smallest first; nobody is refused.
+	// Default: an eighth of the memory that the process may use.
+	BufferBytes int64
+
+	// StallTimeout closes a connection that holds a part of BufferBytes which
+	// others wait for, and neither sends the rest of its request nor takes its
+	// answers for so long. Default 30 s.
+	StallTimeout time.Duration
+
 	// Patience is how long clients wait for a store that is unavailable, see
 	// session.ErrUnavailable, before they hear of it. Default: 10 s. Negative:
 	// they do not wait.
@@ -74,6 +85,9 @@ type Options struct {
 	Logger *slog.Logger
 }
 
+// minBufferBytes is the least default of Options.BufferBytes.
+const minBufferBytes = 32 << 20
+
 // SetDefaults replaces zero values by their defaults.
 func (o *Options) SetDefaults() error {
 	if o.Store == nil || o.Clock == nil {
@@ -87,6 +101,12 @@ func (o *Options) SetDefaults() error {
 	}
 	if o.ReservedConns == 0 {
 		o.ReservedConns = 8
+	}
+	if o.BufferBytes <= 0 {
+		o.BufferBytes = max(memoryLimit()/8, minBufferBytes)
+	}
+	if o.StallTimeout <= 0 {
+		o.StallTimeout = 30 * time.Second
 	}
 	if o.Patience == 0 {
 		o.Patience = 10 * time.Second

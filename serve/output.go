@@ -98,6 +98,20 @@ func (p pieces) len() (n int) {
 // joined gives a copy of the bytes as one slice.
 func (p pieces) joined() []byte { return slices.Concat(p...) }
 
+// first gives the first n bytes, n > 0, without a copy of them.
+func (p pieces) first(n int) pieces {
+	for i, piece := range p {
+		if n < len(piece) {
+			first := append(make(pieces, 0, i+1), p[:i]...)
+			return append(first, piece[:n])
+		}
+		if n -= len(piece); n == 0 {
+			return p[:i+1]
+		}
+	}
+	return p
+}
+
 // skip takes the first n bytes away, and empty pieces behind them.
 func (p *pieces) skip(n int) {
 	for len(*p) > 0 && n >= len((*p)[0]) {

@@ -55,6 +55,14 @@ func (r *reader) unread() []byte {
 	return (*r.buf)[r.start:r.end]
 }
 
+// size returns how much memory the reader holds, in bytes.
+func (r *reader) size() int {
+	if r.buf == nil {
+		return 0
+	}
+	return len(*r.buf)
+}
+
 // discard forgets the first n bytes of the unread input.
 func (r *reader) discard(n int) {
 	r.start += n

@@ -18,6 +18,7 @@ type Server struct {
 	nextShard atomic.Uint32
 	clients   clients
 	traffic   []traffic // by shard
+	budget    budget
 
 	// life ends when the server is to serve nobody any more.
 	life     context.Context
@@ -81,7 +82,7 @@ func newServer(o Options) (*Server, error) {
 	if o.Protocol == nil {
 		return nil, errors.New("serve: Options need a Protocol")
 	}
-	s := &Server{options: o, traffic: make([]traffic, o.Threads)}
+	s := &Server{options: o, traffic: make([]traffic, o.Threads), budget: budget{limit: o.BufferBytes}}
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.renewErrands()
 	s.gate = newGate()
@@ -123,6 +124,7 @@ func (s *Server) Serve(ctx context.Context) error {
 		}
 	}
 	s.work.Go(s.expelStrangers)
+	s.work.Go(s.endStalls)
 	s.work.Go(func() {
 		select {
 		case <-ctx.Done():

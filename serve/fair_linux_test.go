@@ -1,0 +1,141 @@
+package serve
+
+import (
+	"bytes"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cairn/session"
+	"cairn/session/sessiontest"
+)
+
+// sized is a protocol of lines with a number, each answered by as many bytes.
+type sized struct{ value []byte }
+
+func (p sized) NewConn(*Link) Conn { return &sizedConn{protocol: p} }
+
+type sizedConn struct {
+	protocol sized
+	plan     []int
+}
+
+func (c *sizedConn) Opened()                {}
+func (c *sizedConn) Closed(error)           {}
+func (c *sizedConn) Replied(time.Duration)  {}
+func (c *sizedConn) Closing() bool          { return false }
+func (c *sizedConn) Errand() Errand         { return nil }
+func (c *sizedConn) State() ([]byte, error) { return nil, nil }
+func (c *sizedConn) Restore([]byte) error   { return nil }
+
+func (c *sizedConn) Consume(in []byte, b *session.Burst) (used, need int) {
+	for {
+		line, _, found := bytes.Cut(in[used:], []byte("\n"))
+		if !found {
+			return used, 0
+		}
+		n, _ := strconv.Atoi(string(line))
+		c.plan = append(c.plan, n)
+		used += len(line) + 1
+	}
+}
+
+func (c *sizedConn) Reply(out *Output, b *session.Burst) (done bool) {
+	for len(c.plan) > 0 && !out.Enough(out.Text) {
+		out.Text = out.AppendValue(out.Text, c.protocol.value[:c.plan[0]])
+		c.plan = c.plan[1:]
+	}
+	return len(c.plan) == 0 && !out.Lends()
+}
+
+type noClock struct{}
+
+func (noClock) Now() session.Time { return 1 }
+
+// bench is a loop that the test turns by hand, and its clients.
+type loopBench struct {
+	*loop
+	t     *testing.T
+	peers []int
+	got   []int // bytes, by peer
+}
+
+func newLoopBench(t *testing.T) *loopBench {
+	s, err := newServer(Options{Protocol: sized{make([]byte, 2<<20)}, Store: sessiontest.NewModel(0), Clock: noClock{}, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(s, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.close)
+	return &loopBench{loop: l, t: t}
+}
+
+// connect adds a client that sends this.
+func (b *loopBench) connect(says string) (peer int) {
+	b.t.Helper()
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20)
+	b.t.Cleanup(func() { unix.Close(fds[1]) })
+	b.peers, b.got = append(b.peers, fds[1]), append(b.got, 0)
+	b.welcome(newLoopClient(b.server, b.loop, nil, fds[0], nil))
+	b.send(len(b.peers)-1, says)
+	return len(b.peers) - 1
+}
+
+func (b *loopBench) send(peer int, says string) {
+	if _, err := unix.Write(b.peers[peer], []byte(says)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// round is one round of the loop, after which the clients take what has come.
+func (b *loopBench) round() {
+	b.loop.round()
+	buf := make([]byte, 1<<20)
+	for i, fd := range b.peers {
+		for n := 1; n > 0; {
+			n, _ = unix.Read(fd, buf)
+			b.got[i] += max(n, 0)
+		}
+	}
+}
+
+// Whoever asks for little is answered in the next round, whatever others have
+// asked for; a round moves a bounded number of bytes; and those who asked for
+// much are served evenly.
+func TestLargeAnswersHoldUpNobody(t *testing.T) {
+	const heavy, each = 20, 5
+	b := newLoopBench(t)
+	for range heavy {
+		b.connect(string(bytes.Repeat([]byte("2000000\n"), each)))
+	}
+	light := b.connect("1\n")
+	for round := 1; ; round++ {
+		b.round()
+		if b.got[light] != round {
+			t.Fatalf("round %d: the other client has got %d answers", round, b.got[light])
+		}
+		if b.moved > maxBulk+maxShare {
+			t.Fatalf("round %d moved %d bytes", round, b.moved)
+		}
+		least, most := b.got[0], b.got[0]
+		for _, n := range b.got[:heavy] {
+			least, most = min(least, n), max(most, n)
+		}
+		if most-least > 2*maxShare && most < each*2_000_000 {
+			t.Fatalf("round %d: a client has got %d bytes and another one %d", round, most, least)
+		}
+		if least == each*2_000_000 {
+			return
+		}
+		b.send(light, "1\n")
+	}
+}

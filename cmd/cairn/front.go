@@ -25,6 +25,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 			LoginTimeout:    s.cfg.LoginTimeout,
 
 			IdleTimeout: s.cfg.IdleTimeout,
+			BufferBytes: s.cfg.BufferMemory,
 			Threads:     s.cfg.Threads,
 			Logger:      s.logger,
 		},

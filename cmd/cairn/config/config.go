@@ -66,8 +66,10 @@ type Config struct {
 	Durability  engine.Durability
 	Memory      int64 // bytes of hot sessions
 	MaxItemSize int64 // bytes
-	Compression string
-	DiskReserve int64 // bytes; 0: the store's own default
+
+	BufferMemory int64 // bytes; 0: derived from the memory there is
+	Compression  string
+	DiskReserve  int64 // bytes; 0: the store's own default
 
 	// The process.
 	Threads    int // 0: one per processor

@@ -160,6 +160,8 @@ func (d *definition) storage() {
 		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk")
 	d.add(sizeValue(&c.MaxItemSize, 1, 1<<10, 1<<30), "max-item-size", "I",
 		"largest value, in bytes or with a suffix k, m, g")
+	d.add(sizeValue(&c.BufferMemory, 1, 0, most), "buffer-memory", "",
+		"memory for large requests that arrive and large answers that wait to be sent, over all connections, with a suffix k, m, g; over it they wait for each other; 0 means an eighth of the memory of the machine or its control group")
 	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
 		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",

@@ -34,7 +34,7 @@ func newProcess(t *testing.T, change func(*memcachedfront.Options)) *process {
 	if o.Bound == nil {
 		o.Bound = map[string]net.Listener{}
 		for _, a := range o.Addresses {
-			l, err := serve.Bind(a)
+			l, _, err := serve.Bind(a)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -34,8 +34,10 @@ const (
 
 // Serve serves until ctx ends.
 func Serve(ctx context.Context, o Options) (err error) {
+	disk := enginetest.NewTables(nil)
+	disk.Delay(o.ReadDelay)
 	store, err := engine.Open(engine.Options{
-		Dir: o.Dir, FS: enginetest.BeforeReads(nil, func() { time.Sleep(o.ReadDelay) }), HotBytes: o.HotBytes, DiskReserve: -1,
+		Dir: o.Dir, FS: disk, HotBytes: o.HotBytes, DiskReserve: -1,
 		MemtableBytes: memtableBytes, BlockCacheBytes: blockCacheBytes, SpareLogs: 2,
 	})
 	if err != nil {

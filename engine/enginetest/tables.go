@@ -25,8 +25,12 @@ type Tables struct {
 	held    int // reads that wait
 }
 
-// NewTables wraps fs. Reads are not slowed at first.
+// NewTables wraps fs; nil stands for the operating system's. Reads are not slowed
+// at first.
 func NewTables(fs vfs.FS) *Tables {
+	if fs == nil {
+		fs = vfs.Default
+	}
 	t := new(Tables)
 	t.changed.L = &t.mu
 	t.FS = errorfs.Wrap(fs, errorfs.InjectorFunc(func(o errorfs.Op) error {

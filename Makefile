@@ -16,9 +16,10 @@ build:
 bench-program:
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn-bench ./cmd/cairn-bench
 
-# Every test, under the race detector, the ones with real clients included.
+# Every test, under the race detector, the ones with real clients included. The
+# engine checks its invariants while it runs.
 test: clients
-	go test -race -timeout 20m ./...
+	go test -race -tags cairn_invariants -timeout 20m ./...
 
 # Go's tests alone: what a change is checked with while it is being made.
 short:
@@ -60,7 +61,7 @@ torture:
 
 torture-race: export CAIRN_TORTURE_SCALE ?= 0.2
 torture-race:
-	go test -race -timeout 0 -count=1 -v ./torture -long -out out/race
+	go test -race -tags cairn_invariants -timeout 0 -count=1 -v ./torture -long -out out/race
 
 clean:
 	rm -rf bin dist

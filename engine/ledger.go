@@ -41,8 +41,8 @@ func (l *ledger) load(stored *record.Ledger) {
 }
 
 // add takes over what a batch merges into the stored ledger, or sets in its
-// place if fresh.
-func (l *ledger) add(delta *record.Ledger, fresh bool) {
+// place if fresh. In builds with Invariants it returns what is wrong afterwards.
+func (l *ledger) add(delta *record.Ledger, fresh bool) (wrong string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if fresh {
@@ -55,6 +55,10 @@ func (l *ledger) add(delta *record.Ledger, fresh bool) {
 			l.count(slot)
 		}
 	}
+	if Invariants {
+		return l.check(delta.Slots)
+	}
+	return ""
 }
 
 // count adds a slot whose minute has not passed.

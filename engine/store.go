@@ -114,6 +114,9 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.mark(s.Now())
+	if Invariants {
+		s.checkNewest()
+	}
 	return errors.Join(err, s.settle(), s.release())
 }
 

@@ -112,6 +112,9 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	}
 	s.after.under = underOf(s.before, target, b.now)
 	s.after.bucket = target
+	if Invariants {
+		b.checkPlaced(s, doomed)
+	}
 }
 
 // readyRecord makes sure that a record of the slot's new item can be written.
@@ -238,7 +241,9 @@ func (b *burst) failKey(s *slot, err error) {
 // share makes the state after the batch, which has been applied, visible.
 func (b *burst) share(delta *record.Ledger) {
 	s := b.store
-	s.ledger.add(delta, b.flushed)
+	if wrong := s.ledger.add(delta, b.flushed); wrong != "" {
+		s.broken("%s", wrong)
+	}
 	s.noteMark(b.now)
 	if b.flushAt != 0 {
 		s.flushAt.Store(int64(b.flushAt))
@@ -249,6 +254,9 @@ func (b *burst) share(delta *record.Ledger) {
 	}
 	for i := range b.slots {
 		if slot := &b.slots[i]; slot.after != slot.before {
+			if Invariants {
+				s.checkTicket(slot.stripe, b.ticket)
+			}
 			s.stripes.stamp(slot.stripe, b.ticket)
 			slot.after.ticket, slot.after.epoch = b.ticket, b.epoch
 			s.hot.put(slot.after)

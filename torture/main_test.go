@@ -12,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"cairn/engine"
 )
 
 // long says that the long form runs. TestMain sets it.
@@ -80,7 +82,7 @@ func cairn(t testing.TB) string {
 			return
 		}
 		built.path = filepath.Join(built.dir, "cairn")
-		out, err := exec.Command("go", "build", "-o", built.path, "cairn/cmd/cairn").CombinedOutput()
+		out, err := exec.Command("go", "build", "-tags", buildTags(), "-o", built.path, "cairn/cmd/cairn").CombinedOutput()
 		if err != nil {
 			built.err = fmt.Errorf("%w\n%s", err, out)
 		}
@@ -116,4 +118,12 @@ func need(t testing.TB, ok bool, what string) {
 	default:
 		t.Skip("needs ", what)
 	}
+}
+
+// buildTags make the server check its invariants if these tests do.
+func buildTags() string {
+	if engine.Invariants {
+		return "cairn_invariants"
+	}
+	return ""
 }

@@ -179,19 +179,28 @@ func (c *Cache[F]) Stats() (t Stats) {
 	return t
 }
 
-// All iterates over keys and facts. Others must not use the cache meanwhile.
+// All iterates over keys and facts. Who does must not use the cache meanwhile;
+// others wait.
 func (c *Cache[F]) All() iter.Seq2[string, Item[F]] {
 	return func(yield func(string, Item[F]) bool) {
 		for i := range c.shards {
-			s := &c.shards[i]
-			for hash := range s.index {
-				it := s.find(hash)
-				if !yield(string(it.key()), Item[F]{it.facts, it.value()}) {
-					return
-				}
+			if !c.shards[i].each(yield) {
+				return
 			}
 		}
 	}
+}
+
+func (s *shard[F]) each(yield func(string, Item[F]) bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for hash := range s.index {
+		it := s.find(hash)
+		if !yield(string(it.key()), Item[F]{it.facts, it.value()}) {
+			return false
+		}
+	}
+	return true
 }
 
 // Item is what a Cache has of a key.

@@ -256,6 +256,9 @@ func matches(it *entry, c *session.Command, r *session.Result) bool {
 // put stores the command's value, flags and expiry.
 func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
 	e := newEntry(s.key, c.Value)
+	if it := b.item(s); it != nil && it.holds(c) {
+		e.value, e.owner = it.value, it.owner // so that a patch will do
+	}
 	e.flags, e.expiry = c.Flags, c.Expiry
 	b.storeItem(s, c, e, r)
 }

@@ -52,15 +52,20 @@ type Rule struct {
 	matchers []matcher
 }
 
+// Longest returns how long after a command an item of kind k may expire; 0: there
+// is no bound.
+func (r *Rule) Longest(k Kind) time.Duration {
+	if k == Lock {
+		return r.LockTTL
+	}
+	return r.MaxTTL
+}
+
 // Admit makes a command on a key of kind k ask for no longer life than the rule
 // allows, as of now. An item that never expires is bounded too; an instant that
 // has passed stays as it is.
 func (r *Rule) Admit(c *session.Command, k Kind, now session.Time) {
-	longest := r.MaxTTL
-	if k == Lock {
-		longest = r.LockTTL
-	}
-	if longest > 0 {
+	if longest := r.Longest(k); longest > 0 {
 		last := now.Add(longest)
 		c.Expiry = min(c.Expiry, last)
 		c.VivifyExpiry = min(c.VivifyExpiry, last)

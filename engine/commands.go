@@ -131,6 +131,7 @@ func succeed(e *entry, c *session.Command, r *session.Result) {
 // keep makes e the state of the slot and answers OK with it. An e that has
 // expired already answers the same and leaves the key absent.
 func (b *burst) keep(s *slot, e *entry, c *session.Command, r *session.Result) {
+	e.bound(c)
 	succeed(e, c, r)
 	e.bucket = unplaced
 	s.after = e

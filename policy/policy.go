@@ -63,11 +63,17 @@ func (r *Rule) Longest(k Kind) time.Duration {
 
 // Admit makes a command on a key of kind k ask for no longer life than the rule
 // allows, as of now. An item that never expires is bounded too; an instant that
-// has passed stays as it is.
+// has passed stays as it is. Of a rule with an absolute lifetime, the store keeps
+// when a session began; of one that was there before the rule, from its next
+// change on.
 func (r *Rule) Admit(c *session.Command, k Kind, now session.Time) {
 	if longest := r.Longest(k); longest > 0 {
 		last := now.Add(longest)
 		c.Expiry = min(c.Expiry, last)
 		c.VivifyExpiry = min(c.VivifyExpiry, last)
+	}
+	if r.Absolute > 0 && k != Lock {
+		c.Mods |= session.Tracked
+		c.Limit = session.Time(r.Absolute.Milliseconds())
 	}
 }

@@ -58,6 +58,29 @@ func TestSessionRules(t *testing.T) {
 	atMost("app:meta", 300)
 }
 
+// TestAbsoluteLifetime renews a session until its absolute lifetime ends it.
+func TestAbsoluteLifetime(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte("rules: [{name: app, prefix: 'app:', absolute: 2h}]"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	r := start(t, dir, "--session-rules", file)
+	say(t, "tcp", r.addr, "set app:a 0 0 1\r\nx\r\nset app:b 0 100 1\r\nx\r\ntouch app:b 90000\r\n")
+	for range 2 {
+		reply := say(t, "tcp", r.addr, "mg app:a t\r\nmg app:b t\r\nset app:a 0 86400 1\r\ny\r\nmg app:a t T0\r\n")
+		for line := range strings.SplitSeq(strings.ReplaceAll(reply, "STORED\r\n", ""), "\r\n") {
+			var seconds int
+			if _, err := fmt.Sscanf(line, "HD t%d", &seconds); line != "" && (err != nil || seconds > 7200 || seconds < 7100) {
+				t.Errorf("%q of %q", line, reply)
+			}
+		}
+		r.cmd.Process.Kill()
+		r.ends()
+		r = start(t, dir, "--session-rules", file)
+	}
+}
+
 func TestRulesCommand(t *testing.T) {
 	if code, out, _ := cairn("rules"); code != exitOK || !strings.Contains(out, "name: express") {
 		t.Errorf("%d, %s", code, out)

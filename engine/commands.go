@@ -131,6 +131,7 @@ func succeed(e *entry, c *session.Command, r *session.Result) {
 // keep makes e the state of the slot and answers OK with it. An e that has
 // expired already answers the same and leaves the key absent.
 func (b *burst) keep(s *slot, e *entry, c *session.Command, r *session.Result) {
+	e.bound(c)
 	succeed(e, c, r)
 	e.bucket = unplaced
 	s.after = e
@@ -256,6 +257,9 @@ func matches(it *entry, c *session.Command, r *session.Result) bool {
 // put stores the command's value, flags and expiry.
 func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
 	e := newEntry(s.key, c.Value)
+	if it := b.item(s); it != nil && it.holds(c) {
+		e.value, e.owner = it.value, it.owner // so that a patch will do
+	}
 	e.flags, e.expiry = c.Flags, c.Expiry
 	b.storeItem(s, c, e, r)
 }

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"unsafe"
 
 	"cairn/engine/hot"
@@ -93,6 +94,12 @@ func (e *entry) derive() *entry {
 func (e *entry) sameBody(o *entry) bool {
 	return len(e.value) == len(o.value) && e.unread == o.unread && e.flags == o.flags &&
 		unsafe.SliceData(e.value) == unsafe.SliceData(o.value) && string(e.ext) == string(o.ext)
+}
+
+// holds reports whether the item has the value and the flags that c would store,
+// as far as that is known without the disk.
+func (e *entry) holds(c *session.Command) bool {
+	return e.unread == 0 && e.flags == c.Flags && bytes.Equal(e.value, c.Value)
 }
 
 // describe fills in all of it but Key and Value.

@@ -51,6 +51,16 @@ func (b *burst) extension(it *entry, c *session.Command, e *entry) (x record.Ext
 	return x
 }
 
+// bound applies the Limit of c, which stores or touches e.
+func (e *entry) bound(c *session.Command) {
+	if c.Limit == 0 {
+		return
+	}
+	if x, ok := record.DecodeExtension(e.ext); ok {
+		e.expiry = c.Bound(e.expiry, x.Created)
+	}
+}
+
 // givesOwner reports whether a command of that kind says whose an item is.
 func givesOwner(op session.Op) bool {
 	return op == session.OpSet || op == session.OpAdd || op == session.OpReplace

@@ -111,9 +111,23 @@ func TestBinaryFlushWithDelay(t *testing.T) {
 }
 
 func TestBinaryFlushDisabled(t *testing.T) {
-	address := startServer(t, func(o *memcachedfront.Options) { o.DisableFlush = true })
+	address := startServer(t, func(o *memcachedfront.Options) { o.Flush = memcachedfront.RefuseFlush })
 	expectPackets(t, address, request(0x01, "k", "v", 0, 0)+request(0x08, "", "")+request(0x18, "", "", 0)+request(opGet, "k", ""),
 		"1 0 ", "8 20 Auth failure.", "18 20 Auth failure.", "0 0 \x00\x00\x00\x00v")
+}
+
+// TestFlushIgnored answers as if it had flushed, over both protocols.
+func TestFlushIgnored(t *testing.T) {
+	address := startServer(t, func(o *memcachedfront.Options) { o.Flush = memcachedfront.IgnoreFlush })
+	got := converse(t, address, "set k 0 0 1\r\nv\r\nflush_all\r\nflush_all 10\r\nflush_all noreply\r\nget k\r\n")
+	if want := "STORED\r\nOK\r\nOK\r\nVALUE k 0 1\r\nv\r\nEND\r\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	expectPackets(t, address, request(0x08, "", "")+request(0x18, "", "")+request(0x08, "", "", 10)+request(opGet, "k", ""),
+		"8 0 ", "8 0 ", "0 0 \x00\x00\x00\x00v")
+	if stats := converse(t, address, "stats\r\n"); !strings.Contains(stats, "STAT cmd_flush_ignored 6\r\n") || !strings.Contains(stats, "STAT cmd_flush 6\r\n") {
+		t.Errorf("stats: %s", stats)
+	}
 }
 
 func TestBinaryVersionAndVerbosity(t *testing.T) {

@@ -8,6 +8,7 @@ type counter uint8
 const (
 	cmdSet counter = iota
 	cmdFlush
+	flushIgnored
 	cmdMeta
 	getHits
 	getMisses

@@ -7,6 +7,21 @@ import (
 	"cairn/session"
 )
 
+// FlushPolicy says what flush_all does.
+type FlushPolicy uint8
+
+const (
+	// ApplyFlush lets it end all sessions.
+	ApplyFlush FlushPolicy = iota
+
+	// IgnoreFlush answers OK and keeps all sessions: for applications that clear
+	// their cache, with whatever else is in it, when they are deployed.
+	IgnoreFlush
+
+	// RefuseFlush answers an error.
+	RefuseFlush
+)
+
 // flushAll is: flush_all [delay] [noreply]
 func (c *conn) flushAll(r *protocol.Request, b *session.Burst) {
 	c.counters.add(cmdFlush, 1)
@@ -18,8 +33,13 @@ func (c *conn) flushAll(r *protocol.Request, b *session.Burst) {
 		}
 		r.Exptime = delay
 	}
-	if c.server.options.DisableFlush {
+	switch c.server.options.Flush {
+	case RefuseFlush:
 		c.refuse(r, b, protocol.FlushNotAllowed)
+		return
+	case IgnoreFlush:
+		c.ignoreFlush()
+		c.say(r, b, protocol.OK)
 		return
 	}
 	c.expect(r, b).count = 1
@@ -29,6 +49,15 @@ func (c *conn) flushAll(r *protocol.Request, b *session.Burst) {
 	if r.Exptime > 0 {
 		cmd.FlushAt = protocol.Expiry(r.Exptime, b.Now)
 	}
+}
+
+// ignoreFlush notes that a flush was answered and not carried out.
+func (c *conn) ignoreFlush() {
+	s := c.server
+	s.flushNotes.Do(func() {
+		s.options.Logger.Warn("flush_all of a client was ignored, as --flush-all says; all sessions stay", "connection", c.link.ID())
+	})
+	c.counters.add(flushIgnored, 1)
 }
 
 func (c *conn) answerFlush(dst []byte, a *answer, b *session.Burst) []byte {
@@ -41,8 +70,13 @@ func (c *conn) answerFlush(dst []byte, a *answer, b *session.Burst) []byte {
 
 func (c *conn) binaryFlush(a *answer, r *protocol.Request, b *session.Burst) {
 	c.counters.add(cmdFlush, 1)
-	if c.server.options.DisableFlush {
+	switch c.server.options.Flush {
+	case RefuseFlush:
 		a.refuse(protocol.FlushNotAllowed)
+		return
+	case IgnoreFlush:
+		c.ignoreFlush()
+		a.verb = protocol.Noop
 		return
 	}
 	cmd := b.Add()

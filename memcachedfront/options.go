@@ -56,9 +56,9 @@ type Options struct {
 	// graceful asks to finish what clients have begun.
 	RequestShutdown func(graceful bool)
 
-	// DisableFlush refuses flush_all, DisableDump the dumps of keys, and
+	// Flush says what flush_all does. DisableDump refuses the dumps of keys, and
 	// DisableWatch the command watch.
-	DisableFlush bool
+	Flush        FlushPolicy
 	DisableDump  bool
 	DisableWatch bool
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"golang.org/x/time/rate"
+
 	"cairn/memcachedfront/protocol"
 	"cairn/serve"
 	"cairn/session"
@@ -30,6 +32,7 @@ type Server struct {
 	memoryLimit atomic.Int64
 	watchers    watchers
 	prefixes    prefixes
+	flushNotes  rate.Sometimes // bounds the log lines about ignored flushes
 }
 
 // Listen opens the listeners of a Server. Clients may connect from then on;

@@ -112,7 +112,7 @@ func TestAdministration(t *testing.T) {
 func TestDisabledCommands(t *testing.T) {
 	address := startServer(t, func(o *memcachedfront.Options) {
 		inspectable(o)
-		o.DisableFlush, o.DisableDump, o.DisableWatch = true, true, true
+		o.Flush, o.DisableDump, o.DisableWatch = memcachedfront.RefuseFlush, true, true
 	})
 	got := converse(t, address, "set a 0 0 1\r\nx\r\nflush_all\r\nlru_crawler metadump all\r\nlru_crawler mgdump all\r\nstats cachedump 1 0\r\nwatch\r\nget a\r\n")
 	want := "STORED\r\nCLIENT_ERROR flush_all not allowed\r\nERROR metadump not allowed\r\nERROR key dump not allowed\r\n" +

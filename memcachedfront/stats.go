@@ -153,6 +153,7 @@ func (s *Server) generalStats(e emit) {
 	e.uint("cmd_get", total[getHits]+total[getMisses])
 	e.uint("cmd_set", total[cmdSet])
 	e.uint("cmd_flush", total[cmdFlush])
+	e.uint("cmd_flush_ignored", total[flushIgnored])
 	e.uint("cmd_touch", total[touchHits]+total[touchMisses])
 	e.uint("cmd_meta", total[cmdMeta])
 	for _, named := range namedCounters {
@@ -245,7 +246,7 @@ func (s *Server) settingsStats(e emit) {
 	e.flag("auth_enabled_ascii", o.Guard != nil)
 	e.int("item_size_max", int64(o.MaxItemSize))
 	e.flag("maxconns_fast", true)
-	e.flag("flush_enabled", !o.DisableFlush)
+	e.flag("flush_enabled", o.Flush != RefuseFlush)
 	e.flag("dump_enabled", !o.DisableDump && o.Inspector != nil)
 	e.flag("watch_enabled", !o.DisableWatch)
 	e.int("idle_timeout", int64(o.IdleTimeout.Seconds()))

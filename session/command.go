@@ -133,6 +133,21 @@ type Command struct {
 	FlushAt       Time   // OpFlush
 	Created       Time   // with Tracked: of the session that the command begins; 0: the burst's Now
 	Owner         []byte // with Tracked; at most MaxOwnerLen bytes, or the command is malformed
+
+	// Limit, in milliseconds, bounds the life of a tracked item that the command
+	// stores or touches: it expires no later than that after Created. 0: no
+	// bound.
+	Limit Time
+}
+
+// Bound returns the expiry of an item that the command stores or touches: the one
+// given, but no later than Limit allows. created is 0 if it is not known.
+func (c *Command) Bound(expiry, created Time) Time {
+	last := created + c.Limit
+	if c.Limit <= 0 || created == 0 || last < created {
+		return expiry
+	}
+	return min(expiry, last)
 }
 
 // Has reports whether all bits of m are set.

@@ -34,7 +34,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 		MaxItemSize:    int(s.cfg.MaxItemSize),
 		MemoryLimit:    s.cfg.Memory,
 		SetMemoryLimit: s.store.SetHotBytes,
-		DisableFlush:   s.cfg.DisableFlush,
+		Flush:          flushPolicies[s.cfg.FlushAll],
 		DisableDump:    s.cfg.DisableDumping,
 		DisableWatch:   s.cfg.DisableWatching,
 		Nodes:          s.cfg.Nodes,
@@ -45,6 +45,10 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 		o.RequestShutdown = s.requestShutdown
 	}
 	return o, errors.Join(s.secure(&o), s.guard(&o))
+}
+
+var flushPolicies = map[string]memcachedfront.FlushPolicy{
+	"apply": memcachedfront.ApplyFlush, "ignore": memcachedfront.IgnoreFlush, "refuse": memcachedfront.RefuseFlush,
 }
 
 // secure gives the front end its certificates.

@@ -72,7 +72,7 @@ func (p *program) commands() *cobra.Command {
 		},
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.configCommand(), p.versionCommand(), p.benchCommand())
+	root.AddCommand(p.serveCommand(), p.configCommand(), p.rulesCommand(), p.versionCommand(), p.benchCommand())
 	root.AddCommand(p.administration()...)
 	return root
 }

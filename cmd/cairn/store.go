@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"cairn/engine"
+	"cairn/policy"
 	"cairn/session"
 )
 
@@ -15,6 +16,7 @@ import (
 type store struct {
 	mu      sync.Mutex // open, close, SetHotBytes
 	options engine.Options
+	rules   *policy.Rules
 	current atomic.Pointer[engine.Store]
 	away    atomic.Bool // closed, but not for good
 }
@@ -68,7 +70,12 @@ func (s *store) Stats() session.Stats             { return s.current.Load().Stat
 func (s *store) Forecast() []session.ForecastSlot { return s.current.Load().Forecast() }
 func (s *store) Checkpoint(dir string) error      { return s.current.Load().Checkpoint(dir) }
 
-func (s *store) Apply(b *session.Burst, to session.Completer) { s.current.Load().Apply(b, to) }
+// Apply lets the rules for sessions apply to whatever front end or program the
+// burst comes from.
+func (s *store) Apply(b *session.Burst, to session.Completer) {
+	s.rules.Admit(b)
+	s.current.Load().Apply(b, to)
+}
 
 func (s *store) Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error {
 	return s.current.Load().Scan(ctx, prefix, after, fn)

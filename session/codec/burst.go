@@ -34,6 +34,7 @@ const (
 	// From level 2 on, behind all others.
 	commandCreated = 4 << commandNumberCount
 	commandOwner   = 8 << commandNumberCount
+	commandLimit   = 16 << commandNumberCount
 
 	commandTimes = 1<<commandExpiry | 1<<commandVivifyExpiry | 1<<commandRecacheBefore | 1<<commandFlushAt
 )
@@ -69,8 +70,8 @@ func (n *commandNumbers) put(c *session.Command) {
 
 // AppendBurst appends b, without its results, to dst. A value that has a frame
 // is left out: the frame stands for it. So are fields that have no meaning
-// without a modifier that the level does not know. The error is an UnknownError if level
-// does not know all of b; dst comes back as it was then.
+// without a modifier that the level does not know. The error is an UnknownError
+// if level does not know all of b; dst comes back as it was then.
 func AppendBurst(dst []byte, b *session.Burst, level Level) ([]byte, error) {
 	if len(b.Commands) > session.MaxCommands {
 		return dst, ErrTooMany
@@ -113,6 +114,9 @@ func appendCommand(dst []byte, c *session.Command, frame *session.Frame, v *voca
 	if len(c.Owner) > 0 {
 		mask |= commandOwner
 	}
+	if c.Limit != 0 {
+		mask |= commandLimit
+	}
 	mask &= v.commandFields
 	dst = append(dst, byte(c.Op))
 	dst = binary.AppendUvarint(dst, uint64(c.Mods))
@@ -133,6 +137,9 @@ func appendCommand(dst []byte, c *session.Command, frame *session.Frame, v *voca
 	}
 	if mask&commandOwner != 0 {
 		dst = appendBytes(dst, c.Owner)
+	}
+	if mask&commandLimit != 0 {
+		dst = binary.AppendUvarint(dst, zigzag(int64(c.Limit)))
 	}
 	return dst
 }
@@ -210,5 +217,10 @@ func (r *reader) command(c *session.Command, v *vocabulary, now session.Time) (f
 		}
 	}
 	c.Created, c.Owner = r.session(mask, commandCreated, commandOwner, now)
+	if mask&commandLimit != 0 {
+		if c.Limit = r.time(); c.Limit == 0 {
+			r.fail()
+		}
+	}
 	return frame
 }

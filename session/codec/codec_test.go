@@ -43,7 +43,7 @@ func wildCommand(r *rand.Rand) session.Command {
 		Op: session.Op(1 + r.IntN(int(session.OpFlush))), Mods: session.Mods(r.UintN(uint(2 * session.Tracked))),
 		Key: make([]byte, r.IntN(300)), Flags: r.Uint32(), Expiry: at(), CAS: n(), NewVersion: n(), Delta: n(), Initial: n(),
 		VivifyExpiry: at(), RecacheBefore: at(), FlushAt: pickTime(r),
-		Created: pickTime(r), Owner: make([]byte, r.IntN(session.MaxOwnerLen)),
+		Created: pickTime(r), Owner: make([]byte, r.IntN(session.MaxOwnerLen)), Limit: pickTime(r),
 	}
 }
 

@@ -82,7 +82,7 @@ var levels = [Latest]vocabulary{
 		lastStatus: session.Failed,
 		errors:     4,
 
-		commandFields: 2*commandOwner - 1,
+		commandFields: 2*commandLimit - 1,
 		resultFields:  2*resultBorn - 1,
 	},
 }

@@ -66,6 +66,9 @@ func (m *Model) get(c *session.Command, it session.Item, found bool) session.Res
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry
 	}
+	if won || c.Has(session.SetExpiry) {
+		it.Expiry = c.Bound(it.Expiry, it.Created)
+	}
 	answer := it
 	if !c.Has(session.Peek) {
 		it.Fetched, it.LastAccess = true, m.now
@@ -79,6 +82,7 @@ func (m *Model) touch(c *session.Command, it session.Item, found bool) session.R
 		return session.Result{Status: session.NotFound}
 	}
 	it.Expiry = c.Expiry
+	it.Expiry = c.Bound(it.Expiry, it.Created)
 	m.put(it)
 	return stored(it)
 }
@@ -181,10 +185,10 @@ func (m *Model) count(c *session.Command, it session.Item, found bool) session.R
 		return session.Result{Status: session.TooLarge}
 	}
 	it.Value = value
-	m.renew(c, &it, it)
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry
 	}
+	m.renew(c, &it, it)
 	m.put(it)
 	return session.Result{Status: session.OK, Item: it, Number: n}
 }
@@ -212,6 +216,7 @@ func (m *Model) remove(c *session.Command, it session.Item, found bool) session.
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry
 	}
+	it.Expiry = c.Bound(it.Expiry, it.Created)
 	m.put(it)
 	return stored(it)
 }
@@ -256,6 +261,7 @@ func (m *Model) renew(c *session.Command, made *session.Item, before session.Ite
 	default:
 		made.Born = made.Version
 	}
+	made.Expiry = c.Bound(made.Expiry, made.Created)
 }
 
 // stored is the answer of a success that shows all of it but the value.

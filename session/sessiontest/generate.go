@@ -204,6 +204,9 @@ func (g *Generator) refine(c *session.Command, now session.Time) {
 	if g.oneIn(8) {
 		c.Created = now - session.Time(g.Rand.Int64N(1e10))
 	}
+	if g.oneIn(8) {
+		c.Limit = session.Time(g.Rand.Int64N(1e10) >> g.Rand.IntN(34))
+	}
 }
 
 // owner gives an owner, rarely the longest there can be or a longer one.

@@ -170,6 +170,7 @@ func Describe(c *session.Command) string {
 		{"recache before", c.RecacheBefore, c.Has(session.Recache)},
 		{"owner", abridged(c.Owner), c.Has(session.Tracked)},
 		{"created", c.Created, c.Has(session.Tracked)},
+		{"limit", c.Limit, c.Limit != 0},
 		{"flush at", c.FlushAt, c.Op == session.OpFlush},
 	} {
 		if field.shown {

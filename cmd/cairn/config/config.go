@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cairn/engine"
+	"cairn/policy"
 	"cairn/systemd"
 	"cairn/tlsconfig"
 )
@@ -47,7 +48,8 @@ type Config struct {
 	AuthFile        string
 	SASL            bool
 	EnableShutdown  bool
-	DisableFlush    bool
+	FlushAll        string // apply, ignore or refuse
+	DisableFlush    bool   // -F: FlushAll is refuse
 	DisableDumping  bool
 	DisableWatching bool
 
@@ -70,6 +72,10 @@ type Config struct {
 	BufferMemory int64 // bytes; 0: derived from the memory there is
 	Compression  string
 	DiskReserve  int64 // bytes; 0: the store's own default
+
+	// What it knows of sessions.
+	Sessions     []string // presets of package policy
+	SessionRules string   // a file of rules, "" for none
 
 	// The process.
 	Threads    int // 0: one per processor
@@ -122,6 +128,12 @@ func (c *Config) validate() error {
 	}
 	if c.SASL && c.AuthFile == "" {
 		errs = append(errs, errors.New("enable-sasl needs auth-file, or MEMCACHED_SASL_PWDB in the environment"))
+	}
+	if c.DisableFlush {
+		c.FlushAll = "refuse"
+	}
+	if _, err := policy.Load(c.Sessions, c.SessionRules); err != nil {
+		errs = append(errs, fmt.Errorf("sessions and session-rules: %w", err))
 	}
 	if c.DataDir == "" {
 		errs = append(errs, errors.New("data-dir must not be empty"))

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"cairn/policy"
 )
 
 // Groups order the settings for the reader. Ignored holds memcached's flags
@@ -16,13 +18,14 @@ const (
 	Security   = "TLS, authentication and permissions"
 	HTTP       = "HTTP API, metrics and console"
 	Storage    = "Storage"
+	Sessions   = "What it knows of sessions"
 	Process    = "Process and logging"
 	Ignored    = "Accepted for memcached's sake, without effect"
 	annotation = "group"
 )
 
 // Groups lists the groups in their order.
-var Groups = []string{Network, Security, HTTP, Storage, Process, Ignored}
+var Groups = []string{Network, Security, HTTP, Storage, Sessions, Process, Ignored}
 
 const (
 	mebibyte = 1 << 20
@@ -45,6 +48,7 @@ func (c *Config) define() *pflag.FlagSet {
 	d.security()
 	d.http()
 	d.storage()
+	d.sessions()
 	d.process()
 	d.ignored()
 	return flags
@@ -116,7 +120,7 @@ func (d *definition) network() {
 func (d *definition) security() {
 	c := d.config
 	d.group = Security
-	c.TLSMinVersion = tls.VersionTLS12
+	c.TLSMinVersion, c.FlushAll = tls.VersionTLS12, "apply"
 	d.yes(&c.TLS, "enable-ssl", "Z", "speak TLS on every TCP address not marked notls:")
 	d.text(&c.TLSCert, "tls-cert", "", "PEM file of the server's certificate chain")
 	d.text(&c.TLSKey, "tls-key", "", "PEM file of its private key")
@@ -128,7 +132,9 @@ func (d *definition) security() {
 	d.yes(&c.SASL, "enable-sasl", "S",
 		"as memcached's: needs --auth-file, or the same kind of file named by MEMCACHED_SASL_PWDB")
 	d.yes(&c.EnableShutdown, "enable-shutdown", "A", "let clients stop the server with the shutdown command")
-	d.yes(&c.DisableFlush, "disable-flush-all", "F", "refuse flush_all")
+	d.add(oneOf(&c.FlushAll, "apply", "ignore", "refuse"), "flush-all", "",
+		"what flush_all of a client does: apply it; ignore answers OK, counts and keeps all sessions; refuse answers an error")
+	d.yes(&c.DisableFlush, "disable-flush-all", "F", "the same as --flush-all refuse")
 	d.yes(&c.DisableDumping, "disable-dumping", "X", "refuse lru_crawler metadump, mgdump and stats cachedump")
 	d.yes(&c.DisableWatching, "disable-watch", "W", "refuse watch")
 }
@@ -166,6 +172,15 @@ func (d *definition) storage() {
 		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
 		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 means 256m, or an eighth of a disk of less than 2g")
+}
+
+func (d *definition) sessions() {
+	c := d.config
+	d.group = Sessions
+	d.list(&c.Sessions, nil, "sessions", "",
+		"client libraries whose keys are to be known as sessions: "+strings.Join(policy.PresetNames(), ", ")+"; see cairn rules")
+	d.text(&c.SessionRules, "session-rules", "",
+		"YAML file of rules that say which keys are sessions and how long they may live; read again on SIGHUP")
 }
 
 func (d *definition) process() {

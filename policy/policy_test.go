@@ -1,0 +1,210 @@
+package policy
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cairn/session"
+)
+
+const (
+	hex32    = "0123456789ABCDEF0123456789ABCDEF"
+	url32    = "abcDEF012_-xyzabcDEF012_-xyz0123"
+	alnum40  = "abcdefghijABCDEFGHIJ0123456789abcdefghij"
+	everyone = "php,symfony,laravel,msm,express,rails,django,flask"
+)
+
+func load(t testing.TB, names, rules string) *Set {
+	t.Helper()
+	file := ""
+	if rules != "" {
+		file = filepath.Join(t.TempDir(), "rules.yaml")
+		if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var list []string
+	if names != "" {
+		list = strings.Split(names, ",")
+	}
+	s, err := Load(list, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestPresets looks up keys as the clients write them.
+func TestPresets(t *testing.T) {
+	s := load(t, everyone, "")
+	for key, want := range map[string]string{
+		"memc.sess.key.abc":                   "php session",
+		"memc.sess.abc":                       "php session",
+		"memc.sess.key.lock.abc":              "php lock",
+		"sf_sabc":                             "symfony session",
+		"laravel_cache_" + alnum40:            "laravel session",
+		"laravel_cache:" + alnum40:            "laravel session",
+		"my-app-cache-" + alnum40:             "laravel session",
+		"laravel_cache_" + alnum40 + "x":      "",
+		"laravel_cache_short":                 "",
+		hex32:                                 "msm session",
+		hex32 + "-n1":                         "msm session",
+		hex32 + "-n1.route":                   "msm session",
+		hex32 + ".route":                      "msm session",
+		hex32 + "-":                           "",
+		hex32 + ".":                           "",
+		hex32 + "-n1.route.x":                 "",
+		"validity:" + hex32 + "-n1":           "msm companion",
+		"bak:" + hex32 + "-n1":                "msm companion",
+		"bak:validity:" + hex32 + "-n1":       "msm companion",
+		"lock:" + hex32 + "-n1":               "msm lock",
+		url32:                                 "express session",
+		"sess:" + url32:                       "express session",
+		url32 + "x":                           "",
+		"rack:session:2::abc":                 "rails session",
+		":1:django.contrib.sessions.cacheabc": "django session",
+		"session:abc":                         "flask session",
+		"other":                               "",
+		"":                                    "",
+	} {
+		rule, kind := s.For([]byte(key))
+		got := ""
+		if rule != nil {
+			got = rule.Name + " " + kind.String()
+		}
+		if got != want {
+			t.Errorf("%q: %q, want %q", key, got, want)
+		}
+	}
+	if rule, kind := load(t, "", "").For([]byte(hex32)); rule != nil || kind != Other {
+		t.Error("a set without rules has one")
+	}
+	if rule, _ := (*Set)(nil).For([]byte(hex32)); rule != nil || !(*Set)(nil).Empty() {
+		t.Error("no set has a rule")
+	}
+}
+
+func TestFile(t *testing.T) {
+	s := load(t, "php,express", `
+rules:
+  - name: php
+    prefix: app.
+    locks: app.lock.
+    absolute: 12h
+    max-ttl: 30d
+    lock-max-ttl: 30s
+  - name: long
+    prefix: app.long.
+`)
+	for key, want := range map[string]string{
+		"app.x": "php app.*", "app.lock.x": "php app.lock.*", "app.long.x": "long app.long.*", "memc.sess.key.x": " ", url32: "express <base64url:32>",
+	} {
+		rule, _, pattern := s.Explain([]byte(key))
+		name := ""
+		if rule != nil {
+			name = rule.Name
+		}
+		if got := name + " " + pattern; got != want {
+			t.Errorf("%q: %q, want %q", key, got, want)
+		}
+	}
+	php, _ := s.For([]byte("app.x"))
+	if php.Absolute != 12*time.Hour || php.MaxTTL != 30*24*time.Hour || php.LockTTL != 30*time.Second {
+		t.Errorf("%+v", php)
+	}
+	if long, _ := s.For([]byte("app.long.x")); long.LockTTL != time.Hour {
+		t.Errorf("locks may live for %v", long.LockTTL)
+	}
+}
+
+func TestFaultyFiles(t *testing.T) {
+	for says, rules := range map[string]string{
+		"name":         "rules: [{prefix: a}]",
+		"prefix":       "rules: [{name: a}]",
+		"every key":    "rules: [{name: a, prefix: ['', b]}]",
+		"match every":  "rules: [{name: a, prefix: '*'}]",
+		"twice":        "rules: [{name: a, prefix: b}, {name: a, prefix: c}]",
+		"not found":    "rules: [{name: a, prefix: b, absolut: 1h}]",
+		"length of":    "rules: [{name: a, prefix: b, absolute: soon}]",
+		"line 1":       "rules: [{name: a, prefix: b, max-ttl: 7}]",
+		"hex, alnum":   "rules: [{name: a, shape: 'any:3'}]",
+		"a number or":  "rules: [{name: a, shape: 'hex:9-3'}]",
+		"must be a nu": "rules: [{name: a, shape: 'hex'}]",
+		"empty prefix": "rules: [{name: a, prefix: x, locks: ''}]",
+		"yaml":         "rules: [",
+	} {
+		_, err := parse([]byte(rules))
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", rules, err, says)
+		}
+	}
+	if _, err := Load([]string{"nope"}, ""); err == nil || !strings.Contains(err.Error(), "express") {
+		t.Errorf("an unknown preset: %v", err)
+	}
+	if _, err := Load(nil, "/nowhere"); err == nil {
+		t.Error("a file that is not there")
+	}
+	if s, err := Load(nil, os.DevNull); err != nil || !s.Empty() {
+		t.Errorf("an empty file: %v", err)
+	}
+}
+
+func TestAdmit(t *testing.T) {
+	const now = session.Time(1_000_000)
+	r := &Rule{MaxTTL: time.Minute, LockTTL: time.Second}
+	for _, c := range []struct {
+		kind        Kind
+		asked, want session.Time
+	}{
+		{Session, now + 1000, now + 1000}, {Session, now + 60_000, now + 60_000}, {Session, now + 60_001, now + 60_000},
+		{Session, session.Never, now + 60_000}, {Session, 0, 0}, {Session, now - 1, now - 1},
+		{Lock, session.Never, now + 1000}, {Companion, session.Never, now + 60_000},
+	} {
+		command := session.Command{Expiry: c.asked, VivifyExpiry: c.asked}
+		r.Admit(&command, c.kind, now)
+		if command.Expiry != c.want || command.VivifyExpiry != c.want {
+			t.Errorf("%v, %d: %d and %d, want %d", c.kind, c.asked, command.Expiry, command.VivifyExpiry, c.want)
+		}
+	}
+	command := session.Command{Expiry: session.Never}
+	(&Rule{}).Admit(&command, Session, now)
+	if command.Expiry != session.Never {
+		t.Error("a rule without bounds bounds")
+	}
+}
+
+func TestForAllocatesNothing(t *testing.T) {
+	s := load(t, everyone, "")
+	key := []byte("laravel_cache_" + alnum40)
+	if n := testing.AllocsPerRun(100, func() { s.For(key) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkFor(b *testing.B) {
+	s := load(b, everyone, "")
+	for _, key := range []string{"memc.sess.key.0123456789abcdef", hex32 + "-n1", "sess:" + url32, "laravel_cache_" + alnum40, "something.else"} {
+		b.Run(key, func(b *testing.B) {
+			k := []byte(key)
+			for b.Loop() {
+				s.For(k)
+			}
+		})
+	}
+}
+
+// FuzzFor looks up any key with all presets, and any file as rules.
+func FuzzFor(f *testing.F) {
+	f.Add([]byte("memc.sess.key.x"), []byte("rules: [{name: a, prefix: b}]"))
+	f.Add([]byte(hex32+"-n1.r"), []byte(Presets))
+	s := load(f, everyone, "")
+	f.Fuzz(func(t *testing.T, key, rules []byte) {
+		s.For(key)
+		if own, err := parse(rules); err == nil {
+			newSet(own).Explain(key)
+		}
+	})
+}

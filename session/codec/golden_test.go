@@ -12,7 +12,7 @@ import (
 	"cairn/session"
 )
 
-var update = flag.Bool("update", false, "write testdata/level1.txt anew: only before it was released")
+var update = flag.Bool("update", false, "write the files of testdata anew: only before their level was released")
 
 // goldenBurst has every op, every modifier and every field of level 1, and the
 // errors of the given level.

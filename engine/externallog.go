@@ -123,6 +123,11 @@ func (s *Store) DurablePosition() (Position, error) {
 		return Position{}, session.ErrClosed
 	}
 	defer s.leave()
+	return s.durablePosition()
+}
+
+// durablePosition is DurablePosition of a store that is open.
+func (s *Store) durablePosition() (Position, error) {
 	ledger, err := s.durableLedger()
 	if err != nil {
 		return Position{}, fmt.Errorf("engine: durable position: %w", s.readError(err))
@@ -160,7 +165,7 @@ func (s *Store) MakeDurable(ctx context.Context) (Position, error) {
 	if err := s.flush(ctx); err != nil {
 		return Position{}, fmt.Errorf("engine: flush: %w", err)
 	}
-	return s.DurablePosition()
+	return s.durablePosition()
 }
 
 // Digest returns a hash of what the store counts of itself (its clock, its

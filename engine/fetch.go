@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync"
 
 	"cairn/session"
@@ -128,12 +129,17 @@ func (s *Store) fetchReads(r *request) error {
 }
 
 // fetchFollower answers a request of reads of a store that follows a log, which
-// takes no locks: nobody is about to prolong what has expired. If a writer comes
-// between, it begins anew.
+// takes no locks: nobody is about to prolong what has expired. If an entry comes
+// between, it begins anew, when no entry is replayed. Other readers may be in its
+// way then, for a moment.
 func (s *Store) fetchFollower(r *request) {
-	err := errUnlocked
-	for err == errUnlocked {
-		err = s.fetchReads(r)
+	err := s.fetchReads(r)
+	if err == errUnlocked {
+		s.replayed.mu.Lock()
+		defer s.replayed.mu.Unlock()
+		for err = s.fetchReads(r); err == errUnlocked; err = s.fetchReads(r) {
+			runtime.Gosched()
+		}
 	}
 	if err != nil {
 		r.fail(err)

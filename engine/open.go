@@ -149,7 +149,9 @@ func (s *Store) load() error {
 		return err
 	}
 	s.startClock(stored)
-	s.startVersions(stored)
+	if err := s.startVersions(stored); err != nil {
+		return err
+	}
 	if stored.Applied != (record.Position{}) && !s.options.ExternalLog {
 		if err := s.leaveLog(stored); err != nil {
 			return err
@@ -215,12 +217,13 @@ func (s *Store) startClock(stored *record.Ledger) {
 
 // startVersions continues with versions that nobody has seen. Those of an
 // external log follow from its positions.
-func (s *Store) startVersions(stored *record.Ledger) {
+func (s *Store) startVersions(stored *record.Ledger) error {
 	if s.options.ExternalLog {
 		s.replayed.load(stored)
-		return
+		return s.need(followedLog)
 	}
 	stored.Version += versionGap
+	return nil
 }
 
 // leaveLog forgets the place in the log that the store has followed up to now:

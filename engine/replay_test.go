@@ -522,6 +522,21 @@ func TestTrainedDictionary(t *testing.T) {
 	}
 }
 
+// TestFollowersSaySo checks that earlier versions, which cannot read a ledger with
+// a position, refuse the store, and its copies.
+func TestFollowersSaySo(t *testing.T) {
+	o := testOptions(t, vfs.NewMem(), sessiontest.NewClock())
+	f := follow(t, o)
+	if err := f.Checkpoint("copy"); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{o.Dir, "copy"} {
+		if found, err := readFormat(o.FS, dir); err != nil || found&followedLog == 0 {
+			t.Errorf("%s has the features %v, %v", dir, found, err)
+		}
+	}
+}
+
 // TestAdmitRefuses keeps out of the log what would stop who replays it.
 func TestAdmitRefuses(t *testing.T) {
 	f := follow(t, testOptions(t, vfs.NewMem(), sessiontest.NewClock()))

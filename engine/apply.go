@@ -14,7 +14,7 @@ func (s *Store) Try(in *session.Burst) bool {
 		return false
 	}
 	now := s.see(in.Now)
-	if s.flushAt.Load() <= int64(now) {
+	if s.flushIsDue(now) {
 		return false
 	}
 	in.SizeResults()
@@ -31,12 +31,15 @@ func (s *Store) Apply(in *session.Burst, to session.Completer) {
 	r := newRequest(in, to)
 	in.SizeResults()
 	now := s.see(in.Now)
-	switch {
+	switch reads := readsOnly(in); {
 	case s.closed.Load():
 		r.refuse()
-	case !readsOnly(in):
+	case !reads && s.options.ExternalLog:
+		r.fail(session.ErrNeedsLog)
+	case !reads:
+		s.admit(in)
 		s.enqueue(r)
-	case s.flushAt.Load() <= int64(now):
+	case s.flushIsDue(now):
 		s.queue.add(r)
 	default:
 		s.applyReads(r, now)
@@ -55,6 +58,10 @@ func (s *Store) applyReads(r *request, now session.Time) {
 		s.fetchers.add(r)
 	case needsLocks:
 		in.SizeResults()
+		if s.options.ExternalLog {
+			s.fetchers.add(r)
+			return
+		}
 		s.queue.add(r)
 	}
 }
@@ -73,10 +80,16 @@ func (s *Store) enqueue(r *request) {
 // due by then, and returns the latest instant ever noted.
 func (s *Store) advance(now session.Time) session.Time {
 	now = s.see(now)
-	if s.flushAt.Load() <= int64(now) {
+	if s.flushIsDue(now) {
 		s.flushDue(now)
 	}
 	return now
+}
+
+// flushIsDue reports whether the pending flush must be carried out, because the
+// clock has reached now. With an external log, entries do that.
+func (s *Store) flushIsDue(now session.Time) bool {
+	return s.flushAt.Load() <= int64(now) && !s.options.ExternalLog
 }
 
 // see notes that the clock has reached now and returns the latest instant ever
@@ -162,7 +175,7 @@ func (s *Store) newBurst(now session.Time) *burst {
 	b := bursts.Get().(*burst)
 	b.store, b.now = s, now
 	b.hint = -1
-	b.unsynced = s.options.Durability.Interval > 0
+	b.unsynced = !s.awaitsLog()
 	return b
 }
 
@@ -225,6 +238,7 @@ func (b *burst) carryOut() *pebble.Batch {
 	b.now = session.Time(s.seen.Load())
 	b.begin()
 	b.gather()
+	b.first = s.ledger.reserve(len(b.places))
 	b.runAll()
 	for b.shed() {
 		b.undo()

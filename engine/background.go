@@ -38,7 +38,7 @@ func (s *Store) run(ctx context.Context, d time.Duration, f func(context.Context
 func (s *Store) Tick(context.Context) {
 	s.watchClock(s.clock.Adjust())
 	s.disk.LookAtSpace()
-	if now := s.clock.Now(); s.flushAt.Load() <= int64(now) {
+	if now := s.clock.Now(); s.flushIsDue(now) {
 		s.advance(now)
 	}
 	if epoch := s.epoch.Load(); s.cleared.Swap(epoch) != epoch {
@@ -69,8 +69,8 @@ func (s *Store) watchClock(ahead time.Duration) {
 // be expired stays so after a crash. Writes carry the clock along; this is for
 // when there are none. The store is open.
 func (s *Store) mark(now session.Time) {
-	if s.marked.Load() >= int64(now) {
-		return
+	if s.marked.Load() >= int64(now) || s.options.ExternalLog {
+		return // entries of the log carry its clock
 	}
 	batch := s.db.NewBatch()
 	ledger := record.Ledger{Now: now, Version: s.ledger.version.Load()}
@@ -141,6 +141,15 @@ func (s *Store) flush(ctx context.Context) error {
 	}
 }
 
+// sweepClock is the instant up to which buckets may be dropped, which no later
+// write is before.
+func (s *Store) sweepClock() session.Time {
+	if s.options.ExternalLog {
+		return s.replayed.clock()
+	}
+	return s.see(s.clock.Now())
+}
+
 // DropExpired removes the buckets whose deadline has passed from the disk. The
 // store calls it itself unless Options.DropEvery is negative.
 //
@@ -152,17 +161,19 @@ func (s *Store) DropExpired(ctx context.Context) error {
 		return session.ErrClosed
 	}
 	defer s.leave()
-	now := s.clock.Now()
+	now := s.sweepClock()
 	if s.drops.notBefore > now {
 		return nil
 	}
-	now = s.see(now)
 	last := ttl.LastDead(now)
 	if list := s.buckets.all(); len(list) == 0 || list[len(list)-1] > last {
 		return nil
 	}
 	s.mark(now)
-	// Excise holds up all commits if it meets its keys in a memtable.
+	// Excise holds up all commits if it meets its keys in a memtable. And it is
+	// durable at once: with an external log, what is replayed after a crash must
+	// find the buckets that it found the first time, so all entries up to now
+	// must be in tables before.
 	if err := s.flush(ctx); err != nil {
 		return fmt.Errorf("engine: drop buckets: %w", err)
 	}

@@ -21,13 +21,22 @@ import (
 type burst struct {
 	store    *Store
 	requests []*request
-	cold     []*request // those that have left, to be fetched for
-	places   []int32    // the slot of each command of requests; -1: none
-	hint     int        // the slot of the command that runs; -1: unknown
-	running  int32      // the number of the request that runs, from 1 on
-	now      session.Time
-	epoch    uint32   // of the cache, when the burst began
-	stripes  []uint32 // locked; empty for a burst of reads
+
+	at        Position           // of the log's entry that the burst is; Index 0: none
+	first     uint64             // version of the first command of all requests
+	number    int                // of the command that runs, over all requests
+	admission *session.Admission // of the request that runs
+	frame     *session.Frame     // of the command that runs; nil: none
+	fault     error              // why the entry cannot be applied; see noteFault
+	adopted   *record.Dictionary // by a command of this burst; nil: none
+
+	cold    []*request // those that have left, to be fetched for
+	places  []int32    // the slot of each command of requests; -1: none
+	hint    int        // the slot of the command that runs; -1: unknown
+	running int32      // the number of the request that runs, from 1 on
+	now     session.Time
+	epoch   uint32   // of the cache, when the burst began
+	stripes []uint32 // locked; empty for a burst of reads
 
 	slots   []slot
 	bySlot  map[string]int // slots by key, once there are many
@@ -45,7 +54,7 @@ type burst struct {
 	begun    time.Time // when the log got the batch
 
 	keyBuf []byte
-	frame  []byte // for compressed values
+	body   []byte // for compressed values
 	doomed []ttl.Bucket
 
 	stored, flushes int64 // for the store's counters
@@ -194,7 +203,7 @@ func (b *burst) look() (err error) {
 	})
 	// After the iterator was made: writers name a bucket before they write into
 	// it, so these are all buckets that the iterator shows.
-	b.live = b.store.buckets.live(b.now)
+	b.live = b.store.buckets.live(b.bucketsAsOf())
 	return b.store.readError(err)
 }
 
@@ -303,13 +312,13 @@ func (b *burst) reset() {
 	clear(b.bySlot)
 	clear(b.requests)
 	clear(b.cold)
-	frame := b.frame
+	body := b.body
 	*b = burst{
 		store: b.store, slots: b.slots[:0], bySlot: b.bySlot, order: b.order[:0],
 		requests: b.requests[:0], cold: b.cold[:0], places: b.places[:0],
 		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
 	}
-	if cap(frame) <= defaultLargeValue {
-		b.frame = frame[:0]
+	if cap(body) <= defaultLargeValue {
+		b.body = body[:0]
 	}
 }

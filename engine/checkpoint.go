@@ -3,8 +3,6 @@ package engine
 import (
 	"fmt"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"cairn/session"
 )
 
@@ -17,7 +15,7 @@ func (s *Store) Checkpoint(dir string) error {
 		return session.ErrClosed
 	}
 	defer s.leave()
-	err := s.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	err := s.log.checkpoint(dir)
 	if err == nil {
 		err = putFormat(s.options.FS, dir, s.features.load())
 	}

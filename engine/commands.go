@@ -15,6 +15,9 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	case c.Op == session.OpFlush:
 		b.flush(c, r)
 		return nil
+	case c.Op == session.OpAdopt && b.replaying():
+		b.adopt(c, r)
+		return nil
 	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0, len(c.Owner) > session.MaxOwnerLen:
 		fail(r, session.ErrBadCommand)
 		return nil
@@ -23,10 +26,11 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	switch {
 	case s.err == errUnlocked:
 		return s.err
-	case s.err != nil && !(s.damaged() && replaces(c)):
+	case s.err != nil && (b.replaying() || !(s.damaged() && replaces(c))):
+		b.noteFault(s.err)
 		fail(r, s.err)
 		return nil
-	case growing(s.after.live(b.now), c) && b.store.disk.Low():
+	case growing(s.after.live(b.now), c) && b.admission.Full:
 		fail(r, session.ErrNoSpace)
 		return nil
 	case s.damaged():
@@ -157,13 +161,17 @@ func (b *burst) version(c *session.Command) uint64 {
 	if c.Has(session.SetVersion) {
 		return c.NewVersion
 	}
-	return b.store.ledger.nextVersion()
+	return b.nextVersion()
 }
+
+// nextVersion is the version that the store itself has for the command that
+// runs.
+func (b *burst) nextVersion() uint64 { return b.first + uint64(b.number) }
 
 func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 	it := b.item(s)
 	if it == nil {
-		if b.reading && s.after.bucket != 0 {
+		if b.reading && s.after.bucket != 0 && !b.store.options.ExternalLog {
 			return errUnlocked
 		}
 		if !c.Has(session.Vivify) {
@@ -175,7 +183,7 @@ func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 	}
 	wins := wins(it, c)
 	if wins && b.reading {
-		return errUnlocked
+		return b.errClaim()
 	}
 	if wins || c.Has(session.SetExpiry) {
 		it = it.derive()
@@ -201,6 +209,14 @@ func (b *burst) lend(it *entry) []byte {
 		return bytes.Clone(it.value)
 	}
 	return it.value
+}
+
+// errClaim is why a burst of reads cannot claim an item.
+func (b *burst) errClaim() error {
+	if b.store.options.ExternalLog {
+		return session.ErrNeedsLog
+	}
+	return errUnlocked
 }
 
 // wins reports whether the get c claims the item.
@@ -229,15 +245,6 @@ func (b *burst) touch(s *slot, c *session.Command, r *session.Result) {
 	b.keep(s, e, c, r)
 }
 
-// fits answers TooLarge if a value of n bytes may not be stored.
-func (b *burst) fits(n int, r *session.Result) bool {
-	if n > b.store.options.MaxValueSize {
-		r.Status = session.TooLarge
-		return false
-	}
-	return true
-}
-
 // matches checks IfVersion against the item, which may be nil, and answers if
 // the command must not go on.
 func matches(it *entry, c *session.Command, r *session.Result) bool {
@@ -254,9 +261,18 @@ func matches(it *entry, c *session.Command, r *session.Result) bool {
 	return true
 }
 
+// valueFrame returns the frame of the value of the command that runs; nil: none.
+func (b *burst) valueFrame() *session.Frame {
+	if b.frame == nil || b.frame.Codec == 0 {
+		return nil
+	}
+	return b.frame
+}
+
 // put stores the command's value, flags and expiry.
 func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
 	e := newEntry(s.key, c.Value)
+	e.frame = b.valueFrame()
 	if it := b.item(s); it != nil && it.holds(c) {
 		e.value, e.owner = it.value, it.owner // so that a patch will do
 	}
@@ -285,6 +301,7 @@ func (b *burst) set(s *slot, c *session.Command, r *session.Result) {
 // it stale from the start. Expiry and claim stay.
 func (b *burst) putStale(s *slot, it *entry, c *session.Command, r *session.Result) {
 	e := newEntry(s.key, c.Value)
+	e.frame = b.valueFrame()
 	e.flags, e.expiry = c.Flags, it.expiry
 	e.stale, e.claimed = true, it.claimed
 	b.storeItem(s, c, e, r)

@@ -38,7 +38,7 @@ func (s *Store) newCommit(ticket uint64, requests ...*request) *commit {
 // changed nothing), when what they show is durable: batches up to ticket.
 func (s *Store) promise(requests []*request, batch *pebble.Batch, ticket uint64, begun time.Time) {
 	c := s.newCommit(ticket, requests...)
-	if s.options.Durability.Interval > 0 && batch != nil {
+	if !s.awaitsLog() && batch != nil {
 		s.counts.commitTimes.observe(time.Since(begun))
 		s.closeBatch(batch)
 		batch = nil
@@ -61,9 +61,14 @@ func (s *Store) promiseReads(r *request, ticket uint64) {
 	s.commits.add(s.newCommit(ticket, r))
 }
 
+// awaitsLog reports whether batches are waited for until the log has them.
+func (s *Store) awaitsLog() bool {
+	return s.options.Durability.Interval == 0 && !s.options.ExternalLog
+}
+
 // isDurable reports whether nobody needs to wait for the ticket.
 func (s *Store) isDurable(ticket uint64) bool {
-	return s.options.Durability.Interval > 0 || ticket <= s.durable.Load()
+	return ticket <= s.durable.Load()
 }
 
 // await waits until the commit's batch is durable.
@@ -133,7 +138,7 @@ func (s *Store) syncUpTo(ticket uint64) error {
 // settleLog makes all batches that can be seen durable. Their tickets need not
 // be known yet: a batch is seen before apply returns.
 func (s *Store) settleLog() error {
-	if s.options.Durability.Interval > 0 {
+	if !s.awaitsLog() {
 		return nil
 	}
 	return s.syncLog()
@@ -145,7 +150,7 @@ func (s *Store) syncLog() error {
 		return nil // Close has synced everything
 	}
 	defer s.leave()
-	return s.db.LogData(nil, pebble.Sync)
+	return s.log.sync()
 }
 
 // raise makes the value at least n.
@@ -171,11 +176,8 @@ func (s *Store) apply(batch *pebble.Batch, wait bool) (ticket uint64) {
 			s.fatal(fmt.Errorf("engine: commit: %v", r))
 		}
 	}()
-	var err error
-	if wait {
-		err = s.db.ApplyNoSyncWait(batch, pebble.Sync)
-	} else {
-		err = s.db.Apply(batch, pebble.NoSync)
+	err := s.log.append(batch, wait)
+	if !wait {
 		s.unsynced.Store(true)
 	}
 	s.counts.commits.Add(1)
@@ -203,7 +205,7 @@ func (s *Store) sync() {
 	if !s.unsynced.Swap(false) {
 		return
 	}
-	if err := s.db.LogData(nil, pebble.Sync); err != nil {
+	if err := s.log.sync(); err != nil {
 		s.fatal(fmt.Errorf("engine: sync of the log: %w", err))
 	}
 }

@@ -85,6 +85,9 @@ func (s *Store) TrainDictionaries(ctx context.Context) error {
 	if s.closed.Load() || ctx.Err() != nil {
 		return nil
 	}
+	if s.options.ExternalLog {
+		return s.forgetReplayed() // which has to adopt one; see TrainedDictionary
+	}
 	if err := s.dictionaries.Forget(s.Now().Add(-dictionaryGrace)); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ type entry struct {
 	// so results of others get a copy.
 	owner int32
 
+	// frame is the value in the form that came with the command; nil: none did.
+	frame *session.Frame
+
 	// access is when the item was last read or stored, in milliseconds, times
 	// two, plus one if it was read since it was stored. It is also the mark of
 	// the item in the cache, if it is there.
@@ -83,7 +86,7 @@ func newEntry(key, value []byte) *entry {
 
 // derive makes an entry with the same item, to be changed.
 func (e *entry) derive() *entry {
-	d := &entry{key: e.key, value: e.value, ext: e.ext, owner: e.owner, unread: e.unread, access: e.access}
+	d := &entry{key: e.key, value: e.value, ext: e.ext, owner: e.owner, unread: e.unread, frame: e.frame, access: e.access}
 	d.flags, d.version, d.expiry = e.flags, e.version, e.expiry
 	d.stale, d.claimed = e.stale, e.claimed
 	return d

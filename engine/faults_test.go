@@ -15,8 +15,14 @@ import (
 	"cairn/session/sessiontest"
 )
 
+// clockedStore is a store that tells the time.
+type clockedStore interface {
+	session.Store
+	session.Clock
+}
+
 // do carries out one command at the store's present instant.
-func do(s *Store, c session.Command) session.Result {
+func do(s clockedStore, c session.Command) session.Result {
 	b := &session.Burst{Now: s.Now(), Commands: []session.Command{c}}
 	session.Do(s, b)
 	return b.Results[0]
@@ -31,7 +37,7 @@ func op(op session.Op, key string) session.Command {
 }
 
 // want carries out c and checks its status.
-func want(t *testing.T, s *Store, status session.Status, c session.Command) session.Result {
+func want(t *testing.T, s clockedStore, status session.Status, c session.Command) session.Result {
 	t.Helper()
 	r := do(s, c)
 	if r.Status != status {

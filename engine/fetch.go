@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"runtime"
 	"sync"
 
 	"cairn/session"
@@ -94,7 +95,11 @@ func (s *Store) fetch(r *request) {
 		return
 	}
 	defer s.leave()
-	if r.fetches == 0 && readsOnly(r.in) && s.fetchReads(r) {
+	if s.options.ExternalLog {
+		s.fetchFollower(r)
+		return
+	}
+	if r.fetches == 0 && readsOnly(r.in) && s.fetchReads(r) == nil {
 		return
 	}
 	r.fetches++
@@ -102,25 +107,43 @@ func (s *Store) fetch(r *request) {
 	s.queue.add(r)
 }
 
-// fetchReads answers a request of reads. It returns false if that needs locks.
-// The store is open.
-func (s *Store) fetchReads(r *request) bool {
+// fetchReads answers a request of reads. It returns an error, and has done
+// nothing, if that needs locks or the log. The store is open.
+func (s *Store) fetchReads(r *request) error {
 	b := s.newBurst(session.Time(s.seen.Load()))
 	b.reading = true
 	b.requests = append(b.requests, r)
 	b.begin()
 	for i := range r.in.Commands {
-		if b.run(&r.in.Commands[i], &r.in.Results[i]) == errUnlocked {
+		if err := b.run(&r.in.Commands[i], &r.in.Results[i]); err != nil {
 			b.release()
 			r.in.SizeResults()
-			return false
+			return err
 		}
 	}
 	hits, misses, ticket := b.hits, b.misses, b.ticket
 	b.release()
 	s.hot.count(hits, misses)
 	s.promiseReads(r, ticket)
-	return true
+	return nil
+}
+
+// fetchFollower answers a request of reads of a store that follows a log, which
+// takes no locks: nobody is about to prolong what has expired. If an entry comes
+// between, it begins anew, when no entry is replayed. Other readers may be in its
+// way then, for a moment.
+func (s *Store) fetchFollower(r *request) {
+	err := s.fetchReads(r)
+	if err == errUnlocked {
+		s.replayed.mu.Lock()
+		defer s.replayed.mu.Unlock()
+		for err = s.fetchReads(r); err == errUnlocked; err = s.fetchReads(r) {
+			runtime.Gosched()
+		}
+	}
+	if err != nil {
+		r.fail(err)
+	}
 }
 
 // fetchState reads the state of the keys of r. The store is open.

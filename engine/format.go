@@ -40,13 +40,19 @@ var ErrFormat = errors.New("unknown format of the data directory")
 // features are bits for what a store may hold that not every version can read.
 type features uint32
 
-// extendedRecords: there are records of kind 0x02.
-const extendedRecords features = 1 << 0
+const (
+	// extendedRecords: there are records of kind 0x02.
+	extendedRecords features = 1 << 0
+
+	// followedLog: the ledger may hold a position in a log.
+	followedLog features = 1 << 1
+)
 
 // featureTable is in the order of the bits. Names and versions are in the files
 // of stores.
 var featureTable = []struct{ name, since string }{
 	{"extended-records", "0.1.0"},
+	{"followed-log", "0.1.0"},
 }
 
 // String returns the line of the format file.

@@ -131,10 +131,14 @@ func (b *burst) deepen(s *slot, r *request) {
 func (b *burst) runAll() {
 	n := 0
 	for i, r := range b.requests {
-		b.running = int32(i + 1)
+		b.running, b.admission = int32(i+1), &r.in.Admission
 		for j := range r.in.Commands {
-			b.hint = int(b.places[n])
+			b.hint, b.number = int(b.places[n]), n
 			n++
+			b.frame = nil
+			if j < len(r.in.Frames) {
+				b.frame = &r.in.Frames[j]
+			}
 			_ = b.run(&r.in.Commands[j], &r.in.Results[j]) // errUnlocked is for reads
 		}
 	}

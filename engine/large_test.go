@@ -106,12 +106,12 @@ func TestLargeFramesAreNotKept(t *testing.T) {
 	if f, _, frame := s.values.Encode(nil, []byte("k"), make([]byte, 1<<20)); f.Codec != record.Raw || frame != nil {
 		t.Errorf("a large value was encoded, in %d bytes", cap(frame))
 	}
-	_, _, b.frame = s.values.Encode(nil, []byte("k"), make([]byte, compress.MaxBytes))
-	if cap(b.frame) <= 64<<10 {
-		t.Fatalf("the value was encoded in %d bytes", cap(b.frame))
+	_, _, b.body = s.values.Encode(nil, []byte("k"), make([]byte, compress.MaxBytes))
+	if cap(b.body) <= 64<<10 {
+		t.Fatalf("the value was encoded in %d bytes", cap(b.body))
 	}
 	b.reset()
-	if cap(b.frame) > 64<<10 {
-		t.Errorf("a buffer of %d bytes is kept", cap(b.frame))
+	if cap(b.body) > 64<<10 {
+		t.Errorf("a buffer of %d bytes is kept", cap(b.body))
 	}
 }

@@ -28,7 +28,9 @@ type ledger struct {
 // day at most: sessions may expire in any minute of a hundred years.
 func dayOf(minute int64) int64 { return minute / (24 * 60) }
 
-func (l *ledger) nextVersion() uint64 { return l.version.Add(1) }
+// reserve takes n versions, to be given to items in any order, and returns the
+// first.
+func (l *ledger) reserve(n int) uint64 { return l.version.Add(uint64(n)) - uint64(n) + 1 }
 
 // load takes over what was stored.
 func (l *ledger) load(stored *record.Ledger) {

@@ -26,7 +26,7 @@ var ErrLocked = errors.New("data directory is in use by another process")
 // versionGap is how many versions a start skips. With Durability.Interval, a
 // crash forgets versions that clients have seen; none of them may come back.
 // No store hands out this many within MaxInterval.
-const versionGap = 1 << 24
+const versionGap = 1 << 26
 
 // Open opens the store in o.Dir, or makes one. Buckets that died while the
 // store was closed, and a flush that fell due meanwhile, take effect before it
@@ -84,6 +84,7 @@ func (s *Store) open() (err error) {
 	if s.db, err = openPebble(o.Dir, options); err != nil {
 		return disk.Blame(o.FS, o.Dir, options, err)
 	}
+	s.log = s.newBatchLog()
 	if err := s.load(); err != nil {
 		return disk.Blame(o.FS, o.Dir, options, err)
 	}
@@ -148,9 +149,16 @@ func (s *Store) load() error {
 		return err
 	}
 	s.startClock(stored)
-	stored.Version += versionGap
+	if err := s.startVersions(stored); err != nil {
+		return err
+	}
+	if stored.Applied != (record.Position{}) && !s.options.ExternalLog {
+		if err := s.leaveLog(stored); err != nil {
+			return err
+		}
+	}
 	s.ledger.load(stored)
-	s.ledger.advance(s.Now())
+	s.ledger.advance(s.writeClock())
 	if err := s.loadFlushAt(); err != nil {
 		return err
 	}
@@ -197,10 +205,32 @@ func (s *Store) loadFlushAt() error {
 func (s *Store) startClock(stored *record.Ledger) {
 	clock, jump := ttl.NewClock(s.options.timeSource(), stored.Now)
 	s.clock = clock
+	if s.options.ExternalLog {
+		s.seen.Store(int64(stored.Now))
+		return
+	}
 	s.seen.Store(int64(clock.Now()))
 	if stored.Now > 0 {
 		s.drops.judge(s, jump)
 	}
+}
+
+// startVersions continues with versions that nobody has seen. Those of an
+// external log follow from its positions.
+func (s *Store) startVersions(stored *record.Ledger) error {
+	if s.options.ExternalLog {
+		s.replayed.load(stored)
+		return s.need(followedLog)
+	}
+	stored.Version += versionGap
+	return nil
+}
+
+// leaveLog forgets the place in the log that the store has followed up to now:
+// what it does from here on is in no log but its own.
+func (s *Store) leaveLog(stored *record.Ledger) error {
+	stored.Applied, stored.Base = record.Position{}, 0
+	return s.db.Set(record.LedgerKey, stored.Append(nil), pebble.Sync)
 }
 
 // loadBuckets finds the buckets that hold anything: one seek each and space.
@@ -240,13 +270,17 @@ func (s *Store) start() error {
 	// Before anything else, and even if the clock stands still: otherwise the
 	// next start could hand out the versions of this one again.
 	s.mark(s.Now())
-	s.advance(s.clock.Now())
+	if !s.options.ExternalLog {
+		s.advance(s.clock.Now())
+	}
 	if err := s.dropAtStart(ctx); err != nil {
 		cancel()
 		return err
 	}
-	if s.options.Durability.Interval > 0 {
+	if !s.awaitsLog() {
 		s.durable.Store(1<<64 - 1)
+	}
+	if s.options.Durability.Interval > 0 {
 		s.run(ctx, s.options.Durability.Interval, func(context.Context) { s.sync() })
 	}
 	if s.options.DropEvery > 0 {

@@ -48,6 +48,12 @@ type Options struct {
 	// the disk.
 	Durability Durability
 
+	// ExternalLog says that writes come, by Replay, from a log that somebody else
+	// keeps. The store has none of its own: after a crash the log must be
+	// replayed from DurablePosition on. Apply answers reads only. Default: the
+	// store has its own log.
+	ExternalLog bool
+
 	// DiskReserve is the free space, in bytes, below which growing writes are
 	// refused with session.ErrNoSpace. Default: 256 MiB, or an eighth of a disk
 	// of less than 2 GiB. Negative: never.
@@ -91,6 +97,11 @@ type Options struct {
 	// 2 on the operating system's file system, none on others. Negative: none.
 	SpareLogs int
 
+	// entriesInFlight bounds how many entries of an external log may have been
+	// admitted before, and be replayed after, one that changes how values are
+	// encoded. Default: defaultEntriesInFlight.
+	entriesInFlight uint64
+
 	largeValue int // see large.go, in bytes. Default: defaultLargeValue
 
 	scaleReserve bool // DiskReserve is for large disks
@@ -123,6 +134,8 @@ const (
 	defaultDropEvery     = 10 * time.Second
 	defaultDropGrace     = 10 * time.Minute
 	defaultFetches       = 64
+
+	defaultEntriesInFlight = 1 << 16
 )
 
 // complete fills in the defaults and reports what cannot be.
@@ -136,6 +149,9 @@ func (o *Options) complete() error {
 	if err := o.Durability.check(); err != nil {
 		return fmt.Errorf("engine: %w", err)
 	}
+	if o.ExternalLog && o.Durability.Interval > 0 {
+		return errors.New("engine: a durability interval is of no use with an external log")
+	}
 	if o.Fetches < 0 {
 		return fmt.Errorf("engine: %d fetches at a time: must be at least 1", o.Fetches)
 	}
@@ -145,6 +161,9 @@ func (o *Options) complete() error {
 	if o.FS == nil {
 		o.FS, o.watchDisk = vfs.Default, true
 		setDefault(&o.SpareLogs, defaultSpareLogs)
+	}
+	if o.ExternalLog {
+		o.SpareLogs = -1
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -159,6 +178,7 @@ func (o *Options) complete() error {
 	setDefault(&o.DropEvery, defaultDropEvery)
 	setDefault(&o.DropGrace, defaultDropGrace)
 	setDefault(&o.Fetches, defaultFetches)
+	setDefault(&o.entriesInFlight, defaultEntriesInFlight)
 	if o.Fatal == nil {
 		o.Fatal = exit(o.Logger)
 	}

@@ -19,6 +19,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
 		Lock:                  s.lock,
 		Cache:                 s.cache,
+		DisableWAL:            s.options.ExternalLog,
 		FormatMajorVersion:    pebble.FormatValueSeparation,
 		Merger:                merger,
 		FlushDelayDeleteRange: time.Second,

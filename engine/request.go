@@ -65,8 +65,11 @@ func (r *request) forget() {
 }
 
 // refuse completes a request that came to a closed store.
-func (r *request) refuse() {
-	r.in.FailAll(session.ErrClosed)
+func (r *request) refuse() { r.fail(session.ErrClosed) }
+
+// fail completes a request of which nothing was done.
+func (r *request) fail(err error) {
+	r.in.FailAll(err)
 	r.complete()
 }
 

@@ -70,7 +70,7 @@ type page struct {
 }
 
 func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err error) {
-	now := s.advance(s.clock.Now())
+	now := s.readClock()
 	if !s.enter() {
 		return p, session.ErrClosed
 	}

@@ -22,7 +22,7 @@ type counts struct {
 
 // Forecast says how many live items and bytes expire in which minute, ascending;
 // what never expires is in one slot with From == session.Never.
-func (s *Store) Forecast() []session.ForecastSlot { return s.ledger.forecast(s.Now()) }
+func (s *Store) Forecast() []session.ForecastSlot { return s.ledger.forecast(s.writeClock()) }
 
 // SetHotBytes changes Options.HotBytes while the store runs. Sessions that no
 // longer fit leave memory, not the disk. It is an error if the store was opened
@@ -32,7 +32,7 @@ func (s *Store) SetHotBytes(n int64) error { return s.hot.resize(n) }
 // Stats gives the store's figures. After Close those that come from Pebble are
 // zero.
 func (s *Store) Stats() session.Stats {
-	items, bytes, expired := s.ledger.totals(s.Now())
+	items, bytes, expired := s.ledger.totals(s.writeClock())
 	figures := s.disk.Figures()
 	stats := session.Stats{
 		Items:        items,

@@ -31,6 +31,7 @@ import (
 type Store struct {
 	options Options
 	lock    *pebble.Lock
+	log     batchLog
 	db      *pebble.DB
 	cache   *pebble.Cache
 	disk    *disk.Disk
@@ -61,7 +62,8 @@ type Store struct {
 	ledger  ledger
 
 	values       *compress.Values
-	dictionaries *compress.Dictionaries
+	dictionaries *compress.Dictionaries // with an external log, under replayed.mu
+	replayed     replayed               // only with Options.ExternalLog
 
 	seen        atomic.Int64  // the latest instant of any burst or sweep
 	marked      atomic.Int64  // the latest instant in an applied batch
@@ -91,6 +93,23 @@ var (
 // restarts.
 func (s *Store) Now() session.Time {
 	return max(s.clock.Now(), session.Time(s.seen.Load()))
+}
+
+// writeClock is the instant that writes would have by now.
+func (s *Store) writeClock() session.Time {
+	if s.options.ExternalLog {
+		return s.replayed.clock()
+	}
+	return s.Now()
+}
+
+// readClock is the instant of readers that bring none. With an external log no
+// reader may be ahead of what callers know of its clock.
+func (s *Store) readClock() session.Time {
+	if s.options.ExternalLog {
+		return session.Time(s.seen.Load())
+	}
+	return s.advance(s.clock.Now())
 }
 
 // fatal ends the process, because to go on could break a promise.

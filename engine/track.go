@@ -38,7 +38,7 @@ func (b *burst) extension(it *entry, c *session.Command, e *entry) (x record.Ext
 	case it != nil:
 		x.Born = it.version
 	case c.Has(session.SetVersion):
-		x.Born = b.store.ledger.nextVersion()
+		x.Born = b.nextVersion()
 	default:
 		x.Born = e.version
 	}

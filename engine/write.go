@@ -15,7 +15,8 @@ import (
 
 // write puts what the commands amount to into one batch, applies it and shares
 // the new state. The stripes of all keys are locked. It returns nil if nothing
-// has changed.
+// has changed; an entry of a log always changes the applied position. An entry
+// that met a fault is not applied.
 func (b *burst) write() *pebble.Batch {
 	delta := record.Ledger{Now: b.now}
 	batch := b.newBatch()
@@ -30,11 +31,12 @@ func (b *burst) write() *pebble.Batch {
 	for _, i := range b.changed() {
 		b.writeSlot(batch, &b.slots[i], &delta)
 	}
-	if batch.Empty() {
+	b.writeDictionaries(batch)
+	if b.fault != nil || batch.Empty() && !b.replaying() {
 		b.must(batch.Close())
 		return nil
 	}
-	delta.Version = b.store.ledger.version.Load()
+	b.stamp(&delta)
 	b.keyBuf = delta.Append(b.keyBuf[:0])
 	if b.flushed {
 		b.must(batch.Set(record.LedgerKey, b.keyBuf, nil))
@@ -205,9 +207,9 @@ func (b *burst) mergePatch(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
 
 func (b *burst) setRecord(batch *pebble.Batch, s *slot, bucket ttl.Bucket) {
 	h := s.after.header()
-	form, body, frame := b.store.values.Encode(b.frame, s.after.key, s.after.value)
+	form, body, grown := b.form(s.after)
 	h.Codec, h.Dictionary = form.Codec, form.Dictionary
-	b.frame = frame
+	b.body = grown
 	op := batch.SetDeferred(record.KeyOverhead+len(s.key), h.Len()+len(body))
 	record.PutKey(op.Key, bucket, s.key)
 	h.Put(op.Value)
@@ -228,6 +230,7 @@ func (b *burst) tally(s *slot, delta *record.Ledger) {
 // failKey takes all commands on one key back, because where its copies are
 // could not be read.
 func (b *burst) failKey(s *slot, err error) {
+	b.noteFault(err)
 	s.after = s.before
 	for _, r := range b.requests {
 		for i := range r.in.Commands {
@@ -243,6 +246,9 @@ func (b *burst) share(delta *record.Ledger) {
 	s := b.store
 	if wrong := s.ledger.add(delta, b.flushed); wrong != "" {
 		s.broken("%s", wrong)
+	}
+	if b.replaying() {
+		b.shareReplayed()
 	}
 	s.noteMark(b.now)
 	if b.flushAt != 0 {

@@ -39,6 +39,12 @@ var (
 	// the burst on the same key.
 	ErrUnavailable = errors.New("session: store is unavailable for the moment")
 
+	// ErrNeedsLog is the error of every command of a burst that a store which
+	// follows a log does not carry out on its own, because it may change
+	// something: it writes, or is a read that has to claim an item. Nothing has
+	// happened.
+	ErrNeedsLog = errors.New("session: the command has to go through the log")
+
 	// ErrUnknownOutcome is the error of a command that may have had its effect,
 	// now or later, or not. The store has waited as long as it was going to.
 	// Nobody sends such a command again on a client's behalf.

@@ -89,19 +89,29 @@ func (d *Dictionaries) lastBucket() ttl.Bucket {
 // Train trains a dictionary for a kind of session that waits for one, stores it
 // and uses it from now on. It does nothing if no kind does.
 func (d *Dictionaries) Train() error {
+	if trained := d.Propose(); trained != nil {
+		return d.adopt(trained)
+	}
+	return nil
+}
+
+// Propose trains a dictionary for a kind of session that waits for one, and does
+// not use it; nil: no kind does, or there is nothing to learn.
+func (d *Dictionaries) Propose() *record.Dictionary {
 	if !d.values.due.Swap(false) || len(d.known) >= maxDictionaries {
 		return nil
 	}
-	trained, err := d.values.trainer.Train(d.next())
+	trained, err := d.values.trainer.Train(d.Next())
 	if err != nil {
 		d.logger.Debug("no dictionary", "reason", err)
 		return nil
 	}
-	return d.adopt(&record.Dictionary{ID: trained.ID, Kind: uint32(trained.Kind), Raw: trained.Raw})
+	return &record.Dictionary{ID: trained.ID, Kind: uint32(trained.Kind), Raw: trained.Raw}
 }
 
-// next is the ID of the next dictionary.
-func (d *Dictionaries) next() uint32 {
+// Next is the ID of the next dictionary. The highest ID of all is never
+// forgotten, since it is in use; so it depends on what was learnt only.
+func (d *Dictionaries) Next() uint32 {
 	next := uint32(1)
 	for id := range d.known {
 		next = max(next, id+1)
@@ -121,15 +131,25 @@ func (d *Dictionaries) adopt(trained *record.Dictionary) error {
 	// From here on the list names all buckets that refer to predecessors.
 	last := d.lastBucket()
 	d.logger.Info("trained a dictionary", "dictionary", trained.ID, "bytes", len(trained.Raw))
-	for _, old := range d.known {
-		if old.Kind == trained.Kind && old != trained && old.Last == 0 {
-			old.Last = last
-			if err := d.storage.PutDictionary(old); err != nil {
-				return err
-			}
+	for _, old := range d.Replace(trained, last) {
+		if err := d.storage.PutDictionary(old); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Replace notes that the predecessors of a dictionary are out of use, and that
+// last is the highest bucket that may refer to them. It returns them, to be
+// stored anew.
+func (d *Dictionaries) Replace(by *record.Dictionary, last ttl.Bucket) (replaced []*record.Dictionary) {
+	for _, old := range d.known {
+		if old.Kind == by.Kind && old != by && old.Last == 0 {
+			old.Last = last
+			replaced = append(replaced, old)
+		}
+	}
+	return replaced
 }
 
 // Forget removes the dictionaries whose records are gone: the last bucket that

@@ -14,13 +14,26 @@ import (
 // clock and its versions have come, and how many items and bytes expire in
 // which minute. Each committed burst merges its own Ledger into the stored one.
 //
-// Merging takes the later clock, the higher version and the sum of the slots,
-// so the order of the merges does not matter. Slots of minutes before the
-// clock are gone in the result.
+// Merging takes the later clock, the higher version, position and base, and the
+// sum of the slots, so the order of the merges does not matter. Slots of minutes
+// before the clock are gone in the result.
 type Ledger struct {
 	Now     session.Time
 	Version uint64 // the highest ever handed out
 	Slots   []Slot // ascending by Minute, each Minute once
+
+	// Applied is the last entry of a log, kept outside of the store, whose
+	// effect is in the store; the zero Position: there is no such log. Base is
+	// where the versions of that log's entries begin.
+	Applied Position
+	Base    uint64
+}
+
+// Position is the place of an entry in a log. Index ascends from 1 on; Term
+// says under whose lead the entry was written.
+type Position struct {
+	Index uint64
+	Term  uint64
 }
 
 // Slot counts what expires within one minute since the Unix epoch, or changes
@@ -31,8 +44,11 @@ type Slot struct {
 	Bytes  int64
 }
 
-// The first byte of a stored Ledger.
-const kindLedger = 0x41
+// The first byte of a stored Ledger: without and with Applied and Base.
+const (
+	kindLedger       = 0x41
+	kindLoggedLedger = 0x42
+)
 
 // neverSlot stands for ttl.NeverMinute; other minutes are stored as their
 // distance from the minute of Now, plus one.
@@ -72,9 +88,18 @@ func (l *Ledger) Advance(now session.Time) (items, bytes int64) {
 // Append appends the stored form of the ledger to dst. Slots that change
 // nothing are left out.
 func (l *Ledger) Append(dst []byte) []byte {
-	dst = append(dst, kindLedger)
+	kind := byte(kindLedger)
+	if l.logged() {
+		kind = kindLoggedLedger
+	}
+	dst = append(dst, kind)
 	dst = binary.AppendUvarint(dst, l.Version)
 	dst = binary.AppendUvarint(dst, uint64(l.Now))
+	if l.logged() {
+		dst = binary.AppendUvarint(dst, l.Applied.Index)
+		dst = binary.AppendUvarint(dst, l.Applied.Term)
+		dst = binary.AppendUvarint(dst, l.Base)
+	}
 	first := ttl.Minute(l.Now)
 	for _, s := range l.Slots {
 		if s.Items == 0 && s.Bytes == 0 {
@@ -91,6 +116,8 @@ func (l *Ledger) Append(dst []byte) []byte {
 	return dst
 }
 
+func (l *Ledger) logged() bool { return l.Applied != Position{} || l.Base != 0 }
+
 // A LedgerSum merges ledgers in time that grows with their slots, not with the
 // square of it: sessions that live for a year expire in half a million minutes.
 // The zero LedgerSum is ready for use.
@@ -106,6 +133,10 @@ const fewSlots = 1024
 func (s *LedgerSum) Add(l *Ledger) {
 	s.sum.Now = max(s.sum.Now, l.Now)
 	s.sum.Version = max(s.sum.Version, l.Version)
+	s.sum.Base = max(s.sum.Base, l.Base)
+	if l.Applied.Index > s.sum.Applied.Index {
+		s.sum.Applied = l.Applied
+	}
 	s.sum.Slots = append(s.sum.Slots, l.Slots...)
 	if len(s.sum.Slots) > 2*s.tidied+fewSlots {
 		s.tidy()
@@ -142,11 +173,15 @@ var errLedger = fmt.Errorf("%w: ledger", ErrCorrupt)
 
 // DecodeLedger reads the stored form of a ledger.
 func DecodeLedger(value []byte) (*Ledger, error) {
-	if len(value) == 0 || value[0] != kindLedger {
+	if len(value) == 0 || value[0] != kindLedger && value[0] != kindLoggedLedger {
 		return nil, errLedger
 	}
 	r := varints{rest: value[1:]}
 	l := &Ledger{Version: r.unsigned(), Now: session.Time(r.unsigned())}
+	if value[0] == kindLoggedLedger {
+		l.Applied = Position{Index: r.unsigned(), Term: r.unsigned()}
+		l.Base = r.unsigned()
+	}
 	first := ttl.Minute(l.Now)
 	for len(r.rest) > 0 && !r.bad {
 		s := Slot{Minute: ttl.NeverMinute}

@@ -14,6 +14,9 @@ var errorCodes = [...]error{
 	session.ErrNoSpace,
 	session.ErrCorrupt,
 	session.ErrBadCommand,
+	session.ErrUnavailable,
+	session.ErrUnknownOutcome,
+	session.ErrNeedsLog,
 }
 
 // maxErrorText bounds the text of an error that is sent along, in bytes.

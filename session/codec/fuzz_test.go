@@ -22,7 +22,7 @@ func wantDecodeError(t *testing.T, err error) {
 // FuzzDecodeBurst checks that any bytes are refused, or are exactly what the
 // encoder writes.
 func FuzzDecodeBurst(f *testing.F) {
-	golden, _ := AppendBurst(nil, goldenBurst(), Latest)
+	golden, _ := AppendBurst(nil, goldenBurst(Latest), Latest)
 	f.Add(golden)
 	r := rand.New(rand.NewPCG(7, 8))
 	for range 20 {
@@ -44,7 +44,7 @@ func FuzzDecodeBurst(f *testing.F) {
 
 // FuzzDecodeResults is FuzzDecodeBurst for results.
 func FuzzDecodeResults(f *testing.F) {
-	golden := goldenBurst()
+	golden := goldenBurst(Latest)
 	burst, _ := AppendBurst(nil, golden, Latest)
 	results, _ := AppendResults(nil, golden, Latest)
 	f.Add(burst, results)

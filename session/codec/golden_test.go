@@ -12,10 +12,12 @@ import (
 	"cairn/session"
 )
 
-var update = flag.Bool("update", false, "write testdata/level1.txt anew: only before it was released")
+var update = flag.Bool("update", false, "write the files of testdata anew: only before their level was released")
 
-// goldenBurst has every op, every modifier and every field of level 1.
-func goldenBurst() *session.Burst {
+// goldenBurst has every op, every modifier and every field of level 1, and the
+// errors of the given level.
+func goldenBurst(level Level) *session.Burst {
+	known := errorCodes[:levels[level-1].errors]
 	b := new(session.Burst)
 	b.Reset(1_700_000_000_123)
 	b.MaxValue, b.Full = 8<<20, true
@@ -28,27 +30,30 @@ func goldenBurst() *session.Burst {
 		Expiry: b.Now.Add(1440e9), CAS: 300, NewVersion: 1 << 63, Delta: 1, Initial: 127, VivifyExpiry: session.Never,
 		RecacheBefore: b.Now - 1, FlushAt: 1,
 	}
+	for range len(errorCodes) {
+		*b.Add() = session.Command{Op: session.OpGet, Key: []byte("more")} // room for results
+	}
 	*b.Add() = session.Command{Op: session.OpSet, Key: []byte("framed"), Value: []byte("left out")}
 	b.SizeFrames(len(b.Commands))
 	b.Frames[len(b.Commands)-1] = session.Frame{Codec: 3, Dictionary: 200, RawLen: 8, Data: []byte("frame")}
 	b.SizeResults()
 	for i := range b.Results {
-		b.Results[i] = goldenResult(i, b.Commands[i].Key)
+		b.Results[i] = goldenResult(i, b.Commands[i].Key, known)
 	}
 	return b
 }
 
 // goldenResult is number i of results that have every status, every error and
 // every field.
-func goldenResult(i int, key []byte) session.Result {
+func goldenResult(i int, key []byte, known []error) session.Result {
 	if i < int(session.Failed)-1 {
 		return session.Result{Status: session.Status(i + 1)}
 	}
 	i -= int(session.Failed) - 1
-	if i < len(errorCodes) {
-		return session.Result{Status: session.Failed, Err: errorCodes[i]}
+	if i < len(known) {
+		return session.Result{Status: session.Failed, Err: known[i]}
 	}
-	switch i - len(errorCodes) {
+	switch i - len(known) {
 	case 0:
 		return session.Result{Status: session.Failed, Err: errors.New("text")}
 	case 1:
@@ -70,7 +75,7 @@ func TestGolden(t *testing.T) {
 
 func testGolden(t *testing.T, level Level) {
 	path := fmt.Sprintf("testdata/level%d.txt", level)
-	b := goldenBurst()
+	b := goldenBurst(level)
 	if level >= 2 {
 		c, r := &b.Commands[len(b.Commands)-1], &b.Results[len(b.Results)-1]
 		c.Mods, c.Created, c.Owner, c.Limit = session.Tracked, b.Now-1000, []byte("owner"), 3_600_000

@@ -80,7 +80,7 @@ var levels = [Latest]vocabulary{
 		internal:   []session.Op{session.OpAdopt},
 		mods:       2*session.Tracked - 1,
 		lastStatus: session.Failed,
-		errors:     4,
+		errors:     7,
 
 		commandFields: 2*commandLimit - 1,
 		resultFields:  2*resultBorn - 1,

@@ -119,6 +119,12 @@ func (s *Set) Current(kind Kind) (Dictionary, bool) {
 	return e.Dictionary, true
 }
 
+// Valid reports whether raw is the content of a dictionary.
+func Valid(raw []byte) bool { return s2.NewDict(raw) != nil }
+
+// Has reports whether the dictionary id is known.
+func (s *Set) Has(id uint32) bool { return s.state.Load().all[id] != nil }
+
 // All gives every known dictionary, in no order.
 func (s *Set) All() []Dictionary {
 	all := s.state.Load().all

@@ -1,6 +1,12 @@
 package serve
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/figures"
+)
 
 // traffic counts the bytes of one shard, on a cache line of its own.
 type traffic struct {
@@ -16,7 +22,27 @@ type Figures struct {
 	Expelled  uint64 // closed because they had not logged in
 	BytesIn   uint64 // received, without TLS
 	BytesOut  uint64 // sent
+
+	Open, Limit int // connections at present, and the most that may be
 }
+
+// declared are the figures of a Server that operators see.
+var declared = figures.Set[Figures]{
+	figures.Gauge("cairn_connections", "Open connections of memcached clients.", func(f Figures) int { return f.Open }),
+	figures.Gauge("cairn_connections_limit", "Connections that may be open at once.", func(f Figures) int { return f.Limit }),
+	figures.Counter("cairn_connections_opened_total", "Connections accepted from memcached clients.", func(f Figures) uint64 { return f.Connected }),
+	figures.Counter("cairn_connections_rejected_total", "Connections refused because too many were open.", func(f Figures) uint64 { return f.Rejected }),
+	figures.Counter("cairn_connections_idle_closed_total", "Connections closed because they were idle.", func(f Figures) uint64 { return f.Idle }),
+	figures.Counter("cairn_network_received_bytes_total", "Bytes received from memcached clients.", func(f Figures) uint64 { return f.BytesIn }),
+	figures.Counter("cairn_network_sent_bytes_total", "Bytes sent to memcached clients.", func(f Figures) uint64 { return f.BytesOut }),
+}
+
+// Describe and Collect make the server a prometheus.Collector. Describe needs
+// no open server: s may be nil.
+func (s *Server) Describe(ch chan<- *prometheus.Desc) { declared.Describe(ch) }
+
+// Collect sends the present figures.
+func (s *Server) Collect(ch chan<- prometheus.Metric) { declared.Collect(ch, s.Figures()) }
 
 // Figures gives the present figures.
 func (s *Server) Figures() Figures {
@@ -25,6 +51,8 @@ func (s *Server) Figures() Figures {
 		Rejected:  s.clients.rejected.Load(),
 		Idle:      s.clients.kicked.Load(),
 		Expelled:  s.clients.expelled.Load(),
+		Open:      s.clients.count(),
+		Limit:     s.options.ConnLimit,
 	}
 	for i := range s.traffic {
 		f.BytesIn += s.traffic[i].in.Load()

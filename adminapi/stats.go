@@ -3,7 +3,9 @@ package adminapi
 import "time"
 
 // Stats are all figures at one moment. Counters count from the start of the
-// server and only grow; take differences for rates.
+// server and only grow; take differences for rates. The tag metric names the
+// figure that a member shows, by which the server fills it in; see
+// figures.Samples.
 type Stats struct {
 	At        time.Time         `json:"at"`
 	Uptime    float64           `json:"uptime_seconds"`
@@ -20,74 +22,73 @@ type Stats struct {
 
 // SessionStats count sessions.
 type SessionStats struct {
-	Items   int64 `json:"items" doc:"Live sessions; one that expires within this minute counts until it ends."`
-	Bytes   int64 `json:"bytes" doc:"Of their keys and uncompressed values."`
-	Stored  int64 `json:"stored_total" doc:"Counter: stores."`
-	Expired int64 `json:"expired_total" doc:"Counter: sessions whose time was over."`
-	Evicted int64 `json:"evicted_total" doc:"Counter: live sessions that the disk budget forced out."`
-	Flushes int64 `json:"flushes_total" doc:"Counter: flush commands."`
+	Items   int64 `json:"items" metric:"cairn_sessions" doc:"Live sessions; one that expires within this minute counts until it ends."`
+	Bytes   int64 `json:"bytes" metric:"cairn_session_bytes" doc:"Of their keys and uncompressed values."`
+	Stored  int64 `json:"stored_total" metric:"cairn_sessions_stored_total" doc:"Counter: stores."`
+	Expired int64 `json:"expired_total" metric:"cairn_sessions_expired_total" doc:"Counter: sessions whose time was over."`
+	Flushes int64 `json:"flushes_total" metric:"cairn_flushes_total" doc:"Counter: flush commands."`
 }
 
 // CacheStats describe the cache of hot sessions in memory.
 type CacheStats struct {
-	Items    int64 `json:"items"`
-	Bytes    int64 `json:"bytes"`
-	Capacity int64 `json:"capacity_bytes"`
-	Hits     int64 `json:"hits_total"`
-	Misses   int64 `json:"misses_total"`
-	Evicted  int64 `json:"evicted_total" doc:"Entries; their sessions stay on disk."`
+	Items    int64 `json:"items" metric:"cairn_hot_cache_sessions"`
+	Bytes    int64 `json:"bytes" metric:"cairn_hot_cache_bytes"`
+	Capacity int64 `json:"capacity_bytes" metric:"cairn_hot_cache_capacity_bytes"`
+	Hits     int64 `json:"hits_total" metric:"cairn_hot_cache_hits_total"`
+	Misses   int64 `json:"misses_total" metric:"cairn_hot_cache_misses_total"`
+	Evicted  int64 `json:"evicted_total" metric:"cairn_hot_cache_evictions_total" doc:"Entries; their sessions stay on disk."`
 }
 
 // CommitStats describe how writes become durable.
 type CommitStats struct {
-	Commits     int64   `json:"commits_total"`
-	Errors      int64   `json:"errors_total"`
-	P50         float64 `json:"p50_seconds" doc:"From when the log got a batch until it was durable; since the start, like the other quantiles."`
-	P99         float64 `json:"p99_seconds"`
-	Syncs       int64   `json:"syncs_total" doc:"Fsyncs of the log."`
-	SyncSeconds float64 `json:"sync_seconds_total"`
-	SyncP50     float64 `json:"sync_p50_seconds"`
-	SyncP99     float64 `json:"sync_p99_seconds"`
+	Commits     int64   `json:"commits_total" metric:"cairn_commits_total"`
+	Errors      int64   `json:"errors_total" metric:"cairn_commit_errors_total"`
+	P50         float64 `json:"p50_seconds" metric:"cairn_commit_duration_seconds 0.5" doc:"From when the log got a batch until it was durable; since the start, like the other quantiles."`
+	P99         float64 `json:"p99_seconds" metric:"cairn_commit_duration_seconds 0.99"`
+	Syncs       int64   `json:"syncs_total" metric:"cairn_wal_fsync_duration_seconds count" doc:"Fsyncs of the log."`
+	SyncSeconds float64 `json:"sync_seconds_total" metric:"cairn_wal_fsync_duration_seconds sum"`
+	SyncP50     float64 `json:"sync_p50_seconds" metric:"cairn_wal_fsync_duration_seconds 0.5"`
+	SyncP99     float64 `json:"sync_p99_seconds" metric:"cairn_wal_fsync_duration_seconds 0.99"`
 }
 
 // DiskStats describe the store's files and the work on them.
 type DiskStats struct {
-	Bytes              int64   `json:"bytes" doc:"Tables, logs and manifests."`
-	WALBytes           int64   `json:"wal_bytes"`
-	MemtableBytes      int64   `json:"memtable_bytes"`
-	ExpiredBytes       int64   `json:"expired_bucket_bytes" doc:"In buckets whose deadline has passed, not yet dropped."`
-	BucketsDropped     int64   `json:"buckets_dropped_total"`
-	BlockCacheBytes    int64   `json:"block_cache_bytes"`
-	BlockCacheHits     int64   `json:"block_cache_hits_total"`
-	BlockCacheMisses   int64   `json:"block_cache_misses_total"`
-	UserWritten        int64   `json:"user_written_bytes_total" doc:"As clients sent it."`
-	WALWritten         int64   `json:"wal_written_bytes_total"`
-	FlushWritten       int64   `json:"flush_written_bytes_total"`
-	CompactionWritten  int64   `json:"compaction_written_bytes_total"`
+	Bytes              int64   `json:"bytes" metric:"cairn_disk_bytes" doc:"Tables, logs and manifests."`
+	WALBytes           int64   `json:"wal_bytes" metric:"cairn_wal_bytes"`
+	MemtableBytes      int64   `json:"memtable_bytes" metric:"cairn_memtable_bytes"`
+	ExpiredBytes       int64   `json:"expired_bucket_bytes" metric:"cairn_expired_bucket_bytes" doc:"In buckets whose deadline has passed, not yet dropped."`
+	BucketsDropped     int64   `json:"buckets_dropped_total" metric:"cairn_buckets_dropped_total"`
+	BlockCacheBytes    int64   `json:"block_cache_bytes" metric:"cairn_block_cache_bytes"`
+	BlockCacheHits     int64   `json:"block_cache_hits_total" metric:"cairn_block_cache_hits_total"`
+	BlockCacheMisses   int64   `json:"block_cache_misses_total" metric:"cairn_block_cache_misses_total"`
+	UserWritten        int64   `json:"user_written_bytes_total" metric:"cairn_user_written_bytes_total" doc:"As clients sent it."`
+	WALWritten         int64   `json:"wal_written_bytes_total" metric:"cairn_disk_written_bytes_total{purpose=wal}"`
+	FlushWritten       int64   `json:"flush_written_bytes_total" metric:"cairn_disk_written_bytes_total{purpose=flush}"`
+	CompactionWritten  int64   `json:"compaction_written_bytes_total" metric:"cairn_disk_written_bytes_total{purpose=compaction}"`
 	WriteAmplification float64 `json:"write_amplification" doc:"All bytes written by bytes that clients sent, since the start."`
-	Compactions        int64   `json:"compactions_total"`
-	CompactionsRunning int64   `json:"compactions_running"`
-	CompactionDebt     int64   `json:"compaction_debt_bytes"`
-	ReadAmplification  int64   `json:"read_amplification" doc:"Tables that a read may have to look into."`
-	Tables             int64   `json:"tables"`
-	ZombieTables       int64   `json:"zombie_tables" doc:"Obsolete, not yet deleted."`
-	FreeBytes          int64   `json:"free_bytes" doc:"Of the file system; 0 if unknown."`
-	TotalBytes         int64   `json:"total_bytes" doc:"Of the file system; 0 if unknown."`
-	SlowOperations     int64   `json:"slow_operations_total" doc:"Disk operations that took seconds."`
-	WriteStalls        int64   `json:"write_stalls_total"`
-	WriteStallSeconds  float64 `json:"write_stall_seconds_total"`
-	Stalled            bool    `json:"stalled" doc:"Writes wait for flushes or compactions now."`
-	OutOfSpace         bool    `json:"out_of_space" doc:"Writes are refused now."`
-	ReadErrors         int64   `json:"read_errors_total"`
-	Corruptions        int64   `json:"corruptions_total"`
+	Compactions        int64   `json:"compactions_total" metric:"cairn_compactions_total"`
+	CompactionsRunning int64   `json:"compactions_running" metric:"cairn_compactions_running"`
+	CompactionDebt     int64   `json:"compaction_debt_bytes" metric:"cairn_compaction_debt_bytes"`
+	ReadAmplification  int64   `json:"read_amplification" metric:"cairn_read_amplification" doc:"Tables that a read may have to look into."`
+	Tables             int64   `json:"tables" metric:"cairn_tables"`
+	ZombieTables       int64   `json:"zombie_tables" metric:"cairn_zombie_tables" doc:"Obsolete, not yet deleted."`
+	FreeBytes          int64   `json:"free_bytes" metric:"cairn_filesystem_free_bytes" doc:"Of the file system; 0 if unknown."`
+	TotalBytes         int64   `json:"total_bytes" metric:"cairn_filesystem_size_bytes" doc:"Of the file system; 0 if unknown."`
+	SlowOperations     int64   `json:"slow_operations_total" metric:"cairn_disk_slow_operations_total" doc:"Disk operations that took seconds."`
+	WriteStalls        int64   `json:"write_stalls_total" metric:"cairn_write_stalls_total"`
+	WriteStallSeconds  float64 `json:"write_stall_seconds_total" metric:"cairn_write_stall_seconds_total"`
+	Stalled            bool    `json:"stalled" metric:"cairn_write_stalled" doc:"Writes wait for flushes or compactions now."`
+	OutOfSpace         bool    `json:"out_of_space" metric:"cairn_out_of_space" doc:"Writes are refused now."`
+	ReadErrors         int64   `json:"read_errors_total" metric:"cairn_read_errors_total"`
+	Corruptions        int64   `json:"corruptions_total" metric:"cairn_corruptions_total"`
 }
 
 // CodecStats describe the compression of values.
 type CodecStats struct {
-	Dictionaries    int64 `json:"dictionaries"`
-	DictionaryBytes int64 `json:"dictionary_bytes"`
-	In              int64 `json:"in_bytes_total" doc:"Given to the codec."`
-	Out             int64 `json:"out_bytes_total" doc:"What it made of them."`
+	Dictionaries    int64 `json:"dictionaries" metric:"cairn_dictionaries"`
+	DictionaryBytes int64 `json:"dictionary_bytes" metric:"cairn_dictionary_bytes"`
+	In              int64 `json:"in_bytes_total" metric:"cairn_compression_in_bytes_total" doc:"Given to the codec."`
+	Out             int64 `json:"out_bytes_total" metric:"cairn_compression_out_bytes_total" doc:"What it made of them."`
 }
 
 // BucketStats describe one deadline bucket.

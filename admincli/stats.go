@@ -43,7 +43,6 @@ func (a *app) statsTable(s *adminapi.Stats, all bool) error {
 	t.row("Sessions", count(s.Sessions.Items), size(s.Sessions.Bytes))
 	t.row("  stored", count(s.Sessions.Stored))
 	t.row("  expired", count(s.Sessions.Expired))
-	t.row("  evicted", count(s.Sessions.Evicted))
 	t.row("Hot cache", count(s.Cache.Items), size(s.Cache.Bytes)+" of "+size(s.Cache.Capacity))
 	t.row("  hit ratio", percent(s.Cache.Hits, s.Cache.Hits+s.Cache.Misses))
 	t.row("Commits", count(s.Commits.Commits), count(s.Commits.Errors)+" failed")

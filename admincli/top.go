@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cairn/adminapi"
+	"cairn/figures"
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -149,43 +150,34 @@ func written(s *adminapi.Stats) int64 {
 
 // addVerbs takes the differences of the latency histograms.
 func (a *activity) addVerbs(before, now *adminapi.Stats) {
-	earlier := map[string]*adminapi.LatencyStats{}
+	earlier := map[string]figures.Times{}
 	for i := range before.Latencies {
-		earlier[before.Latencies[i].Verb] = &before.Latencies[i]
+		earlier[before.Latencies[i].Verb] = timesOf(&before.Latencies[i])
 	}
 	for i := range now.Latencies {
 		l := &now.Latencies[i]
-		var none adminapi.LatencyStats
-		from := earlier[l.Verb]
-		if from == nil {
-			from = &none
-		}
-		requests := float64(l.Count-from.Count) / a.Seconds
+		times := timesOf(l).Since(earlier[l.Verb])
+		requests := float64(times.Count) / a.Seconds
 		a.Requests += requests
-		if l.Count > from.Count {
+		if times.Count > 0 {
 			a.Verbs = append(a.Verbs, verbActivity{
 				Verb: l.Verb, Requests: requests,
-				P50: quantile(from, l, 0.5), P99: quantile(from, l, 0.99), P999: quantile(from, l, 0.999),
+				P50: times.Quantile(0.5).Seconds(), P99: times.Quantile(0.99).Seconds(), P999: times.Quantile(0.999).Seconds(),
 			})
 		}
 	}
 }
 
-// quantile estimates the q-quantile, in seconds, of the requests between two
-// cumulative histograms: the bound of the bucket it falls into.
-func quantile(before, now *adminapi.LatencyStats, q float64) float64 {
-	rank := q * float64(now.Count-before.Count)
-	last := 0.0
-	for i, b := range now.Buckets {
-		n := b.Count
-		if i < len(before.Buckets) {
-			n -= before.Buckets[i].Count
-		}
-		if last = b.LE; float64(n) >= rank {
-			break
-		}
+// timesOf reads the histogram of one verb.
+func timesOf(l *adminapi.LatencyStats) figures.Times {
+	t := figures.Times{Count: l.Count, Sum: time.Duration(l.Seconds * float64(time.Second))}
+	var below uint64
+	for _, b := range l.Buckets {
+		t.Bounds = append(t.Bounds, time.Duration(b.LE*float64(time.Second)+0.5))
+		t.Counts = append(t.Counts, b.Count-below)
+		below = b.Count
 	}
-	return last
+	return t
 }
 
 // draw shows one interval.

@@ -254,6 +254,7 @@ func (b *burst) carryOut() *pebble.Batch {
 func (b *burst) addCounts(written bool) {
 	s := b.store
 	s.counts.stored.Add(b.stored)
+	s.counts.identical.Add(b.identical)
 	s.counts.flushes.Add(b.flushes)
 	s.hot.count(b.hits, b.misses)
 	if written {

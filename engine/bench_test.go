@@ -183,7 +183,7 @@ func benchCommit(b *testing.B, committers, spares int) {
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2])/1e3, "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100])/1e3, "p99-µs")
-	stats := s.Stats()
-	b.ReportMetric(stats.SyncTimes.Sum.Seconds()*1e6/float64(stats.SyncTimes.Count), "sync-µs")
-	b.ReportMetric(float64(stats.Disk.WriteStalls), "stalls")
+	tables, _ := s.TableFigures()
+	b.ReportMetric(tables.SyncTimes.Sum.Seconds()*1e6/float64(tables.SyncTimes.Count), "sync-µs")
+	b.ReportMetric(float64(s.Figures().Disk.WriteStalls), "stalls")
 }

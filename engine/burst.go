@@ -58,6 +58,7 @@ type burst struct {
 	doomed []ttl.Bucket
 
 	stored, flushes int64 // for the store's counters
+	identical       int64 // of stored: put with the value that was there
 	hits, misses    int64 // of gets, for those of the cache
 
 	// reading says that nothing but plain gets may run, without locks, and

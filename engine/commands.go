@@ -275,6 +275,7 @@ func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
 	e.frame = b.valueFrame()
 	if it := b.item(s); it != nil && it.holds(c) {
 		e.value, e.owner = it.value, it.owner // so that a patch will do
+		b.identical++
 	}
 	e.flags, e.expiry = c.Flags, c.Expiry
 	b.storeItem(s, c, e, r)

@@ -39,7 +39,7 @@ func (s *Store) newCommit(ticket uint64, requests ...*request) *commit {
 func (s *Store) promise(requests []*request, batch *pebble.Batch, ticket uint64, begun time.Time) {
 	c := s.newCommit(ticket, requests...)
 	if !s.awaitsLog() && batch != nil {
-		s.counts.commitTimes.observe(time.Since(begun))
+		s.counts.commitTimes.Observe(time.Since(begun))
 		s.closeBatch(batch)
 		batch = nil
 	}
@@ -78,7 +78,7 @@ func (c *commit) await() {
 		c.fail(err)
 		return
 	}
-	s.counts.commitTimes.observe(time.Since(c.begun))
+	s.counts.commitTimes.Observe(time.Since(c.begun))
 	s.closeBatch(c.batch)
 	raise(&s.durable, c.ticket)
 }

@@ -38,18 +38,18 @@ func TestQuiesce(t *testing.T) {
 	if err := s.Quiesce(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	before := s.Stats().Disk
-	if before.CompactionsRunning > 0 || before.MemtableBytes > 512<<10 {
+	before := tablesOf(s)
+	if before.Compact.NumInProgress > 0 || before.MemTable.Size > 512<<10 {
 		t.Errorf("a quiet store has %+v", before)
 	}
 	for round := range 5 {
 		fill(10 + round)
 	}
-	if after := s.Stats().Disk; after.Compactions != before.Compactions || after.CompactionsRunning > 0 {
-		t.Errorf("%d compactions before, %d and %d running after", before.Compactions, after.Compactions, after.CompactionsRunning)
+	if after := tablesOf(s); after.Compact.Count != before.Compact.Count || after.Compact.NumInProgress > 0 {
+		t.Errorf("%d compactions before, %d and %d running after", before.Compact.Count, after.Compact.Count, after.Compact.NumInProgress)
 	}
 	s.Resume()
-	for s.Stats().Disk.Compactions == before.Compactions {
+	for tablesOf(s).Compact.Count == before.Compact.Count {
 		time.Sleep(time.Millisecond)
 	}
 
@@ -58,8 +58,14 @@ func TestQuiesce(t *testing.T) {
 	if err := s.Quiesce(ended); err == nil {
 		t.Error("Quiesce beyond its context")
 	}
-	before = s.Stats().Disk
-	for round := 20; s.Stats().Disk.Compactions == before.Compactions; round++ {
+	before = tablesOf(s)
+	for round := 20; tablesOf(s).Compact.Count == before.Compact.Count; round++ {
 		fill(round)
 	}
+}
+
+// tablesOf returns the figures of an open store's tables.
+func tablesOf(s *Store) *TableFigures {
+	f, _ := s.TableFigures()
+	return f
 }

@@ -159,7 +159,7 @@ func TestStartOnAFullDisk(t *testing.T) {
 	wantValue(t, s, "k", "")
 	full.Store(false)
 	sweep(t, s)
-	if n := s.Stats().Dropped; n != 1 {
+	if n := s.Figures().Dropped; n != 1 {
 		t.Errorf("%d buckets dropped once there was space", n)
 	}
 }

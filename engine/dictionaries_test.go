@@ -103,8 +103,8 @@ func TestDictionarySurvivesPowerLoss(t *testing.T) {
 	shop.train()
 	shop.open(500)
 	shop.check()
-	if d := store.Stats().Disk; d.Dictionaries != 1 || d.CompressedOut >= d.CompressedIn {
-		t.Errorf("%d dictionaries, %d bytes became %d", d.Dictionaries, d.CompressedIn, d.CompressedOut)
+	if d := store.Figures().Compression; d.Dictionaries != 1 || d.Out >= d.In {
+		t.Errorf("%d dictionaries, %d bytes became %d", d.Dictionaries, d.In, d.Out)
 	}
 
 	o := testOptions(t, fs.CrashClone(vfs.CrashCloneCfg{}), clock)

@@ -161,7 +161,7 @@ func TestReadErrorFailsTheRequest(t *testing.T) {
 	wantValue(t, s, "k", "v")
 	want(t, s, session.OK, set(s, "k", "w", time.Minute))
 	wantValue(t, s, "k", "w")
-	if n := s.Stats().ReadErrors; n == 0 {
+	if n := s.Figures().ReadErrors; n == 0 {
 		t.Error("read errors are not counted")
 	}
 }

@@ -208,7 +208,7 @@ func (b *burst) undo() {
 	for _, r := range b.requests {
 		r.in.SizeResults()
 	}
-	b.stored, b.flushes, b.hits, b.misses = 0, 0, 0, 0
+	b.stored, b.identical, b.flushes, b.hits, b.misses = 0, 0, 0, 0, 0
 }
 
 // keepFound puts into the cache what was read from the disk and is as it was.

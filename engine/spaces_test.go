@@ -93,7 +93,7 @@ func TestAnotherSpaceIsOneRow(t *testing.T) {
 	if n := keysIn(t, s, space); n != 100 {
 		t.Errorf("%d keys after a drop, want 100", n)
 	}
-	if stats := s.Stats().Buckets; len(stats) != 1 {
+	if stats := tablesOf(s).Buckets; len(stats) != 1 {
 		t.Errorf("buckets %+v", stats)
 	}
 	want(t, s, session.OK, session.Command{Op: session.OpFlush})

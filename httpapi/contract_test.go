@@ -12,9 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"cairn/adminapi"
+	"cairn/figures"
 	"cairn/session"
 )
 
@@ -130,6 +132,25 @@ func (c *contract) checkBody(pointer []string, mediaType string, body []byte) {
 	}
 }
 
+// bucketed has the figures of which there is one per bucket and per verb.
+type bucketed struct{}
+
+var (
+	bucketDesc   = prometheus.NewDesc("cairn_bucket_disk_bytes", "Bytes.", []string{"deadline"}, nil)
+	durationDesc = prometheus.NewDesc("cairn_request_duration_seconds", "Time.", []string{"verb"}, nil)
+)
+
+func (bucketed) Describe(ch chan<- *prometheus.Desc) { ch <- bucketDesc; ch <- durationDesc }
+
+func (bucketed) Collect(ch chan<- prometheus.Metric) {
+	for _, deadline := range []string{"1800000060", "never"} {
+		ch <- prometheus.MustNewConstMetric(bucketDesc, prometheus.GaugeValue, 5, deadline)
+	}
+	var h figures.Histogram
+	h.Observe(time.Millisecond)
+	ch <- h.Times().Metric(durationDesc, "get")
+}
+
 // TestContract calls every operation of the API, well and badly, and compares
 // the answers with the OpenAPI document.
 func TestContract(t *testing.T) {
@@ -139,10 +160,10 @@ func TestContract(t *testing.T) {
 	}}}
 	h := start(t, Options{
 		Memcached: front,
+		Figures:   []prometheus.Collector{bucketed{}},
 		Level:     new(slog.LevelVar),
 		Config:    func() map[string]string { return map[string]string{"port": "11211"} },
 	})
-	h.engine.stats.Store(&session.Stats{Buckets: []session.BucketStats{{Deadline: testStart + minute, DiskBytes: 5}, {Deadline: session.Never, DiskBytes: 6}}})
 	c := newContract(h)
 	h.engine.put("a", `{"user":"alice"}`, testStart+10*minute)
 	h.engine.put("\xff\x00binary", "v", session.Never)

@@ -38,8 +38,7 @@ func TestAlertRules(t *testing.T) {
 // exported gives the names of all series that the server exports.
 func exported(t *testing.T) map[string]bool {
 	t.Helper()
-	h := start(t, Options{Memcached: everyStat{&fakeFront{}}})
-	h.engine.stats.Store(sampleStats())
+	h, _ := startWhole(t)
 	h.do("GET", "/livez", nil)
 	names := map[string]bool{}
 	for line := range strings.Lines(string(h.do("GET", "/metrics", nil).want(t, 200).body)) {
@@ -48,15 +47,6 @@ func exported(t *testing.T) map[string]bool {
 		names[name] = true
 	}
 	return names
-}
-
-// everyStat is a front end with every line that becomes a metric.
-type everyStat struct{ *fakeFront }
-
-func (everyStat) EachStat(fn func(name, value string)) {
-	for _, f := range frontFigures {
-		fn(f.stat, "1")
-	}
 }
 
 var metricName = regexp.MustCompile(`\b(?:cairn|process|go)_[a-z0-9_]+`)

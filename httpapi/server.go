@@ -10,12 +10,14 @@ package httpapi
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"cairn/session"
 	"cairn/tlsconfig"
@@ -27,6 +29,10 @@ type Options struct {
 	Engine    Engine
 	Memcached Memcached    // nil: no connections, no memcached statistics
 	Console   http.Handler // serves "/"; nil: none
+
+	// Figures are what Engine and Memcached count, under names of their own.
+	// Each is registered before it is first collected from.
+	Figures []prometheus.Collector
 
 	Version string                   // of Cairn, shown to clients
 	Config  func() map[string]string // configuration as running; nil: none
@@ -71,6 +77,7 @@ type Server struct {
 	handler  http.Handler
 	http     atomic.Pointer[http.Server]
 	requests *requestMetrics
+	figures  *prometheus.Registry // Options.Figures
 	tickets  ticketBook
 	backups  semaphore
 	streams  semaphore
@@ -95,8 +102,14 @@ func New(o Options) (*Server, error) {
 		streams:   make(semaphore, o.Limits.Streams),
 		decoding:  make(semaphore, maxDecoding),
 		requests:  newRequestMetrics(),
+		figures:   prometheus.NewRegistry(),
 	}
 	var err error
+	for _, c := range o.Figures {
+		if err := s.figures.Register(c); err != nil {
+			return nil, fmt.Errorf("httpapi: %w", err)
+		}
+	}
 	if s.auth, err = newAuthenticator(o.Auth, o.Limits, s.logger); err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"cairn/session"
 )
@@ -164,12 +163,4 @@ func (f *fakeFront) CloseConnection(id uint64) bool {
 		}
 	}
 	return false
-}
-
-func (f *fakeFront) Latencies() []Latency {
-	return []Latency{{Verb: "get", Histogram: session.Histogram{
-		Count: 100, Sum: 50 * time.Millisecond,
-		Bounds: []time.Duration{time.Millisecond, 10 * time.Millisecond},
-		Counts: []uint64{90, 9},
-	}}}
 }

@@ -22,6 +22,7 @@ type Engine interface {
 	// ascending; those that never expire have From == session.Never.
 	Forecast() []session.ForecastSlot
 
+	// Stats are few and cheap. All figures come from Options.Figures.
 	Stats() session.Stats
 
 	// Checkpoint makes dir, which must not exist, a consistent copy of all
@@ -39,9 +40,6 @@ type Memcached interface {
 
 	// CloseConnection closes one and reports whether it was open.
 	CloseConnection(id uint64) bool
-
-	// Latencies gives one histogram per verb, counted since the start.
-	Latencies() []Latency
 }
 
 // Connection is one client connection of the memcached front end.
@@ -60,17 +58,9 @@ type Connection struct {
 	BytesOut   uint64
 }
 
-// Latency is the histogram of the time between the arrival of a request and
-// its reply, for one verb.
-type Latency struct {
-	Verb string
-	session.Histogram
-}
-
 // noMemcached stands in where no front end was given.
 type noMemcached struct{}
 
 func (noMemcached) EachStat(func(name, value string)) {}
 func (noMemcached) Connections() []Connection         { return nil }
 func (noMemcached) CloseConnection(uint64) bool       { return false }
-func (noMemcached) Latencies() []Latency              { return nil }

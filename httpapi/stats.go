@@ -1,109 +1,68 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
+	"math"
 	"runtime"
 	"runtime/metrics"
+	"slices"
+	"strconv"
 	"time"
 
 	"cairn/adminapi"
+	"cairn/figures"
 	"cairn/session"
 )
 
 type statsOutput struct{ Body adminapi.Stats }
 
 func (s *Server) getStats(context.Context, *struct{}) (*statsOutput, error) {
-	engine := s.engine.Stats()
-	now := s.engine.Now()
+	samples, err := figures.Gather(s.figures)
+	if err != nil {
+		return nil, failure(err)
+	}
 	stats := adminapi.Stats{
-		At:        now.Time(),
+		At:        s.engine.Now().Time(),
 		Uptime:    time.Since(s.started).Seconds(),
-		Sessions:  sessionStats(&engine),
-		Cache:     cacheStats(&engine.Hot),
-		Commits:   commitStats(&engine),
-		Disk:      diskStats(&engine, now),
-		Codec:     codecStats(&engine.Disk),
-		Buckets:   bucketStats(engine.Buckets),
-		Latencies: latencyStats(s.memcached.Latencies()),
+		Buckets:   bucketStats(samples),
+		Latencies: latencyStats(samples),
 		Memcached: map[string]string{},
 		Process:   processStats(),
 	}
+	samples.Fill(&stats)
+	stats.Disk.WriteAmplification = writeAmplification(&stats.Disk)
 	s.memcached.EachStat(func(name, value string) { stats.Memcached[name] = value })
 	return &statsOutput{Body: stats}, nil
 }
 
-func sessionStats(e *session.Stats) adminapi.SessionStats {
-	return adminapi.SessionStats{
-		Items: e.Items, Bytes: e.Bytes, Stored: e.TotalItems,
-		Expired: e.Expired, Evicted: e.Evicted, Flushes: e.Flushes,
-	}
-}
-
-func cacheStats(h *session.HotStats) adminapi.CacheStats {
-	return adminapi.CacheStats{
-		Items: h.Items, Bytes: h.Bytes, Capacity: h.Capacity,
-		Hits: h.Hits, Misses: h.Misses, Evicted: h.Evicted,
-	}
-}
-
-func commitStats(e *session.Stats) adminapi.CommitStats {
-	return adminapi.CommitStats{
-		Commits: e.Commits, Errors: e.CommitErrors,
-		P50: quantile(&e.CommitTimes, 0.5), P99: quantile(&e.CommitTimes, 0.99),
-		Syncs: int64(e.SyncTimes.Count), SyncSeconds: e.SyncTimes.Sum.Seconds(),
-		SyncP50: quantile(&e.SyncTimes, 0.5), SyncP99: quantile(&e.SyncTimes, 0.99),
-	}
-}
-
-func diskStats(e *session.Stats, now session.Time) adminapi.DiskStats {
-	d := &e.Disk
-	return adminapi.DiskStats{
-		Bytes: d.Bytes, WALBytes: d.WALBytes, MemtableBytes: d.MemtableBytes,
-		ExpiredBytes: expiredBytes(e.Buckets, now), BucketsDropped: e.Dropped,
-		BlockCacheBytes: d.CacheBytes, BlockCacheHits: d.CacheHits, BlockCacheMisses: d.CacheMisses,
-		UserWritten: d.UserWritten, WALWritten: d.WALWritten,
-		FlushWritten: d.FlushWritten, CompactionWritten: d.CompactionWritten,
-		WriteAmplification: writeAmplification(d),
-		Compactions:        d.Compactions, CompactionsRunning: d.CompactionsRunning,
-		CompactionDebt: d.CompactionDebt, ReadAmplification: d.ReadAmplification,
-		Tables: d.TablesTotal, ZombieTables: d.ZombieTables,
-		FreeBytes: d.Free, TotalBytes: d.Total, SlowOperations: d.SlowOperations,
-		WriteStalls: d.WriteStalls, WriteStallSeconds: d.WriteStallTime.Seconds(),
-		Stalled: e.Stalled, OutOfSpace: e.OutOfSpace,
-		ReadErrors: e.ReadErrors, Corruptions: e.Corruptions,
-	}
-}
-
-// expiredBytes sums up the buckets whose deadline has passed.
-func expiredBytes(buckets []session.BucketStats, now session.Time) (bytes int64) {
-	for _, b := range buckets {
-		if b.Deadline <= now {
-			bytes += b.DiskBytes
-		}
-	}
-	return bytes
-}
-
-func writeAmplification(d *session.DiskStats) float64 {
+func writeAmplification(d *adminapi.DiskStats) float64 {
 	if d.UserWritten == 0 {
 		return 0
 	}
 	return float64(d.WALWritten+d.FlushWritten+d.CompactionWritten) / float64(d.UserWritten)
 }
 
-func codecStats(d *session.DiskStats) adminapi.CodecStats {
-	return adminapi.CodecStats{
-		Dictionaries: d.Dictionaries, DictionaryBytes: d.DictionaryBytes,
-		In: d.CompressedIn, Out: d.CompressedOut,
+// bucketStats lists the deadline buckets, ascending.
+func bucketStats(samples figures.Samples) []adminapi.BucketStats {
+	list := []adminapi.BucketStats{}
+	for _, sample := range samples["cairn_bucket_disk_bytes"] {
+		b := adminapi.BucketStats{Bytes: int64(sample.Value)}
+		if seconds, err := strconv.ParseInt(sample.Labels["deadline"], 10, 64); err == nil {
+			b.Deadline = jsonTime(session.FromTime(time.Unix(seconds, 0)))
+		}
+		list = append(list, b)
 	}
+	slices.SortFunc(list, func(a, b adminapi.BucketStats) int { return cmp.Compare(end(&a), end(&b)) })
+	return list
 }
 
-func bucketStats(buckets []session.BucketStats) []adminapi.BucketStats {
-	list := make([]adminapi.BucketStats, len(buckets))
-	for i, b := range buckets {
-		list[i] = adminapi.BucketStats{Deadline: jsonTime(b.Deadline), Bytes: b.DiskBytes}
+// end is the second in which a bucket leaves the disk.
+func end(b *adminapi.BucketStats) int64 {
+	if b.Deadline == nil {
+		return math.MaxInt64
 	}
-	return list
+	return b.Deadline.Unix()
 }
 
 func processStats() adminapi.ProcessStats {

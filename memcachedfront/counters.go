@@ -46,7 +46,7 @@ func (c *counters) add(which counter, n uint64) { c.n[which].Add(n) }
 type counterShards struct{ shards []counters }
 
 // sum gives every counter's total.
-func (s *counterShards) sum() (total [numCounters]uint64) {
+func (s *counterShards) sum() (total totals) {
 	for i := range s.shards {
 		for which := range total {
 			total[which] += s.shards[i].n[which].Load()

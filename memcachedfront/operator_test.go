@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/figures"
 	"cairn/memcachedfront"
 	"cairn/serve"
 	"cairn/session/sessiontest"
@@ -75,18 +78,27 @@ func TestLatencies(t *testing.T) {
 	s, address := serverWith(t, nil)
 	converse(t, address, "set a 0 0 1\r\nx\r\nget a\r\nget a\r\nmg a v\r\nnonsense\r\n")
 	got := map[string]uint64{}
-	for _, l := range s.Latencies() {
-		got[l.Verb] = l.Count
-		var counted uint64
-		for i, n := range l.Counts {
-			counted += n
-			if i > 0 && l.Bounds[i] <= l.Bounds[i-1] {
-				t.Errorf("%s: bounds do not ascend: %v", l.Verb, l.Bounds)
-			}
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(s)
+	samples, err := figures.Gather(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sample := range samples["cairn_request_duration_seconds"] {
+		verb, times := sample.Labels["verb"], sample.Times
+		got[verb] = times.Count
+		if times.Sum <= 0 || times.Quantile(1) <= 0 {
+			t.Errorf("%s: %+v", verb, times)
 		}
-		if counted > l.Count || len(l.Counts) != len(l.Bounds) || l.Sum <= 0 {
-			t.Errorf("%+v", l)
+	}
+	for _, sample := range samples["cairn_commands_total"] {
+		kind := sample.Labels["command"] + " " + sample.Labels["outcome"]
+		if want := map[string]float64{"get hit": 3, "set ": 1, "meta ": 1}[kind]; sample.Value != want {
+			t.Errorf("%s: %v, want %v", kind, sample.Value, want)
 		}
+	}
+	if open := samples["cairn_connections_opened_total"]; len(open) != 1 || open[0].Value != 1 {
+		t.Errorf("connections: %+v", open)
 	}
 	for verb, want := range map[string]uint64{"set": 1, "get": 2, "mg": 1, "invalid": 1, "incr": 0} {
 		if got[verb] != want {

@@ -191,8 +191,9 @@ var namedCounters = []struct {
 }
 
 func (s *Server) connectionStats(e emit) {
-	count, figures := int64(s.Connected()), s.Figures()
-	e.int("max_connections", int64(s.options.ConnLimit))
+	figures := s.Figures()
+	count := int64(figures.Open)
+	e.int("max_connections", int64(figures.Limit))
 	e.int("curr_connections", count)
 	e.uint("total_connections", figures.Connected)
 	e.uint("rejected_connections", figures.Rejected)
@@ -207,7 +208,7 @@ func emitStoreStats(e emit, store *session.Stats) {
 	e.int("total_items", store.TotalItems)
 	e.int("expired_unfetched", 0)
 	e.int("evicted_unfetched", 0)
-	e.int("evictions", store.Evicted)
+	e.int("evictions", 0)
 	e.int("reclaimed", store.Expired)
 	e.int("crawler_reclaimed", 0)
 	e.int("crawler_items_checked", 0)
@@ -287,8 +288,8 @@ func (s *Server) itemsStats(e emit) {
 	e.int("items:1:number", store.Items)
 	e.int("items:1:age", 0)
 	e.int("items:1:mem_requested", store.Bytes)
-	e.int("items:1:evicted", store.Evicted)
-	e.int("items:1:evicted_nonzero", store.Evicted)
+	e.int("items:1:evicted", 0)
+	e.int("items:1:evicted_nonzero", 0)
 	e.int("items:1:evicted_time", 0)
 	e.int("items:1:outofmemory", 0)
 	e.int("items:1:tailrepairs", 0)

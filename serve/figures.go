@@ -1,6 +1,12 @@
 package serve
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/figures"
+)
 
 // traffic counts the bytes of one shard, on a cache line of its own.
 type traffic struct {
@@ -22,7 +28,30 @@ type Figures struct {
 	// that wait for some.
 	Buffered int64
 	Waiting  int
+
+	Open, Limit int // connections at present, and the most that may be
 }
+
+// declared are the figures of a Server that operators see.
+var declared = figures.Set[Figures]{
+	figures.Gauge("cairn_connections", "Open connections of memcached clients.", func(f Figures) int { return f.Open }),
+	figures.Gauge("cairn_connections_limit", "Connections that may be open at once.", func(f Figures) int { return f.Limit }),
+	figures.Counter("cairn_connections_opened_total", "Connections accepted from memcached clients.", func(f Figures) uint64 { return f.Connected }),
+	figures.Counter("cairn_connections_rejected_total", "Connections refused because too many were open.", func(f Figures) uint64 { return f.Rejected }),
+	figures.Counter("cairn_connections_idle_closed_total", "Connections closed because they were idle.", func(f Figures) uint64 { return f.Idle }),
+	figures.Counter("cairn_connections_stalled_closed_total", "Connections closed because others waited for memory that they did not use.", func(f Figures) uint64 { return f.Stalled }),
+	figures.Gauge("cairn_connections_waiting", "Connections that wait for memory for their values.", func(f Figures) int { return f.Waiting }),
+	figures.Gauge("cairn_buffer_bytes", "Memory for values on their way in and out, of --buffer-memory.", func(f Figures) int64 { return f.Buffered }),
+	figures.Counter("cairn_network_received_bytes_total", "Bytes received from memcached clients.", func(f Figures) uint64 { return f.BytesIn }),
+	figures.Counter("cairn_network_sent_bytes_total", "Bytes sent to memcached clients.", func(f Figures) uint64 { return f.BytesOut }),
+}
+
+// Describe and Collect make the server a prometheus.Collector. Describe needs
+// no open server: s may be nil.
+func (s *Server) Describe(ch chan<- *prometheus.Desc) { declared.Describe(ch) }
+
+// Collect sends the present figures.
+func (s *Server) Collect(ch chan<- prometheus.Metric) { declared.Collect(ch, s.Figures()) }
 
 // Figures gives the present figures.
 func (s *Server) Figures() Figures {
@@ -32,6 +61,8 @@ func (s *Server) Figures() Figures {
 		Idle:      s.clients.kicked.Load(),
 		Expelled:  s.clients.expelled.Load(),
 		Stalled:   s.clients.stalled.Load(),
+		Open:      s.clients.count(),
+		Limit:     s.options.ConnLimit,
 	}
 	f.Buffered, f.Waiting = s.budget.inUse()
 	for i := range s.traffic {

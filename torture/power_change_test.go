@@ -65,14 +65,14 @@ func TestPowerLossDuringDictionaryChanges(t *testing.T) {
 	shop := &shop{t: t, rng: rng, store: store, sold: make(map[string]soldItem)}
 	adopted, forgotten, points := 0, 0, 0
 	look := func() (changed int) {
-		before := store.Stats().Disk.Dictionaries
+		before := store.Figures().Compression.Dictionaries
 		m.arm(1)
 		err := store.TrainDictionaries(context.Background())
 		m.arm(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if changed = int(store.Stats().Disk.Dictionaries) - int(before); changed == 0 {
+		if changed = int(store.Figures().Compression.Dictionaries) - int(before); changed == 0 {
 			m.take()
 		}
 		for _, point := range m.take() {

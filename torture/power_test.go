@@ -293,11 +293,11 @@ func (p *powerRun) work(bursts int) {
 
 // drop reports whether there was anything to drop.
 func (p *powerRun) drop() bool {
-	before := p.store.Stats().Dropped
+	before := p.store.Figures().Dropped
 	if err := p.store.DropExpired(context.Background()); err != nil {
 		p.t.Error(err)
 	}
-	return p.store.Stats().Dropped > before
+	return p.store.Figures().Dropped > before
 }
 
 // checkpoint copies the store, and deletes the copy before the last.

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"cairn/cmd/cairn/config"
 	"cairn/httpapi"
 	"cairn/httpapi/console"
@@ -47,6 +49,7 @@ func (s *server) httpOptions() (httpapi.Options, error) {
 	o := httpapi.Options{
 		Memcached:          frontView{s},
 		Engine:             s.store,
+		Figures:            []prometheus.Collector{s.store, frontView{s}},
 		Console:            console.Handler(),
 		Version:            version,
 		Config:             s.running,
@@ -78,15 +81,12 @@ type frontView struct{ *server }
 func (v frontView) EachStat(fn func(name, value string)) { v.front.EachStat(fn) }
 func (v frontView) CloseConnection(id uint64) bool       { return v.front.CloseConnection(id) }
 
+func (v frontView) Describe(ch chan<- *prometheus.Desc) { (*memcachedfront.Server)(nil).Describe(ch) }
+func (v frontView) Collect(ch chan<- prometheus.Metric) { v.front.Collect(ch) }
+
 func (v frontView) Connections() []httpapi.Connection {
 	return convert(v.front.Connections(), func(c memcachedfront.Connection) httpapi.Connection {
 		return httpapi.Connection(c)
-	})
-}
-
-func (v frontView) Latencies() []httpapi.Latency {
-	return convert(v.front.Latencies(), func(l memcachedfront.Latency) httpapi.Latency {
-		return httpapi.Latency(l)
 	})
 }
 

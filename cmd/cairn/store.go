@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"cairn/engine"
 	"cairn/policy"
 	"cairn/session"
@@ -76,6 +78,10 @@ func (s *store) Apply(b *session.Burst, to session.Completer) {
 	s.rules.Admit(b)
 	s.current.Load().Apply(b, to)
 }
+
+// Describe and Collect make the store a prometheus.Collector.
+func (s *store) Describe(ch chan<- *prometheus.Desc) { (*engine.Store)(nil).Describe(ch) }
+func (s *store) Collect(ch chan<- prometheus.Metric) { s.current.Load().Collect(ch) }
 
 func (s *store) Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error {
 	return s.current.Load().Scan(ctx, prefix, after, fn)

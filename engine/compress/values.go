@@ -80,20 +80,3 @@ func (v *Values) Decode(h *record.Header, body []byte) ([]byte, error) {
 	}
 	return value, nil
 }
-
-// Figures say what compression has done since New.
-type Figures struct {
-	In, Out         int64 // bytes of values, and of the bodies they became
-	Dictionaries    int64
-	DictionaryBytes int64
-}
-
-// Figures returns the present figures.
-func (v *Values) Figures() Figures {
-	f := Figures{In: v.in.Load(), Out: v.out.Load()}
-	for _, d := range v.set.All() {
-		f.Dictionaries++
-		f.DictionaryBytes += int64(len(d.Raw))
-	}
-	return f
-}

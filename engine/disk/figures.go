@@ -2,6 +2,8 @@ package disk
 
 import (
 	"time"
+
+	"cairn/figures"
 )
 
 // Figures are what a Disk has counted and measured since it was made.
@@ -13,6 +15,18 @@ type Figures struct {
 	WriteStalls    int64
 	WriteStallTime time.Duration // the present stall included
 	Stalled        bool          // writes wait at present
+	OutOfSpace     bool          // free space is below the reserve
+}
+
+// Declared are the figures of a Disk that operators see.
+var Declared = figures.Set[Figures]{
+	figures.Gauge("cairn_filesystem_free_bytes", "Free bytes of the store's file system; 0 if unknown.", func(f Figures) int64 { return f.Free }),
+	figures.Gauge("cairn_filesystem_size_bytes", "Size of the store's file system; 0 if unknown.", func(f Figures) int64 { return f.Total }),
+	figures.Flag("cairn_out_of_space", "1 while writes are refused because disk space is below the reserve.", func(f Figures) bool { return f.OutOfSpace }),
+	figures.Flag("cairn_write_stalled", "1 while writes wait for flushes or compactions.", func(f Figures) bool { return f.Stalled }),
+	figures.Counter("cairn_write_stalls_total", "Times that writes had to wait for flushes or compactions.", func(f Figures) int64 { return f.WriteStalls }),
+	figures.Counter("cairn_write_stall_seconds_total", "Time that writes waited for flushes or compactions.", func(f Figures) float64 { return f.WriteStallTime.Seconds() }),
+	figures.Counter("cairn_disk_slow_operations_total", "Disk operations that took seconds.", func(f Figures) int64 { return f.SlowOperations }),
 }
 
 // Figures returns the present figures.
@@ -25,6 +39,7 @@ func (d *Disk) Figures() Figures {
 		WriteStalls:    d.events.stalls.Load(),
 		WriteStallTime: d.events.stallTime(),
 		Stalled:        d.events.stalled.Load() != 0,
+		OutOfSpace:     d.Low(),
 	}
 	if d.logs != nil {
 		f.SpareBytes = d.logs.bytes()

@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"cairn/engine"
+	"cairn/figures"
 	"cairn/httpapi"
 	"cairn/httpapi/console"
 	"cairn/session"
@@ -39,7 +42,7 @@ func newSiteOn(t *testing.T, auth httpapi.AuthOptions, o engine.Options) *site {
 	}
 	s := &site{t: t, store: store, front: newFront(), level: new(slog.LevelVar)}
 	api, err := httpapi.New(httpapi.Options{
-		Engine: store, Memcached: s.front, Console: console.Handler(), Version: "1.2.3", Level: s.level,
+		Engine: store, Memcached: s.front, Figures: []prometheus.Collector{store, s.front}, Console: console.Handler(), Version: "1.2.3", Level: s.level,
 		Config:     func() map[string]string { return map[string]string{"memory": "64m", "auth-password": "secret"} },
 		ScratchDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler), Auth: auth,
 	})
@@ -144,23 +147,24 @@ func (f *front) EachStat(fn func(name, value string)) {
 	}
 }
 
-func (f *front) Latencies() []httpapi.Latency {
-	var all []httpapi.Latency
+var durationDesc = prometheus.NewDesc("cairn_request_duration_seconds", "Time.", []string{"verb"}, nil)
+
+func (f *front) Describe(ch chan<- *prometheus.Desc) { ch <- durationDesc }
+
+func (f *front) Collect(ch chan<- prometheus.Metric) {
 	for _, verb := range []struct {
 		name   string
 		share  uint64
 		slower time.Duration
 	}{{"get", 60, 1}, {"set", 28, 8}, {"touch", 10, 4}, {"delete", 2, 8}} {
 		n := f.requests() * verb.share / 100
-		l := httpapi.Latency{Verb: verb.name}
-		l.Count, l.Sum = n, time.Duration(n)*200*time.Microsecond
+		l := figures.Times{Count: n, Sum: time.Duration(n) * 200 * time.Microsecond}
 		for bound, share := 50*time.Microsecond, n/2; bound < 100*time.Millisecond; bound, share = 2*bound, share/2 {
 			l.Bounds = append(l.Bounds, bound*verb.slower)
 			l.Counts = append(l.Counts, share)
 		}
-		all = append(all, l)
+		ch <- l.Metric(durationDesc, verb.name)
 	}
-	return all
 }
 
 func (f *front) Connections() []httpapi.Connection {

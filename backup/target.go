@@ -25,6 +25,7 @@ const (
 	journalEnd  = "\n\n"
 	formatFile  = "FORMAT"
 	lockFile    = "LOCK"
+	logFile     = "cairn.log" // of a server that runs in the background, and the one before
 )
 
 // ErrBusy says that another restore is filling the directory.
@@ -102,8 +103,8 @@ func (t *target) findOwner() error {
 }
 
 // checkEmpty refuses a directory that holds anything but what file systems and
-// container images put into empty volumes, and the lock of a store that was
-// never made.
+// container images put into empty volumes, and the lock and log of a server
+// that never made a store.
 func (t *target) checkEmpty() error {
 	entries, err := fs.ReadDir(t.root.FS(), ".")
 	if err != nil {
@@ -111,7 +112,7 @@ func (t *target) checkEmpty() error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if name != "lost+found" && name != lockFile && !strings.HasPrefix(name, ".") {
+		if name != "lost+found" && name != lockFile && !strings.HasPrefix(name, logFile) && !strings.HasPrefix(name, ".") {
 			return fmt.Errorf("%w: %s holds %s", ErrNotEmpty, t.dir, name)
 		}
 	}

@@ -330,9 +330,9 @@ func TestUnixSocket(t *testing.T) {
 // in the file and SIGTERM ends it.
 func TestDaemon(t *testing.T) {
 	dir := t.TempDir()
-	addr, pidFile, log := freeAddress(t), filepath.Join(dir, "pid"), filepath.Join(dir, "log")
-	cmd := command("serve", "-d", "-l", addr, "--data-dir", filepath.Join(dir, "data"), "-P", pidFile, "--log-file", log, "--http-listen", "off")
-	if out, err := cmd.CombinedOutput(); err != nil {
+	addr, pidFile, log := freeAddress(t), filepath.Join(dir, "pid"), filepath.Join(dir, "data", config.OwnLogName)
+	cmd := command("serve", "-d", "-l", addr, "--data-dir", filepath.Join(dir, "data"), "-P", pidFile, "--http-listen", "off")
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), log) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	text, err := os.ReadFile(pidFile)
@@ -352,6 +352,10 @@ func TestDaemon(t *testing.T) {
 		_, err := os.Stat(pidFile)
 		return os.IsNotExist(err)
 	})
+	logged, err := os.ReadFile(log)
+	if err != nil || !strings.Contains(string(logged), "cairn starts") || !strings.Contains(string(logged), "everything is on disk") {
+		t.Errorf("the log in the data directory: %v\n%s", err, logged)
+	}
 }
 
 // A server that cannot start says so through the command that was to put it

@@ -70,6 +70,10 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 		defer file.Close()
 		reloads.add("log file", file.Reopen)
 	}
+	if cfg.OwnLog {
+		fmt.Fprintln(p.stderr, "cairn: the log is in", cfg.LogFile)
+	}
+	announce(cfg, p.getenv("HOME"), logger)
 	for _, warning := range cfg.Warnings {
 		logger.Warn(warning)
 	}

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/cmd/cairn/config"
 	"cairn/serve"
 	"cairn/takeover"
 )
@@ -284,13 +285,17 @@ func TestTakeoverOfADaemon(t *testing.T) {
 	c := connect(t, "tcp", g.addr)
 	c.ask("mn\r\n", "MN\r\n")
 	before := g.pid()
-	if out, err := command(append(g.args, "-d", "--takeover")...).CombinedOutput(); err != nil {
+	if out, err := command(append(g.args, "-d", "--takeover", "--log-file=")...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if g.pid() == before {
 		t.Error("the command came back before the new process served")
 	}
 	c.ask("mn\r\n", "MN\r\n")
+	logged, err := os.ReadFile(filepath.Join(dir, config.OwnLogName))
+	if err != nil || !strings.Contains(string(logged), "took the server over") {
+		t.Errorf("the daemon that took over is silent: %v\n%s", err, logged)
+	}
 	g.succeed()
 	c.ask("mn\r\n", "MN\r\n")
 }

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -88,6 +88,7 @@ type Config struct {
 	LogFormat  string // text or json
 	LogLevel   string // debug, info, warn or error
 	LogFile    string // "" for standard error
+	OwnLog     bool   // LogFile is in the data directory because nobody named one
 
 	// Warnings name what was given but has no effect, with the reason.
 	Warnings []string
@@ -154,6 +155,10 @@ func (c *Config) validate() error {
 // command lines of its processes.
 const tokensVariable = EnvPrefix + "HTTP_TOKENS"
 
+// OwnLogName is the file in the data directory that a daemon logs to for which
+// nobody named another.
+const OwnLogName = "cairn.log"
+
 // adopt takes over what has a place of its own in the environment.
 func (c *Config) adopt(environ map[string]string) {
 	c.HTTPTokens = environ[tokensVariable]
@@ -161,7 +166,6 @@ func (c *Config) adopt(environ map[string]string) {
 		c.AuthFile = pwdb
 	}
 	if c.Daemon && c.LogFile == "" && !systemd.StderrIsJournal() {
-		c.Warnings = append(c.Warnings, "daemon without log-file: nothing is logged, as with memcached")
-		c.LogFile = os.DevNull
+		c.LogFile, c.OwnLog = filepath.Join(c.DataDir, OwnLogName), true
 	}
 }

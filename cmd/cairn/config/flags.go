@@ -198,7 +198,7 @@ func (d *definition) process() {
 	d.mark(d.Lookup("verbose"))
 	d.add(oneOf(&c.LogFormat, "text", "json"), "log-format", "", "form of the log's lines")
 	d.add(oneOf(&c.LogLevel, "debug", "info", "warn", "error"), "log-level", "", "least level that is logged")
-	d.text(&c.LogFile, "log-file", "", "file to log to, opened again on SIGHUP; standard error if empty")
+	d.text(&c.LogFile, "log-file", "", "file to log to, opened again on SIGHUP; if empty standard error, and in the background the journal or cairn.log in the data directory")
 	d.add(&suboptions{config: c}, "extended", "o",
 		"memcached's extended options, comma-separated: ssl_* and idle_timeout set Cairn's own, those about slabs and LRU are accepted without effect")
 }

@@ -50,8 +50,8 @@ type conn struct {
 	saslStarted   bool // the client said how it logs in, not yet with what
 	closing       bool // close when the answers are out
 
-	// swallow is how many bytes of a refused request are still to be thrown
-	// away.
+	// swallow is how many bytes of the request, which is refused, are still to
+	// be thrown away before it is answered.
 	swallow int
 
 	// resume is the verb of a retrieval whose line was begun in an earlier
@@ -140,8 +140,7 @@ func (c *conn) consume(in []byte, b *session.Burst) (n int) {
 		k := 0
 		switch {
 		case c.swallow > 0:
-			k = min(c.swallow, len(in)-n)
-			c.swallow -= k
+			k = c.throwAway(len(in)-n, b)
 		case c.resume != protocol.Invalid:
 			k = c.resumeRetrieval(in[n:], b)
 		default:
@@ -176,8 +175,11 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 				return 0
 			}
 		}
+		if c.swallow = c.request.Swallow; c.swallow > 0 {
+			c.request.Forget()
+			return n
+		}
 		c.dispatch(&c.request, b)
-		c.swallow = c.request.Swallow
 		if c.resume != protocol.Invalid {
 			n -= unread(in[:n], &c.request)
 		}
@@ -187,6 +189,17 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 		}
 	default:
 		c.closing = true
+	}
+	return n
+}
+
+// throwAway consumes what has arrived of the body of a refused request. Its
+// client gets the answer behind the body, as from memcached: some do not read
+// before they have sent everything.
+func (c *conn) throwAway(arrived int, b *session.Burst) (n int) {
+	n = min(c.swallow, arrived)
+	if c.swallow -= n; c.swallow == 0 && c.request.Verb == protocol.Invalid {
+		c.dispatch(&c.request, b)
 	}
 	return n
 }

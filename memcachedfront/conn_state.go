@@ -14,12 +14,21 @@ type connState struct {
 	User          string `json:",omitempty"`
 	Proof         []byte `json:",omitempty"` // of the login, see auth.Ticket
 	Dialect       dialect
-	LoggedIn      bool   `json:",omitempty"`
-	SASLStarted   bool   `json:",omitempty"`
-	Closing       bool   `json:",omitempty"` // when the answers are out
-	Swallow       int    `json:",omitempty"`
-	Resume        string `json:",omitempty"` // a verb
-	ResumeExptime int64  `json:",omitempty"`
+	LoggedIn      bool          `json:",omitempty"`
+	SASLStarted   bool          `json:",omitempty"`
+	Closing       bool          `json:",omitempty"` // when the answers are out
+	Swallow       int           `json:",omitempty"`
+	Refused       *refusedState `json:",omitempty"` // what Swallow belongs to; nil: answered
+	Resume        string        `json:",omitempty"` // a verb
+	ResumeExptime int64         `json:",omitempty"`
+}
+
+// refusedState is a refused request whose body is being thrown away.
+type refusedState struct {
+	Fault  string // its line
+	Quiet  bool   `json:",omitempty"`
+	Opcode byte   `json:",omitempty"`
+	Opaque uint32 `json:",omitempty"`
 }
 
 // State implements serve.Conn.
@@ -34,6 +43,9 @@ func (c *conn) State() ([]byte, error) {
 	}
 	if ticket := c.known.ticket.Load(); ticket != nil {
 		s.User, s.Proof = ticket.User, ticket.Proof
+	}
+	if r := &c.request; c.swallow > 0 {
+		s.Refused = &refusedState{Fault: r.Fault.Line(), Quiet: r.Quiet, Opcode: r.Opcode, Opaque: r.Opaque}
 	}
 	if c.resume != protocol.Invalid {
 		s.Resume = c.resume.String()
@@ -52,7 +64,7 @@ func (c *conn) Restore(state []byte) error {
 	c.dialect = s.Dialect
 	c.saslStarted = s.SASLStarted
 	c.closing = s.Closing
-	c.swallow = s.Swallow
+	c.restoreRefused(s.Swallow, s.Refused)
 	c.resumeExptime = s.ResumeExptime
 	for _, verb := range []protocol.Verb{protocol.Get, protocol.Gets, protocol.Gat, protocol.Gats} {
 		if s.Resume == verb.String() {
@@ -69,5 +81,19 @@ func (c *conn) Restore(state []byte) error {
 func (c *conn) restoreLogin(t auth.Ticket) {
 	if c.server.options.Guard != nil {
 		c.loggedIn(t)
+	}
+}
+
+// restoreRefused goes on with throwing away n bytes of a refused request. A
+// server of an earlier version has answered it already.
+func (c *conn) restoreRefused(n int, refused *refusedState) {
+	c.swallow = n
+	if refused == nil {
+		c.request.Verb = protocol.Noop
+		return
+	}
+	c.request = protocol.Request{
+		Verb: protocol.Invalid, Fault: protocol.FaultOf(refused.Fault), Quiet: refused.Quiet,
+		Opcode: refused.Opcode, Opaque: refused.Opaque,
 	}
 }

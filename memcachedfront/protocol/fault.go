@@ -72,3 +72,13 @@ var faultLines = [numFaults]string{
 // Line gives the fault's line in the text and meta protocols, with its line
 // end.
 func (f Fault) Line() string { return faultLines[f] }
+
+// FaultOf is the fault with the given line, StoreFailed if there is none.
+func FaultOf(line string) Fault {
+	for f := NoFault + 1; f < numFaults; f++ {
+		if faultLines[f] == line {
+			return f
+		}
+	}
+	return StoreFailed
+}

@@ -74,7 +74,7 @@ type Request struct {
 
 	// Swallow is the number of bytes behind the consumed ones that belong to
 	// an Invalid request and must be thrown away, whether they have arrived or
-	// not.
+	// not, before it is answered.
 	Swallow int
 
 	// Fatal says that an Invalid request leaves no way to find the next one:
@@ -84,6 +84,9 @@ type Request struct {
 
 // Reset makes r the zero Request.
 func (r *Request) Reset() { *r = Request{} }
+
+// Forget drops what aliases the input.
+func (r *Request) Forget() { r.Key, r.Keys, r.Value, r.Args = nil, nil, nil, nil }
 
 // refuse makes r an Invalid request.
 func (r *Request) refuse(f Fault) {

@@ -114,7 +114,7 @@ func (b *build) describe() (*nfpm.Info, error) {
 		Description: "durable session store for memcached clients\n" +
 			" Cairn keeps web sessions on disk and speaks memcached's protocols, so that\n" +
 			" a restart logs nobody out.",
-		License: "see /usr/share/doc/cairn/copyright",
+		License: "Apache-2.0",
 		MTime:   sourceDate(),
 		Overridables: nfpm.Overridables{
 			Depends:    []string{"init-system-helpers (>= 1.54~)"},

@@ -62,7 +62,7 @@ func (b *build) imageLayer() ([]byte, error) {
 	w := tar.NewWriter(&layer)
 	for _, header := range []*tar.Header{
 		{Name: "cairn", Typeflag: tar.TypeReg, Mode: 0o755, Size: int64(len(program))},
-		{Name: "data/", Typeflag: tar.TypeDir, Mode: 0o700, Uid: imageUser, Gid: imageUser},
+		{Name: "data/", Typeflag: tar.TypeDir, Mode: 0o755, Uid: imageUser, Gid: imageUser},
 	} {
 		header.ModTime, header.Format = b.date, tar.FormatUSTAR
 		if err := w.WriteHeader(header); err != nil {

@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.1.0-dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 
-.PHONY: run build bench-program test short lint vulncheck fuzz interop clients bench microbench torture torture-race clean
+.PHONY: run build bench-program test short lint vulncheck fuzz interop clients bench microbench torture torture-race release clean
 
 # Serve on 127.0.0.1:11211 with the data in ./cairn-data.
 run: build
@@ -29,7 +29,7 @@ lint:
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
 		if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
-	cd deploy/debian && go vet ./...
+	cd deploy/release && go vet ./...
 	go tool staticcheck ./...
 
 # Known vulnerabilities in what the programs reach, by the Go project's database.
@@ -62,6 +62,13 @@ torture:
 torture-race: export CAIRN_TORTURE_SCALE ?= 0.2
 torture-race:
 	go test -race -tags cairn_invariants -timeout 0 -count=1 -v ./torture -long -out out/race
+
+# What a release consists of, in dist/release, with checksums: the same bytes for
+# the same commit and VERSION.
+release: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct)
+release:
+	rm -rf dist/release
+	cd deploy/release && go run . -version '$(VERSION:v%=%)' -out ../../dist/release
 
 clean:
 	rm -rf bin dist

@@ -61,7 +61,8 @@ type config struct {
 	Volumes    map[string]any
 }
 
-// buildImage builds the image and gives a copy of its file system.
+// buildImage builds the image with the container file and returns a copy of its
+// file system.
 func buildImage(t *testing.T) (root string, image config) {
 	t.Helper()
 	context := t.TempDir()
@@ -71,19 +72,31 @@ func buildImage(t *testing.T) (root string, image config) {
 	if err := os.CopyFS(filepath.Join(context, "deploy"), os.DirFS(".")); err != nil {
 		t.Fatal(err)
 	}
+	buildah := newBuildah(t)
+	buildah("bud", "--quiet", "--tag", "cairn", "--file", filepath.Join(context, "deploy/container/Containerfile"), context)
+	return unpackImage(t, buildah, "cairn")
+}
+
+// newBuildah returns a function that runs buildah with a store of the test's own.
+func newBuildah(t *testing.T) func(args ...string) string {
 	store := t.TempDir()
-	buildah := func(args ...string) string {
+	return func(args ...string) string {
+		t.Helper()
 		flags := []string{"--storage-driver", "vfs", "--root", filepath.Join(store, "root"), "--runroot", filepath.Join(store, "run")}
 		cmd := exec.Command("buildah", append(flags, args...)...)
 		cmd.Env = append(os.Environ(), "BUILDAH_ISOLATION=chroot")
 		return strings.TrimSpace(output(t, cmd))
 	}
-	buildah("bud", "--quiet", "--tag", "cairn", "--file", filepath.Join(context, "deploy/container/Containerfile"), context)
+}
+
+// unpackImage returns a copy of an image's file system, and how it runs.
+func unpackImage(t *testing.T, buildah func(args ...string) string, name string) (root string, image config) {
+	t.Helper()
 	var inspected struct{ OCIv1 struct{ Config config } }
-	if err := json.Unmarshal([]byte(buildah("inspect", "--type", "image", "cairn")), &inspected); err != nil {
+	if err := json.Unmarshal([]byte(buildah("inspect", "--type", "image", name)), &inspected); err != nil {
 		t.Fatal(err)
 	}
-	container := buildah("from", "cairn")
+	container := buildah("from", "--pull-never", name)
 	root = t.TempDir()
 	output(t, exec.Command("cp", "-a", buildah("mount", container)+"/.", root))
 	buildah("umount", container)

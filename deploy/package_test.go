@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -16,9 +17,7 @@ func TestPackage(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for _, version := range []string{"1.0.0", "1.1.0"} {
-		build := exec.Command("go", "run", ".", "-version", version, "-out", dir)
-		build.Dir = "debian"
-		t.Log(output(t, build))
+		buildRelease(t, dir, "-version", version, "-arch", runtime.GOARCH, "-only", "deb")
 	}
 	for _, name := range []string{"package.sh", "cairn-test.service"} {
 		content, err := os.ReadFile(filepath.Join("testdata", name))

@@ -19,7 +19,7 @@ packages=(
 	# the console's browser, the metrics' rules, archives
 	chromium prometheus zstd
 	# units, packages and images
-	systemd systemd-container buildah
+	systemd systemd-container buildah rpm
 	# the race detector
 	gcc libc6-dev
 )

@@ -176,7 +176,7 @@ func TestSlowDiskHoldsNoConnectionUp(t *testing.T) {
 		}
 		c.hear(t, fmt.Sprintf("VALUE cold%d 0 %d\r\n%s\r\nEND\r\nVALUE hot 0 ", i, len(value), value))
 	}
-	if stats := store.Stats(); stats.ReadErrors+stats.Corruptions > 0 {
+	if stats := store.Figures(); stats.ReadErrors+stats.Corruptions > 0 {
 		t.Errorf("%d read errors, %d corruptions", stats.ReadErrors, stats.Corruptions)
 	}
 }

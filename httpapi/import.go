@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -156,7 +155,7 @@ func (m *importer) add(line []byte) error {
 		return nil
 	}
 	var rec adminapi.Record
-	if err := json.Unmarshal(line, &rec); err != nil {
+	if err := unmarshalJSON(line, &rec); err != nil {
 		return err
 	}
 	c, err := recordCommand(&rec, m.burst.Now)

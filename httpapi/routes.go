@@ -47,6 +47,7 @@ func (s *Server) apiConfig() huma.Config {
 	config.CreateHooks = nil // no $schema members in bodies
 	config.DocsPath = ""     // its page loads scripts from a network
 	config.SchemasPath = ""
+	config.Formats = map[string]huma.Format{"application/json": strictJSON, "json": strictJSON}
 	config.Transformers = []huma.Transformer{clipProblem}
 	config.RejectUnknownQueryParameters = true
 	config.Info.Description = "Administration of Cairn, a durable session store for memcached clients. " +

@@ -1,7 +1,6 @@
 package memcachedfront
 
 import (
-	"math"
 	"strings"
 
 	"cairn/memcachedfront/protocol"
@@ -19,12 +18,12 @@ func (c *conn) answerBinaryVersion(dst []byte, h protocol.BinaryHeader, a *answe
 
 // verbosity is: verbosity <level> [noreply]
 func (c *conn) verbosity(r *protocol.Request, b *session.Burst) {
-	level, err := parseArgument(arguments(r), 0, math.MaxUint32)
-	if err != nil {
+	level, ok := parseArgument(arguments(r), 0)
+	if !ok {
 		c.refuse(r, b, protocol.BadFormat)
 		return
 	}
-	c.server.setVerbosity(level)
+	c.server.setVerbosity(uint64(level))
 	c.say(r, b, protocol.OK)
 }
 
@@ -55,9 +54,9 @@ func (c *conn) shutdown(r *protocol.Request, b *session.Burst) {
 
 // cacheMemlimit is: cache_memlimit <megabytes> [noreply]
 func (c *conn) cacheMemlimit(r *protocol.Request, b *session.Burst) {
-	megabytes, err := parseArgument(arguments(r), 0, math.MaxUint32)
+	megabytes, ok := parseArgument(arguments(r), 0)
 	switch {
-	case err != nil:
+	case !ok:
 		c.refuse(r, b, protocol.UnknownCommand)
 	case megabytes < 8:
 		c.say(r, b, "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n")

@@ -8,25 +8,25 @@ import (
 )
 
 // arguments gives the arguments of an administrative request in text, without
-// a noreply at the end.
+// a noreply at the end. Only spaces separate them.
 func arguments(r *protocol.Request) []string {
-	args := strings.Fields(string(r.Args))
+	args := split(r.Args)
 	if r.Quiet {
 		args = args[:len(args)-1]
 	}
 	return args
 }
 
-// parseArgument reads the argument at index i as a number of at most limit.
-func parseArgument(args []string, i int, limit uint64) (uint64, error) {
+func split(args []byte) []string {
+	return strings.FieldsFunc(string(args), func(c rune) bool { return c == ' ' })
+}
+
+// parseArgument reads the argument at index i as a number of 32 bits.
+func parseArgument(args []string, i int) (n uint32, ok bool) {
 	if i >= len(args) {
-		return 0, strconv.ErrSyntax
+		return 0, false
 	}
-	n, err := strconv.ParseUint(args[i], 10, 64)
-	if err == nil && n > limit {
-		err = strconv.ErrRange
-	}
-	return n, err
+	return protocol.ParseUint32([]byte(args[i]))
 }
 
 func isNumber(s string) bool {

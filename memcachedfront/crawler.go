@@ -1,7 +1,6 @@
 package memcachedfront
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -33,9 +32,9 @@ func (c *conn) lruCrawler(r *protocol.Request, b *session.Burst) {
 }
 
 func (c *conn) tuneCrawler(r *protocol.Request, b *session.Burst, args []string) {
-	n, err := parseArgument(args, 1, math.MaxUint32)
+	n, ok := parseArgument(args, 1)
 	switch {
-	case err != nil:
+	case !ok:
 		c.refuse(r, b, protocol.BadFormat)
 	case args[0] == "sleep" && n > 1e6:
 		c.say(r, b, "CLIENT_ERROR sleep must be one second or less\r\n")

@@ -1,8 +1,6 @@
 package memcachedfront
 
 import (
-	"strconv"
-
 	"cairn/memcachedfront/protocol"
 	"cairn/session"
 )
@@ -26,8 +24,8 @@ const (
 func (c *conn) flushAll(r *protocol.Request, b *session.Burst) {
 	c.counters.add(cmdFlush, 1)
 	if args := arguments(r); len(args) > 0 {
-		delay, err := strconv.ParseInt(args[0], 10, 64)
-		if err != nil {
+		delay, ok := protocol.ParseExptime([]byte(args[0]))
+		if !ok {
 			c.refuse(r, b, protocol.BadExptime)
 			return
 		}

@@ -42,7 +42,7 @@ func (c *conn) stats(r *protocol.Request, b *session.Burst) {
 
 // answerStats answers stats in text.
 func (c *conn) answerStats(dst []byte, a *answer, b *session.Burst) []byte {
-	args := strings.Fields(string(a.args))
+	args := split(a.args)
 	group := ""
 	if len(args) > 0 {
 		group = args[0]
@@ -67,7 +67,7 @@ func (c *conn) answerStats(dst []byte, a *answer, b *session.Burst) []byte {
 // answerBinaryStats appends one answer per statistic of a group, and an empty
 // one at the end.
 func (c *conn) answerBinaryStats(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
-	group := string(a.args)
+	group := binaryStatGroup(string(a.args))
 	switch group {
 	case "reset":
 		c.server.resetStats()
@@ -84,6 +84,17 @@ func (c *conn) answerBinaryStats(dst []byte, h protocol.BinaryHeader, a *answer,
 		stats(c.server, func(name, value string) { dst = protocol.AppendBinary(dst, h, []byte(name), value) })
 	}
 	return protocol.AppendBinary(dst, h, nil, "")
+}
+
+// binaryStatGroup is the group that a binary stat asks for. memcached compares
+// only the beginning of the key with these names.
+func binaryStatGroup(key string) string {
+	for _, group := range []string{"reset", "settings", "detail dump", "detail on", "detail off"} {
+		if strings.HasPrefix(key, group) {
+			return group
+		}
+	}
+	return key
 }
 
 // answerStatsDetail is: stats detail on|off|dump
@@ -111,8 +122,8 @@ func (c *conn) answerCachedump(dst []byte, args []string) []byte {
 	if len(args) < 2 {
 		return append(dst, "CLIENT_ERROR bad command line\r\n"...)
 	}
-	class, err := strconv.ParseUint(args[0], 10, 32)
-	if _, err2 := strconv.ParseUint(args[1], 10, 32); err != nil || err2 != nil {
+	class, ok := parseArgument(args, 0)
+	if _, limit := parseArgument(args, 1); !ok || !limit {
 		return append(dst, protocol.BadFormat.Line()...)
 	}
 	if class > 63 {

@@ -1,7 +1,6 @@
 package memcachedfront
 
 import (
-	"math"
 	"slices"
 
 	"cairn/memcachedfront/protocol"
@@ -21,7 +20,7 @@ func (c *conn) slabs(r *protocol.Request, b *session.Burst) {
 	case args[1] == "ratio" || args[1] == "freeratio" || args[1] == "window":
 		c.accept(r, b, len(args) > 2 && isNumber(args[2]))
 	default:
-		if level, err := parseArgument(args, 1, math.MaxUint32); err != nil {
+		if level, ok := parseArgument(args, 1); !ok {
 			c.refuse(r, b, protocol.BadFormat)
 		} else {
 			c.accept(r, b, level <= 2)

@@ -2,26 +2,40 @@ package session
 
 import "strconv"
 
-// ParseNumber reads the value of an item as memcached's incr and decr do: an
-// unsigned decimal number of 64 bits, after optional white space and a plus
-// sign, up to the end or to the first white space behind it.
-func ParseNumber(value []byte) (n uint64, ok bool) {
-	i := 0
-	for i < len(value) && isSpace(value[i]) {
-		i++
+// ScanNumber reads text as memcached reads a decimal number, which is C's way:
+// white space and a sign may stand before the digits, and behind them the number
+// ends at white space or a NUL, whatever follows. ok is false if there are no
+// digits, if something else stands behind them, and beyond 64 bits.
+func ScanNumber(text []byte) (magnitude uint64, negative, ok bool) {
+	for len(text) > 0 && isSpace(text[0]) {
+		text = text[1:]
 	}
-	if i < len(value) && value[i] == '+' {
-		i++
+	if len(text) > 0 && (text[0] == '-' || text[0] == '+') {
+		negative = text[0] == '-'
+		text = text[1:]
 	}
-	start := i
-	for ; i < len(value) && '0' <= value[i] && value[i] <= '9'; i++ {
-		digit := uint64(value[i] - '0')
-		if n > (1<<64-1-digit)/10 {
-			return 0, false
+	for i, c := range text {
+		digit := uint64(c - '0')
+		if digit > 9 {
+			return magnitude, negative, i > 0 && (isSpace(c) || c == 0)
 		}
-		n = n*10 + digit
+		if magnitude > (1<<64-1-digit)/10 {
+			return 0, false, false
+		}
+		magnitude = magnitude*10 + digit
 	}
-	if i == start || (i < len(value) && !isSpace(value[i])) {
+	return magnitude, negative, len(text) > 0
+}
+
+// ParseNumber reads an unsigned number of 64 bits, such as the value that incr
+// changes, as ScanNumber does. A minus sign is refused unless the number, taken
+// modulo 2^64, is less than 2^63.
+func ParseNumber(text []byte) (n uint64, ok bool) {
+	n, negative, ok := ScanNumber(text)
+	if negative {
+		n = -n
+	}
+	if !ok || negative && int64(n) < 0 {
 		return 0, false
 	}
 	return n, true

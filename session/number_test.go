@@ -12,6 +12,7 @@ import (
 func TestParseNumber(t *testing.T) {
 	for text, want := range map[string]uint64{
 		"0": 0, "7": 7, "007": 7, " 7": 7, "\t\n\v\f\r 7": 7, "+7": 7, " +7": 7, "7 ": 7, "7\r\n": 7, "7 x": 7,
+		"7\x00": 7, "7\x00x": 7, "7 \x00": 7, "-0": 0, "-18446744073709551615": 1,
 		"18446744073709551615": math.MaxUint64, strings.Repeat("0", 300) + "9": 9,
 	} {
 		if n, ok := session.ParseNumber([]byte(text)); !ok || n != want {
@@ -19,7 +20,7 @@ func TestParseNumber(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", " ", "+", "-", "-1", "- 1", "+ 7", "++7", "7x", "x7", "1.5", "0x10", "1e3", "\x007", "7\x00",
+		"", " ", "+", "-", "-1", "- 1", "+ 7", "++7", "7x", "x7", "1.5", "0x10", "1e3", "\x007",
 		"18446744073709551616", "18446744073709551620", "99999999999999999999", strings.Repeat("9", 300),
 	} {
 		if n, ok := session.ParseNumber([]byte(text)); ok {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -212,30 +213,45 @@ func TestSuspendedProcess(t *testing.T) {
 	}
 }
 
-// TestFarExpiries stores what expires after 2038 and after 2106, over kills.
+// TestFarExpiries stores what expires at the end of what each protocol can say,
+// 2038 in text and meta and 2106 in binary, over kills. What is beyond it in text
+// and meta is a negative number of 32 bits for memcached: a time in the past.
 func TestFarExpiries(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
 	s.start()
-	expiries := []int64{1<<31 - 1, 1 << 31, 1<<31 + 86_400, 1<<32 - 1, 1 << 32, 1<<32 + 86_400, 1 << 36}
-	for _, d := range []dialect{text{}, meta{}} {
-		c := s.mustConnect(d)
-		for _, at := range expiries {
-			c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: fmt.Appendf(nil, "%s%d", d.name(), at), Value: []byte("v"), Expiry: session.FromUnix(at)})
-		}
-	}
-	for range 2 {
-		c := s.mustConnect(meta{})
-		for _, d := range []dialect{text{}, meta{}} {
-			for _, at := range expiries {
-				a := c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: fmt.Appendf(nil, "%s%d", d.name(), at)})
+	kept := []int64{1<<31 - 1}
+	past := []int64{1 << 31, 1<<31 + 86_400, 1<<32 - 1}
+	for _, far := range []struct {
+		dialect
+		kept, past []int64
+	}{{text{}, kept, past}, {meta{}, kept, past}, {binary{}, slices.Concat(kept, past), nil}} {
+		s.storeFar(t, far.dialect, slices.Concat(far.kept, far.past))
+		for range 2 {
+			c := s.mustConnect(meta{})
+			for _, at := range far.kept {
+				a := c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: farKey(far, at)})
 				if !closeTTL(a.ttl, session.FromUnix(at), wallNow()) {
-					t.Errorf("%s: expiry %d has a ttl of %d s", d.name(), at, a.ttl)
+					t.Errorf("%s: expiry %d has a ttl of %d s", far.name(), at, a.ttl)
 				}
 			}
+			for _, at := range far.past {
+				c.mustDo(t, session.NotFound, session.Command{Op: session.OpGet, Key: farKey(far, at)})
+			}
+			s.kill()
+			s.start()
 		}
-		s.kill()
-		s.start()
+	}
+}
+
+func farKey(d dialect, at int64) []byte { return fmt.Appendf(nil, "%s%d", d.name(), at) }
+
+// storeFar stores a session for each of the expiries, in Unix seconds.
+func (s *server) storeFar(t *testing.T, d dialect, expiries []int64) {
+	t.Helper()
+	c := s.mustConnect(d)
+	for _, at := range expiries {
+		c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: farKey(d, at), Value: []byte("v"), Expiry: session.FromUnix(at)})
 	}
 }
 

@@ -44,3 +44,20 @@ func TestTTL(t *testing.T) {
 		t.Errorf("TTL of what never expires = %d, want -1", got)
 	}
 }
+
+func TestParseExptime(t *testing.T) {
+	for token, want := range map[string]int64{
+		"0": 0, "-0": 0, "+10": 10, " 10\t": 10, "10\x00x": 10, "-1": -1,
+		"2147483647": 1<<31 - 1, "2147483648": -1 << 31, "4294967295": -1, "4294967296": 0, "4294967396": 100,
+		"9223372036854775807": -1, "-2147483648": -1 << 31, "-2147483649": 1<<31 - 1, "-9223372036854775808": 0,
+	} {
+		if got, ok := ParseExptime([]byte(token)); !ok || got != want {
+			t.Errorf("ParseExptime(%q) = %d, %t, want %d", token, got, ok, want)
+		}
+	}
+	for _, token := range []string{"", "-", "x", "1x", "9223372036854775808", "-9223372036854775809", "18446744073709551616"} {
+		if got, ok := ParseExptime([]byte(token)); ok {
+			t.Errorf("ParseExptime(%q) = %d, want none", token, got)
+		}
+	}
+}

@@ -1,6 +1,10 @@
 package protocol
 
-import "encoding/base64"
+import (
+	"encoding/base64"
+
+	"cairn/session"
+)
 
 const (
 	// maxMetaTokens is the largest number of tokens in the line of a meta
@@ -148,31 +152,31 @@ func parseMetaFlag(letter byte, token []byte, r *Request) Fault {
 		ok, fault = checkBase64(r.Key), BadKeyEncoding
 		r.Base64Key = true
 	case 'T':
-		r.Exptime, ok = parseInt64(token)
+		r.Exptime, ok = ParseExptime(token)
 		r.Meta |= MetaTTL
 		if r.Meta.Has(MetaVivify) {
 			r.VivifyExptime = r.Exptime // the later of the two flags counts
 		}
 	case 'N':
-		r.VivifyExptime, ok = parseInt64(token)
+		r.VivifyExptime, ok = ParseExptime(token)
 		r.Meta |= MetaVivify
 	case 'R':
-		r.RecacheExptime, ok = parseInt64(token)
+		r.RecacheExptime, ok = ParseExptime(token)
 		r.Meta |= MetaRecache
 	case 'C':
-		r.CAS, ok = parseUint64(token)
+		r.CAS, ok = session.ParseNumber(token)
 		r.Meta |= MetaCompareCAS
 	case 'E':
-		r.NewCAS, ok = parseUint64(token)
+		r.NewCAS, ok = session.ParseNumber(token)
 		r.Meta |= MetaNewCAS
 	case 'F':
-		r.Flags, ok = parseUint32(token)
+		r.Flags, ok = ParseUint32(token)
 		fault = BadFormat
 	case 'J':
-		r.Initial, ok = parseUint64(token)
+		r.Initial, ok = session.ParseNumber(token)
 		fault = BadInitial
 	case 'D':
-		r.Delta, ok = parseUint64(token)
+		r.Delta, ok = session.ParseNumber(token)
 		fault = BadMetaDelta
 	case 'M':
 		r.Mode = ' '

@@ -1,39 +1,34 @@
 package protocol
 
-import "math"
+import "cairn/session"
 
-// parseUint reads a whole token as an unsigned decimal number of at most max.
-// A plus sign may stand before it.
-func parseUint(token []byte, max uint64) (n uint64, ok bool) {
-	if len(token) > 0 && token[0] == '+' {
-		token = token[1:]
-	}
-	if len(token) == 0 {
-		return 0, false
-	}
-	for _, c := range token {
-		digit := uint64(c - '0')
-		if digit > 9 || n > (max-digit)/10 {
-			return 0, false
-		}
-		n = n*10 + digit
-	}
-	return n, true
-}
-
-func parseUint64(token []byte) (uint64, bool) { return parseUint(token, math.MaxUint64) }
-
-func parseUint32(token []byte) (uint32, bool) {
-	n, ok := parseUint(token, math.MaxUint32)
+// ParseUint32 reads client flags or an argument of an administrative command.
+// What goes beyond 32 bits is cut off, as in memcached.
+func ParseUint32(token []byte) (uint32, bool) {
+	n, ok := session.ParseNumber(token)
 	return uint32(n), ok
 }
 
-// parseInt64 reads a whole token as a signed decimal number.
-func parseInt64(token []byte) (int64, bool) {
-	if len(token) > 1 && token[0] == '-' && token[1] != '+' {
-		n, ok := parseUint(token[1:], math.MaxInt64)
-		return -int64(n), ok
+// ParseExptime reads an expiration time or a delay in seconds of the text and
+// meta protocols. memcached reads a signed number of 64 bits, refuses what goes
+// beyond, and keeps the low 32 bits, with their sign: 2^32-1, which clients send
+// for a time in the past, is -1. The binary protocol's 32 bits have no sign.
+func ParseExptime(token []byte) (seconds int64, ok bool) {
+	magnitude, negative, ok := session.ScanNumber(token)
+	switch {
+	case !ok, magnitude > 1<<63, magnitude == 1<<63 && !negative:
+		return 0, false
+	case negative:
+		magnitude = -magnitude
 	}
-	n, ok := parseUint(token, math.MaxInt64)
-	return int64(n), ok
+	return int64(int32(magnitude)), true
+}
+
+// parseLength reads the announced length of a data block in bytes.
+func parseLength(token []byte) (length int, ok bool) {
+	n, negative, ok := session.ScanNumber(token)
+	if !ok || n > maxLength || negative && n > 0 {
+		return 0, false
+	}
+	return int(n), true
 }

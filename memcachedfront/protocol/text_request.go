@@ -3,6 +3,8 @@ package protocol
 import (
 	"bytes"
 	"math"
+
+	"cairn/session"
 )
 
 const (
@@ -199,7 +201,7 @@ func parseTouchingRetrieval(verb Verb, args []byte, limits *Limits, r *Request) 
 		return
 	}
 	var ok bool
-	if r.Exptime, ok = parseInt64(token); !ok {
+	if r.Exptime, ok = ParseExptime(token); !ok {
 		r.refuse(BadExptime)
 	}
 }
@@ -225,11 +227,11 @@ func parseStorage(verb Verb, args []byte, limits *Limits, r *Request) (length in
 	casOK := true
 	if verb == CAS {
 		unique, _ = nextToken(args)
-		r.CAS, casOK = parseUint64(unique)
+		r.CAS, casOK = session.ParseNumber(unique)
 	}
 	var flagsOK, exptimeOK bool
-	r.Flags, flagsOK = parseUint32(flags)
-	r.Exptime, exptimeOK = parseInt64(exptime)
+	r.Flags, flagsOK = ParseUint32(flags)
+	r.Exptime, exptimeOK = ParseExptime(exptime)
 	switch {
 	case len(r.Key) > limits.MaxKeyLen || !flagsOK || !exptimeOK || !casOK:
 		r.refuse(BadFormat)
@@ -237,12 +239,6 @@ func parseStorage(verb Verb, args []byte, limits *Limits, r *Request) (length in
 		r.refuse(TooLarge)
 	}
 	return length
-}
-
-// parseLength reads the announced length of a data block.
-func parseLength(token []byte) (length int, ok bool) {
-	n, ok := parseUint(token, maxLength)
-	return int(n), ok
 }
 
 // parseKeyed reads: <verb> <key> ... [noreply]
@@ -276,7 +272,7 @@ func parseDelete(args []byte, limits *Limits, r *Request) {
 func parseTouch(args []byte, limits *Limits, r *Request) {
 	rest := parseKeyed(Touch, args, limits, r)
 	token, _ := nextToken(rest)
-	exptime, ok := parseInt64(token)
+	exptime, ok := ParseExptime(token)
 	switch {
 	case token == nil:
 		r.refuse(BadFormat)
@@ -290,7 +286,7 @@ func parseTouch(args []byte, limits *Limits, r *Request) {
 func parseArithmetic(verb Verb, args []byte, limits *Limits, r *Request) {
 	rest := parseKeyed(verb, args, limits, r)
 	token, _ := nextToken(rest)
-	delta, ok := parseUint64(token)
+	delta, ok := session.ParseNumber(token)
 	switch {
 	case token == nil:
 		r.refuse(BadFormat)

@@ -47,38 +47,38 @@ const (
 
 func TestParseText(t *testing.T) {
 	for input, want := range map[string]string{
-		"get a\r\n":                          `get key="a"`,
-		"get a\n":                            `get key="a"`,
-		"get  a   b c \r\n":                  `get key="a" keys=  b c `,
-		"gets a\r\n":                         `gets key="a"`,
-		"get a\r\r\n":                        `get key="a\r"`,
-		"get\r\n":                            badFormat,
-		"get  \r\n":                          badFormat,
-		"gat 10 a b\r\n":                     `gat key="a" keys=b exptime=10`,
-		"gats -1 a\r\n":                      `gats key="a" exptime=-1`,
-		"gat x a\r\n":                        `invalid key="a" fault=CLIENT_ERROR invalid exptime argument`,
-		"gat 10\r\n":                         badFormat,
-		"gat\r\n":                            badFormat,
-		"GET a\r\n":                          unknown,
-		"\r\n":                               unknown,
-		"\n":                                 unknown,
-		"bget a\r\n":                         unknown,
-		" nonsense\r\n":                      unknown,
-		"set a 1 2 3\r\nxyz\r\n":             `set key="a" value="xyz" flags=1 exptime=2`,
-		"set a 1 2 0\n\r\n":                  `set key="a" value="" flags=1 exptime=2`,
-		"set a 0 0 1 noreply\r\nx\r\n":       `set key="a" value="x" quiet=true`,
-		"set a 0 0 1 other\r\nx\r\n":         `set key="a" value="x"`,
-		"add a 4294967295 -5 1\r\nx\r\n":     `add key="a" value="x" flags=4294967295 exptime=-5`,
-		"replace a 0 99999999999 1\r\nx\r\n": `replace key="a" value="x" exptime=99999999999`,
-		"append a 0 0 2\r\n\r\n\r\n":         `append key="a" value="\r\n"`,
-		"prepend a 0 0 1\r\nx\r\n":           `prepend key="a" value="x"`,
+		"get a\r\n":                         `get key="a"`,
+		"get a\n":                           `get key="a"`,
+		"get  a   b c \r\n":                 `get key="a" keys=  b c `,
+		"gets a\r\n":                        `gets key="a"`,
+		"get a\r\r\n":                       `get key="a\r"`,
+		"get\r\n":                           badFormat,
+		"get  \r\n":                         badFormat,
+		"gat 10 a b\r\n":                    `gat key="a" keys=b exptime=10`,
+		"gats -1 a\r\n":                     `gats key="a" exptime=-1`,
+		"gat x a\r\n":                       `invalid key="a" fault=CLIENT_ERROR invalid exptime argument`,
+		"gat 10\r\n":                        badFormat,
+		"gat\r\n":                           badFormat,
+		"GET a\r\n":                         unknown,
+		"\r\n":                              unknown,
+		"\n":                                unknown,
+		"bget a\r\n":                        unknown,
+		" nonsense\r\n":                     unknown,
+		"set a 1 2 3\r\nxyz\r\n":            `set key="a" value="xyz" flags=1 exptime=2`,
+		"set a 1 2 0\n\r\n":                 `set key="a" value="" flags=1 exptime=2`,
+		"set a 0 0 1 noreply\r\nx\r\n":      `set key="a" value="x" quiet=true`,
+		"set a 0 0 1 other\r\nx\r\n":        `set key="a" value="x"`,
+		"add a 4294967295 -5 1\r\nx\r\n":    `add key="a" value="x" flags=4294967295 exptime=-5`,
+		"replace a 0 4294967295 1\r\nx\r\n": `replace key="a" value="x" exptime=-1`,
+		"append a 0 0 2\r\n\r\n\r\n":        `append key="a" value="\r\n"`,
+		"prepend a 0 0 1\r\nx\r\n":          `prepend key="a" value="x"`,
 		"cas a 0 0 1 18446744073709551615\r\nx\r\n":  `cas key="a" value="x" cas=18446744073709551615`,
 		"cas a 0 0 1 7 noreply\r\nx\r\n":             `cas key="a" value="x" cas=7 quiet=true`,
 		"cas a 0 0 1\r\n":                            `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
 		"cas a 0 0 1 x\r\n":                          `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
 		"cas a 0 0 1 noreply\r\n":                    `invalid key="a" fault=CLIENT_ERROR bad command line format quiet=true swallow=3`,
 		"set a x 0 1\r\n":                            `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
-		"set a 4294967296 0 1\r\n":                   `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
+		"set a 18446744073709551616 0 1\r\n":         `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
 		"set a -1 0 1\r\n":                           `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
 		"set a 0 x 1\r\n":                            `invalid key="a" fault=CLIENT_ERROR bad command line format swallow=3`,
 		"set a 0 0 -1\r\n":                           `invalid key="a" fault=CLIENT_ERROR bad command line format`,
@@ -208,27 +208,6 @@ func TestNextKey(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[a b c]" {
 		t.Errorf("got %v", got)
-	}
-}
-
-func TestParseNumbers(t *testing.T) {
-	for token, want := range map[string]int64{
-		"0": 0, "-0": 0, "+5": 5, "-5": -5, "007": 7, "9223372036854775807": math.MaxInt64, "-9223372036854775807": -math.MaxInt64,
-	} {
-		if n, ok := parseInt64([]byte(token)); !ok || n != want {
-			t.Errorf("parseInt64(%q) = %d, %v", token, n, ok)
-		}
-	}
-	for _, token := range []string{"", "-", "+", "--5", "-+5", "+-5", "5x", "x", "9223372036854775808", " 5"} {
-		if n, ok := parseInt64([]byte(token)); ok {
-			t.Errorf("parseInt64(%q) = %d", token, n)
-		}
-	}
-	if n, ok := parseUint64([]byte("18446744073709551615")); !ok || n != math.MaxUint64 {
-		t.Errorf("the largest number: %d, %v", n, ok)
-	}
-	if n, ok := parseUint32([]byte("4294967296")); ok {
-		t.Errorf("one more than 32 bits: %d", n)
 	}
 }
 

@@ -183,6 +183,8 @@ var numberTests = []suiteTest{
 			{"7\r\n", session.OpIncr, 1, 8, "8  "},
 			{"7 apples", session.OpDecr, 1, 6, "6       "},
 			{"007", session.OpIncr, 1, 8, "8  "},
+			{"7\x00", session.OpIncr, 1, 8, "8 "},
+			{"7\x00x", session.OpDecr, 1, 6, "6  "},
 		} {
 			c := set("n", step.value, f.in(time.Hour))
 			c.Flags = 3

@@ -21,11 +21,15 @@ const (
 
 func main() {
 	args := os.Args[1:]
-	if filepath.Base(os.Args[0]) == "memcached" {
+	if calledMemcached() {
 		args = append([]string{"serve"}, args...)
 	}
 	os.Exit(run(context.Background(), args, os.Environ(), os.Stdout, os.Stderr))
 }
+
+// calledMemcached reports whether the program was started through a link with
+// memcached's name, and takes memcached's command line.
+func calledMemcached() bool { return filepath.Base(os.Args[0]) == "memcached" }
 
 // run is the whole program: it carries out args until it is done or ctx ends,
 // and gives the exit code.

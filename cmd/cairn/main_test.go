@@ -407,11 +407,13 @@ func TestCalledMemcached(t *testing.T) {
 	if err := os.Symlink(program, link); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(link, "-V")
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.HasPrefix(string(out), "cairn ") {
-		t.Errorf("%v: %s", err, out)
+	for _, flag := range []string{"-V", "-h"} { // both begin with the version
+		cmd := exec.Command(link, flag)
+		cmd.Env = append(os.Environ(), asProgram+"=1")
+		out, err := cmd.CombinedOutput()
+		if err != nil || !strings.HasPrefix(string(out), "cairn "+version) {
+			t.Errorf("%s: %v: %s", flag, err, out)
+		}
 	}
 }
 

@@ -41,6 +41,12 @@ func (p *program) serveCommand() *cobra.Command {
 		_, err := fmt.Fprintf(p.stdout, "Usage:\n  cairn serve [flags]\n\n%sOther:\n%s", cfg.Usage(), others.FlagUsages())
 		return err
 	})
+	if help := cmd.HelpFunc(); calledMemcached() { // as memcached's help begins
+		cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+			printVersion(p.stdout, false)
+			help(cmd, args)
+		})
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if showVersion || showLicense {
 			printVersion(p.stdout, showLicense)

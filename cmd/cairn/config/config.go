@@ -119,7 +119,7 @@ func (c *Config) validate() error {
 		errs = append(errs, errors.New("enable-ssl needs tls-cert and tls-key (memcached: -o ssl_chain_cert=...,ssl_key=...)"))
 	}
 	if c.TLS && c.TLSVerify != tlsconfig.NoClients && c.TLSCA == "" {
-		errs = append(errs, fmt.Errorf("tls-verify %v needs tls-ca, the authorities whose certificates clients may show", c.TLSVerify))
+		errs = append(errs, fmt.Errorf("tls-verify %v needs tls-ca, the authorities whose certificates clients may show (memcached: -o ssl_ca_cert=...)", c.TLSVerify))
 	}
 	if (c.HTTPCert == "") != (c.HTTPKey == "") {
 		errs = append(errs, errors.New("http-tls-cert and http-tls-key go together"))

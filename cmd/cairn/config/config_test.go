@@ -99,6 +99,7 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "-p 0", want: "nothing to listen on"},
 		{args: "-Z", want: "tls-cert"},
 		{args: "-Z --tls-cert a --tls-key b --tls-verify require", want: "tls-ca"},
+		{args: "-Z -o ssl_chain_cert=a,ssl_key=b,ssl_verify_mode=1", want: "needs tls-ca, the authorities whose certificates clients may show (memcached: -o ssl_ca_cert=...)"},
 		{args: "-o ssl_min_version=tlsv1.0", want: "not a TLS version"},
 		{args: "-S", want: "auth-file"},
 		{args: "-o no_such_thing", want: "no such extended option"},

@@ -19,7 +19,7 @@ bench-program:
 # Every test, under the race detector, the ones with real clients included. The
 # engine checks its invariants while it runs.
 test: clients
-	go test -race -tags cairn_invariants -timeout 20m ./...
+	go test -race -tags cairn_invariants -timeout 40m ./...
 
 # Go's tests alone: what a change is checked with while it is being made.
 short:

@@ -64,10 +64,12 @@ func (s *awayStore) awaitAsked(n int) {
 	}
 }
 
-func (s *awayStore) comeBack() {
+// comeBack ends the absence, and returns how often the store was asked.
+func (s *awayStore) comeBack() (asked int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = nil
+	return s.asked
 }
 
 // bothWays runs a test for both ways to serve a connection.
@@ -163,8 +165,7 @@ func TestPatienceEnds(t *testing.T) {
 			})
 			c := dial(t, "tcp", address)
 			ask(t, c, "set n 0 0 1\r\n0\r\nset away 0 0 1\r\na\r\nincr n 1\r\n", "STORED\r\n"+failedText+"1\r\n")
-			asked := store.asked
-			store.comeBack()
+			asked := store.comeBack()
 			ask(t, c, "get away\r\n", "END\r\n")
 			if err == session.ErrUnknownOutcome && asked != 1 {
 				t.Errorf("%v: asked %d times", err, asked)

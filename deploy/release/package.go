@@ -58,7 +58,7 @@ func (b *build) describe(name, summary, more string) *nfpm.Info {
 		License:     "Apache-2.0",
 		MTime:       b.date,
 		Overridables: nfpm.Overridables{
-			Deb: nfpm.Deb{Compression: "xz"},
+			Deb: nfpm.Deb{Compression: "zstd"},
 			RPM: nfpm.RPM{Summary: summary, BuildHost: "cairn"},
 		},
 	}

@@ -63,7 +63,8 @@ cairn bench --version | grep 1.0.0
 
 step 'the unit as installed'
 systemd-analyze verify /lib/systemd/system/cairn.service 2>verify || { cat verify; false; }
-grep cairn verify && false
+# systemd before 254 does not know how to wait longer each time.
+grep -v -e RestartSteps -e RestartMaxDelaySec verify | grep cairn && false
 systemd-analyze security --no-pager --threshold=20 cairn.service | tail -1
 zcat /usr/share/man/man1/cairn-serve.1.gz | grep -q durability
 man --path cairn 2>/dev/null || true

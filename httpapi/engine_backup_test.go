@@ -126,9 +126,11 @@ func (l *loader) apply(state map[string]string, i int) (key string) {
 	return key
 }
 
-// prefixOf finds the number of commands, from least to most, after which the
-// loader's keys hold what restored has.
-func (l *loader) prefixOf(restored map[string]string, least, most int) (n int, ok bool) {
+// prefixOf finds the least number of commands, from least to most, after which
+// the loader's keys hold what restored has, and the first command from there on
+// that would change them: whether one that changes nothing is in a backup cannot
+// be seen.
+func (l *loader) prefixOf(restored map[string]string, least, most int) (n, missing int, ok bool) {
 	state := map[string]string{}
 	wrong := map[string]bool{}
 	for key := range restored {
@@ -136,7 +138,7 @@ func (l *loader) prefixOf(restored map[string]string, least, most int) (n int, o
 	}
 	for n = range most {
 		if n >= least && len(wrong) == 0 {
-			return n, true
+			return n, l.nextChange(state, n, most), true
 		}
 		key := l.apply(state, n)
 		is, inState := state[key]
@@ -147,7 +149,21 @@ func (l *loader) prefixOf(restored map[string]string, least, most int) (n int, o
 			wrong[key] = true
 		}
 	}
-	return most, len(wrong) == 0
+	return most, most, len(wrong) == 0
+}
+
+// nextChange returns the first command from n on that changes state, which holds
+// what the commands before made; most if there is none before that.
+func (l *loader) nextChange(state map[string]string, n, most int) int {
+	for ; n < most; n++ {
+		key := string(l.command(n).Key)
+		before, found := state[key]
+		l.apply(state, n)
+		if after, still := state[key]; after != before || still != found {
+			break
+		}
+	}
+	return n
 }
 
 // TestBackupUnderLoad takes backups through the API while clients write as
@@ -220,7 +236,7 @@ func checkBackup(t *testing.T, loaders []*loader, least []int, archive []byte) {
 	restored := contentsOf(t, openEngine(t, dir), len(loaders))
 	var lastIn, firstOut int64 = 0, 1 << 62
 	for i, l := range loaders {
-		n, ok := l.prefixOf(restored[i], least[i], most[i])
+		n, missing, ok := l.prefixOf(restored[i], least[i], most[i])
 		if !ok {
 			t.Fatalf("the keys of client %d are not as after any of its commands %d to %d", i, least[i], most[i])
 		}
@@ -228,8 +244,8 @@ func checkBackup(t *testing.T, loaders []*loader, least []int, archive []byte) {
 		if n > 0 {
 			lastIn = max(lastIn, l.starts[n-1])
 		}
-		if n < len(l.acks) {
-			firstOut = min(firstOut, l.acks[n])
+		if missing < len(l.acks) {
+			firstOut = min(firstOut, l.acks[missing])
 		}
 		l.mu.Unlock()
 	}

@@ -23,10 +23,10 @@ var (
 	randomSeed     = flag.Uint64("random.seed", 0, "seed of TestRandom; 0: a new one")
 )
 
-// defaultCommands is a minute's work in CI, and little on a desk.
+// defaultCommands is about a minute of work in CI, and little on a desk.
 func defaultCommands() int {
 	if os.Getenv("CI") != "" {
-		return 500_000
+		return 200_000
 	}
 	return 100_000
 }

@@ -4,7 +4,7 @@ import "testing"
 
 // TestSpymemcachedTooLarge stores values that the server refuses, in the binary
 // protocol: spymemcached gives a connection up for lost if the answer comes while
-// it still sends. (In the text protocol it does so after every SERVER_ERROR.)
+// it still sends.
 func TestSpymemcachedTooLarge(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)

@@ -52,7 +52,7 @@ func (m *memcached) run(ctx context.Context, a *address) (err error) {
 	defer context.AfterFunc(ctx, func() { m.conn.Close() })()
 	err = m.login(a)
 	if err == nil {
-		err = m.list()
+		err = m.list(ctx)
 	}
 	if err == nil {
 		err = m.read()

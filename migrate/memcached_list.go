@@ -2,19 +2,21 @@ package migrate
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"cairn/session"
 )
 
 // list fills the spool with the source's keys. It does nothing else meanwhile,
 // so that the source never has to wait.
-func (m *memcached) list() error {
-	line, err := m.dump("hash")
+func (m *memcached) list(ctx context.Context) error {
+	line, err := m.dump(ctx, "hash")
 	if err == nil && bytes.HasPrefix(line, []byte("CLIENT_ERROR")) {
-		line, err = m.dump("all") // before 1.6.9; may list a key twice
+		line, err = m.dump(ctx, "all") // before 1.6.9; may list a key twice
 	}
 	for ; err == nil; line, err = m.dumpLine() {
 		if string(line) == "END" {
@@ -27,9 +29,34 @@ func (m *memcached) list() error {
 	return err
 }
 
-// dump asks for a listing and returns its first line. From 1.6.43 on, memcached
+const (
+	// busyFor is how long a source may be busy with another crawl of its keys,
+	// such as the one that it begins by itself now and then, and busyPause how
+	// long to wait before it is asked again.
+	busyFor   = timeout
+	busyPause = 100 * time.Millisecond
+)
+
+// dump asks for a listing and returns its first line, when the source is not busy
+// any more.
+func (m *memcached) dump(ctx context.Context, order string) (line []byte, err error) {
+	for range busyFor / busyPause {
+		line, err = m.dumpNow(order)
+		if err != nil || !bytes.HasPrefix(line, []byte("BUSY")) {
+			return line, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(busyPause):
+		}
+	}
+	return line, err
+}
+
+// dumpNow asks for a listing and returns its first line. From 1.6.43 on, memcached
 // says OK before that.
-func (m *memcached) dump(order string) ([]byte, error) {
+func (m *memcached) dumpNow(order string) ([]byte, error) {
 	if err := m.conn.send("lru_crawler metadump " + order + "\r\n"); err != nil {
 		return nil, err
 	}

@@ -121,6 +121,36 @@ func newer(t *testing.T, script ...[2]string) string {
 	return ln.Addr().String()
 }
 
+// TestMemcachedBusy waits until a crawl that the source has begun by itself is over.
+func TestMemcachedBusy(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	go func() {
+		nc, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer nc.Close()
+		answers := map[string][]string{
+			"version": {"VERSION 1.6.45\r\n"}, "mg a v f t O0 q": {"VA 1 f7 t-1 O0\r\n1\r\n"}, "mn": {"MN\r\n"},
+			"lru_crawler metadump hash": {"BUSY currently processing crawler request\r\n", "BUSY currently processing crawler request\r\n", "OK\r\nkey=a exp=-1\nEND\r\n"},
+		}
+		for in := bufio.NewScanner(nc); in.Scan(); {
+			if next := answers[in.Text()]; len(next) > 0 {
+				io.WriteString(nc, next[0])
+				answers[in.Text()] = next[1:]
+			}
+		}
+	}()
+	got, _, _ := collect(t, func(emit Emit) (Summary, error) {
+		return Memcached(t.Context(), ln.Addr().String(), Options{}, emit)
+	})
+	compare(t, got, map[string]sent{"a": {"1", 7, 0}})
+}
+
 func lookUp(script [][2]string, request string) string {
 	for _, line := range script {
 		if strings.HasPrefix(request, line[0]) {

@@ -156,10 +156,10 @@ func (l *loader) prefixOf(restored map[string]string, least, most int) (n, missi
 // what the commands before made; most if there is none before that.
 func (l *loader) nextChange(state map[string]string, n, most int) int {
 	for ; n < most; n++ {
-		key := string(l.command(n).Key)
-		before, found := state[key]
+		key := l.command(n).Key
+		before, found := state[string(key)]
 		l.apply(state, n)
-		if after, still := state[key]; after != before || still != found {
+		if after, still := state[string(key)]; after != before || still != found {
 			break
 		}
 	}

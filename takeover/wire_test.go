@@ -64,7 +64,7 @@ func TestStatesOfAllSizes(t *testing.T) {
 	h := new(holder)
 	var ours []*os.File
 	for i := range conns {
-		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

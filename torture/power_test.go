@@ -109,7 +109,7 @@ func newPowerRun(t *testing.T, owners int) *powerRun {
 	for i := range owners {
 		l := sessiontest.NewLockstep(p.rng.Uint64(), powerMaxValue)
 		l.Generator.Prefix = fmt.Sprintf("o%d-", i)
-		l.Generator.Keys, l.Generator.NoTracking = 60, true
+		l.Generator.Keys = 60
 		l.Generator.NoFlush, l.Generator.FlushOdds = owners > 1, 100
 		p.owners = append(p.owners, &powerOwner{lockstep: l, models: []*sessiontest.Model{l.Model.Clone()}})
 	}

@@ -4,8 +4,6 @@ package main
 
 import (
 	"bufio"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -20,8 +18,6 @@ import (
 	"time"
 
 	"cairn/cmd/cairn/config"
-	"cairn/serve"
-	"cairn/takeover"
 )
 
 // client is a memcached client's connection.
@@ -325,24 +321,6 @@ func TestTakerThatCannotOpen(t *testing.T) {
 	c.ask("cache_memlimit 64\r\n", "OK\r\n")
 	g.succeed()
 	c.ask("get a\r\n", "VALUE a 0 1\r\ny\r\nEND\r\n")
-}
-
-// badTaker is a taker that fails once the store in dir is its own.
-func badTaker(dir string) error {
-	taker, err := takeover.Dial(context.Background(), takeover.TakerOptions{
-		Path: filepath.Join(dir, takeover.SocketName), Dialects: []string{serve.StateFormat},
-	})
-	if err != nil {
-		return err
-	}
-	if conns, err := taker.Receive(); err != nil || len(conns) != 1 {
-		return fmt.Errorf("%d connections, %w", len(conns), err)
-	}
-	if code, out, stderr := cairn("check --data-dir " + dir); code != exitOK {
-		return fmt.Errorf("the store is not free: exit code %d, %s%s", code, out, stderr)
-	}
-	taker.Fail(errors.New("the disk of the test is broken"))
-	return nil
 }
 
 // The service manager's sockets stand in for the configured addresses, and go

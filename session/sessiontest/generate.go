@@ -34,12 +34,7 @@ type Generator struct {
 	// choose, and OnlyPlain every Mod but IfVersion and SetExpiry.
 	NoFlush      bool
 	NoSetVersion bool
-
-	// NoTracking leaves out Tracked and Limit: what they do depends on the very
-	// instant at which a store applies a command, which may be later than the
-	// burst's.
-	NoTracking bool
-	OnlyPlain  bool
+	OnlyPlain    bool
 
 	// FlushOdds makes one command in so many an OpFlush (0: 500).
 	FlushOdds int
@@ -198,7 +193,7 @@ func (g *Generator) refine(c *session.Command, now session.Time) {
 		c.NewVersion = ChosenVersions + 1 + g.Rand.Uint64N(1<<61)
 	}
 	for _, rare := range rareMods {
-		if g.oneIn(rare.in) && !(g.NoTracking && rare.mod == session.Tracked) {
+		if g.oneIn(rare.in) {
 			c.Mods |= rare.mod
 		}
 	}
@@ -209,7 +204,7 @@ func (g *Generator) refine(c *session.Command, now session.Time) {
 	if g.oneIn(8) {
 		c.Created = now - session.Time(g.Rand.Int64N(1e10))
 	}
-	if !g.NoTracking && g.oneIn(8) {
+	if g.oneIn(8) {
 		c.Limit = session.Time(g.Rand.Int64N(1e10) >> g.Rand.IntN(34))
 	}
 }

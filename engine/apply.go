@@ -213,6 +213,9 @@ func (s *Store) applyBatch(requests []*request) {
 	if len(b.requests) > 0 {
 		s.promise(b.requests, batch, b.ticket, b.begun)
 	}
+	if n := len(b.cold); n > 0 {
+		s.counts.deferred.Add(int64(n))
+	}
 	for _, r := range b.cold {
 		s.fetchers.add(r)
 	}

@@ -80,7 +80,7 @@ type slot struct {
 	counted bool // a get has counted that
 	lacking bool // see markLacking
 
-	copies []ttl.Bucket // where older copies stand, all of them
+	copies []ttl.Bucket // where copies stand, all of them
 	deep   bool         // copies is known
 }
 
@@ -243,6 +243,27 @@ func (b *burst) probe(bucket ttl.Bucket, key []byte) (value []byte, found bool, 
 	}
 	value, err = b.iter.ValueAndErr()
 	return value, err == nil, b.store.readError(err)
+}
+
+// copies appends to dst the live buckets above one and up to another, this one
+// included, in which a copy of the key stands.
+func (b *burst) copies(dst []ttl.Bucket, key []byte, above, upTo ttl.Bucket) ([]ttl.Bucket, error) {
+	if err := b.look(); err != nil {
+		return dst, err
+	}
+	for _, bucket := range b.live {
+		if bucket <= above || bucket > upTo {
+			continue
+		}
+		_, present, err := b.probe(bucket, key)
+		if err != nil {
+			return dst, err
+		}
+		if present {
+			dst = append(dst, bucket)
+		}
+	}
+	return dst, nil
 }
 
 // decode makes an entry of what is stored under a key, without the value of the

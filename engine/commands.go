@@ -269,11 +269,11 @@ func (b *burst) valueFrame() *session.Frame {
 	return b.frame
 }
 
-// put stores the command's value, flags and expiry.
-func (b *burst) put(s *slot, c *session.Command, r *session.Result) {
+// put stores the command's value, flags and expiry over it, which may be nil.
+func (b *burst) put(s *slot, it *entry, c *session.Command, r *session.Result) {
 	e := newEntry(s.key, c.Value)
 	e.frame = b.valueFrame()
-	if it := b.item(s); it != nil && it.holds(c) {
+	if it != nil && it.holds(c) {
 		e.value, e.owner = it.value, it.owner // so that a patch will do
 		b.identical++
 	}
@@ -294,7 +294,7 @@ func (b *burst) set(s *slot, c *session.Command, r *session.Result) {
 	case it == nil && c.Op == session.OpReplace:
 		r.Status = session.NotStored
 	default:
-		b.put(s, c, r)
+		b.put(s, it, c, r)
 	}
 }
 
@@ -317,7 +317,7 @@ func (b *burst) add(s *slot, c *session.Command, r *session.Result) {
 		r.Status = session.NotStored
 		return
 	}
-	b.put(s, c, r)
+	b.put(s, nil, c, r)
 }
 
 // extend serves OpAppend and OpPrepend.

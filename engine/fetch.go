@@ -171,23 +171,13 @@ func (s *Store) fetchState(r *request) {
 	r.epoch, r.snapshot = b.epoch, b.snapshot
 }
 
-// fetchDeep finds all older copies of a key.
+// fetchDeep finds all copies of a key that the disk shows, whatever is known of
+// the key: that may be from the cache, which can be behind the disk.
 func (b *burst) fetchDeep(s *slot) {
-	if s.before == nil || b.look() != nil {
+	if s.before == nil {
 		return
 	}
-	var copies []ttl.Bucket
-	for _, bucket := range b.live {
-		if bucket >= s.before.bucket {
-			continue
-		}
-		_, present, err := b.probe(bucket, s.key)
-		if err != nil {
-			return
-		}
-		if present {
-			copies = append(copies, bucket)
-		}
+	if copies, err := b.copies(nil, s.key, 0, ttl.Forever); err == nil {
+		s.copies, s.deep = copies, true
 	}
-	s.copies, s.deep = copies, true
 }

@@ -27,6 +27,7 @@ type Figures struct {
 	Identical    int64 // sessions stored again with the value that was there
 	UserWritten  int64 // bytes of keys and uncompressed values as clients sent them
 	Dropped      int64 // buckets removed whole
+	Deferred     int64 // bursts that left a batch to be fetched for
 	ReadErrors   int64
 	Corruptions  int64
 
@@ -59,6 +60,7 @@ var declared = figures.Set[*Figures]{
 		func(f *Figures) figures.Times { return f.CommitTimes }),
 	figures.Counter("cairn_user_written_bytes_total", "Bytes of keys and uncompressed values as clients sent them.", func(f *Figures) int64 { return f.UserWritten }),
 	figures.Counter("cairn_buckets_dropped_total", "Deadline buckets dropped whole.", func(f *Figures) int64 { return f.Dropped }),
+	figures.Counter("cairn_bursts_deferred_total", "Bursts that left a batch because the disk had to be read for them first.", func(f *Figures) int64 { return f.Deferred }),
 	figures.Counter("cairn_read_errors_total", "Reads from disk that failed.", func(f *Figures) int64 { return f.ReadErrors }),
 	figures.Counter("cairn_corruptions_total", "Times that damaged data was found on disk.", func(f *Figures) int64 { return f.Corruptions }),
 }
@@ -74,6 +76,7 @@ func (s *Store) Figures() *Figures {
 		UserWritten:  s.counts.userWritten.Load(),
 		Identical:    s.counts.identical.Load(),
 		Dropped:      s.counts.dropped.Load(),
+		Deferred:     s.counts.deferred.Load(),
 		ReadErrors:   s.counts.readErrors.Load(),
 		CommitTimes:  s.counts.commitTimes.Times(),
 	}

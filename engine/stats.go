@@ -11,7 +11,7 @@ import (
 type counts struct {
 	stored, flushes         atomic.Int64
 	commits, commitErrors   atomic.Int64
-	dropped                 atomic.Int64
+	dropped, deferred       atomic.Int64
 	readErrors, corruptions atomic.Int64
 	userWritten, identical  atomic.Int64
 	commitTimes             figures.Histogram

@@ -146,7 +146,7 @@ func (b *burst) place(s *slot) ttl.Bucket {
 	return ttl.For(s.after.expiry, b.now)
 }
 
-// copiesAbove gives the live buckets above target that hold the key. What
+// copiesAbove returns the live buckets above target that hold the key. What
 // counts is whether a copy is physically there, not whether it is live: an
 // expired copy would hide the new one.
 func (b *burst) copiesAbove(s *slot, target ttl.Bucket) (found []ttl.Bucket, err error) {
@@ -166,22 +166,8 @@ func (b *burst) copiesAbove(s *slot, target ttl.Bucket) (found []ttl.Bucket, err
 		}
 		return b.doomed, nil
 	}
-	if err := b.look(); err != nil {
-		return nil, err
-	}
-	for _, bucket := range b.live {
-		if bucket > s.before.under || bucket >= stands || bucket <= target {
-			continue
-		}
-		_, present, err := b.probe(bucket, s.key)
-		if err != nil {
-			return nil, err
-		}
-		if present {
-			b.doomed = append(b.doomed, bucket)
-		}
-	}
-	return b.doomed, nil
+	b.doomed, err = b.copies(b.doomed, s.key, target, min(s.before.under, stands-1))
+	return b.doomed, err
 }
 
 // underOf bounds the copies that stay below a record that goes to target.

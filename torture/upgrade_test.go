@@ -40,6 +40,18 @@ func upgradeItems() []session.Item {
 	return items
 }
 
+// ownedItems is how many sessions of which it is known whose they are (see
+// storeOwned) a store in testdata holds: those of the first format none, all
+// others as many as TestWriteUpgradeStore writes.
+func ownedItems(archive string) int64 {
+	if filepath.Base(archive) == "store-format1.tar.gz" {
+		return 0
+	}
+	return writtenOwned
+}
+
+const writtenOwned = 6
+
 // upgradeClock is when the stores were written.
 func upgradeClock() time.Time { return time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC) }
 
@@ -61,6 +73,9 @@ func TestWriteUpgradeStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(from, to int) {
+		for i := from / 10; i < to/10; i++ {
+			storeOwned(t, store, i)
+		}
 		b := &session.Burst{Now: store.Now()}
 		for _, it := range upgradeItems()[from:to] {
 			long := it.Expiry // some get theirs by a touch, some are overwritten or deleted
@@ -108,6 +123,7 @@ func TestUpgrade(t *testing.T) {
 			}
 			for range 2 {
 				verifyUpgrade(t, upgradeOptions(dir))
+				verifyOwned(t, upgradeOptions(dir), ownedItems(archive), ownedItems(archive))
 			}
 		})
 	}

@@ -40,21 +40,25 @@ const (
 	secondLayout = `{"basket":{"count":%d,"voucher":"%016x"},"profile":{"id":"%08x","newsletter":false},"consent":["statistics","marketing"],"seen":%d}`
 )
 
-// open writes n sessions.
+// open writes n sessions, in bursts of at most 100.
 func (s *shop) open(n int) {
 	s.t.Helper()
 	b := new(session.Burst)
-	for range n {
-		s.n++
-		value := fmt.Appendf(nil, s.layout, s.rand.IntN(9), s.rand.Uint64(), s.rand.Uint32(), s.n)
+	for n > 0 {
 		b.Reset(s.store.Now())
-		c := b.Add()
-		c.Op, c.Key, c.Value, c.Expiry = session.OpSet, fmt.Appendf(nil, s.key, s.n), value, b.Now.Add(s.ttl)
-		session.Do(s.store, b)
-		if b.Results[0].Status != session.OK {
-			s.t.Fatalf("set: %+v", b.Results[0])
+		for ; n > 0 && len(b.Commands) < 100; n-- {
+			s.n++
+			c := b.Add()
+			c.Op, c.Key, c.Expiry = session.OpSet, fmt.Appendf(nil, s.key, s.n), b.Now.Add(s.ttl)
+			c.Value = fmt.Appendf(nil, s.layout, s.rand.IntN(9), s.rand.Uint64(), s.rand.Uint32(), s.n)
+			s.sold[string(c.Key)] = c.Value
 		}
-		s.sold[string(c.Key)] = value
+		session.Do(s.store, b)
+		for i := range b.Results {
+			if b.Results[i].Status != session.OK {
+				s.t.Fatalf("set: %+v", b.Results[i])
+			}
+		}
 	}
 }
 
@@ -77,13 +81,25 @@ func (s *shop) train() {
 // check reads every session back.
 func (s *shop) check() {
 	s.t.Helper()
-	b := new(session.Burst)
-	for key, value := range s.sold {
-		b.Reset(s.store.Now())
+	b := &session.Burst{Now: s.store.Now()}
+	for key := range s.sold {
 		c := b.Add()
 		c.Op, c.Key = session.OpGet, []byte(key)
-		session.Do(s.store, b)
-		if r := &b.Results[0]; r.Status != session.OK || !bytes.Equal(r.Item.Value, value) {
+		if len(b.Commands) == 100 {
+			s.compare(b)
+			b.Reset(s.store.Now())
+		}
+	}
+	s.compare(b)
+}
+
+// compare carries out b, which has gets only.
+func (s *shop) compare(b *session.Burst) {
+	s.t.Helper()
+	session.Do(s.store, b)
+	for i := range b.Results {
+		r, key := &b.Results[i], b.Commands[i].Key
+		if r.Status != session.OK || !bytes.Equal(r.Item.Value, s.sold[string(key)]) {
 			s.t.Fatalf("%s: status %d, error %v", key, r.Status, r.Err)
 		}
 	}

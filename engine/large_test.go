@@ -13,11 +13,11 @@ import (
 	"cairn/session"
 )
 
-// Of a value of 8 MB a set makes the copy in its batch and a get the one for its
+// Of a value of 2 MB a set makes the copy in its batch and a get the one for its
 // result. What does not need the value leaves it on disk.
 func TestLargeValuesAreNotCopied(t *testing.T) {
-	const size = 8 << 20
-	s := largeStore(t, Options{MemtableBytes: 64 << 20, SpareLogs: -1})
+	const size = 2 << 20
+	s := largeStore(t, Options{MemtableBytes: 16 << 20, SpareLogs: -1})
 	value := randomBytes(size)
 	later := s.Now().Add(time.Hour)
 	for _, e := range []struct {
@@ -34,7 +34,7 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 		lowest := uint64(1) << 62
 		// Some rounds meet with a flush of Pebble's. Each has a key of its own,
 		// since older records of it would be read from tables.
-		for i := range 8 {
+		for i := range 5 {
 			e.c.Key = fmt.Appendf(nil, "%s%d", e.name, i)
 			do(s, session.Command{Op: session.OpSet, Key: e.c.Key, Value: value, Expiry: later})
 			rest(s)

@@ -108,6 +108,7 @@ func TestCheckpointHasNoSpares(t *testing.T) {
 func TestLogFitsIntoSpare(t *testing.T) {
 	for _, size := range []int{0, 1, 100, 1800, 4000} {
 		o := testOptions(t, vfs.NewMem(), sessiontest.NewClock())
+		o.MemtableBytes = 64 << 10
 		s := openStore(t, o)
 		value := strings.Repeat("x", size)
 		for i := 0; i%100 > 0 || s.db.Metrics().Flush.Count < 4; i++ {

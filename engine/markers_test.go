@@ -34,7 +34,7 @@ func testMarkers(t *testing.T, spares int) {
 	var clones []*vfs.MemFS
 	fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(o errorfs.Op) error {
 		if o.Kind == errorfs.OpRemove { // of the marker before, for one
-			for range 20 {
+			for range 8 {
 				clones = append(clones, disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng}))
 			}
 		}

@@ -280,8 +280,12 @@ func ask(address string, d load.Dialect, request []byte, each func(dialect.Reply
 	}
 }
 
+// ErrHung is why Stop killed a server.
+var ErrHung = fmt.Errorf("did not end within %v", stopLimit)
+
 // Stop asks the server to end and waits for it, and says how long that took.
-// Its Final usage can be read then.
+// One that hangs is killed, and the error wraps ErrHung. Its Final usage can be
+// read then.
 func (s *Server) Stop() (time.Duration, error) {
 	start := time.Now()
 	_ = s.process.Signal(syscall.SIGTERM) // an error means that it has ended
@@ -290,7 +294,7 @@ func (s *Server) Stop() (time.Duration, error) {
 		return time.Since(start), nil
 	case <-time.After(stopLimit):
 		s.Kill()
-		return 0, fmt.Errorf("peer: %s did not end within %v of SIGTERM", s.Spec.Name, stopLimit)
+		return 0, fmt.Errorf("peer: %s: %w of SIGTERM", s.Spec.Name, ErrHung)
 	}
 }
 

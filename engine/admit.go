@@ -16,7 +16,7 @@ import (
 // admit stamps what the results of b depend on besides its commands and Now.
 func (s *Store) admit(b *session.Burst) {
 	b.MaxValue = uint32(s.options.MaxValueSize)
-	b.Full = s.disk.Low()
+	b.Full = s.files.disk.Low()
 	b.Frames = b.Frames[:0]
 }
 
@@ -39,7 +39,7 @@ func (s *Store) Admit(b *session.Burst, level codec.Level) error {
 		if c.Op != session.OpSet && c.Op != session.OpAdd && c.Op != session.OpReplace {
 			continue
 		}
-		if frame := s.values.Frame(c.Key, c.Value); frame.Codec != 0 {
+		if frame := s.compression.values.Frame(c.Key, c.Value); frame.Codec != 0 {
 			b.SizeFrames(len(b.Commands))
 			b.Frames[i] = frame
 		}
@@ -51,10 +51,10 @@ func (s *Store) Admit(b *session.Burst, level codec.Level) error {
 // that can be kept as it is. The body may stand in b.body, whose memory may have
 // been replaced by that of grown.
 func (b *burst) form(e *entry) (f compress.Form, body, grown []byte) {
-	if e.frame != nil && b.store.values.Keeps(e.frame, e.key, e.value) {
+	if e.frame != nil && b.store.compression.values.Keeps(e.frame, e.key, e.value) {
 		return compress.Form{Codec: record.Codec(e.frame.Codec), Dictionary: e.frame.Dictionary}, e.frame.Data, b.body
 	}
-	return b.store.values.Encode(b.body, e.key, e.value)
+	return b.store.compression.values.Encode(b.body, e.key, e.value)
 }
 
 // fits answers TooLarge if the running command may not store a value of n

@@ -23,7 +23,7 @@ import (
 func (s *Store) TrainedDictionary() (c session.Command, ok bool) {
 	s.replayed.mu.Lock()
 	defer s.replayed.mu.Unlock()
-	d := s.dictionaries.Propose()
+	d := s.compression.dictionaries.Propose()
 	if d == nil {
 		return c, false
 	}
@@ -39,7 +39,7 @@ func (s *Store) forgetReplayed() error {
 	if l.applied.Index < l.adopted+s.options.entriesInFlight {
 		return nil
 	}
-	return s.dictionaries.Forget(l.clock().Add(-dictionaryGrace))
+	return s.compression.dictionaries.Forget(l.clock().Add(-dictionaryGrace))
 }
 
 // appendDictionary appends the Value of an OpAdopt: id and kind, 4 bytes each,
@@ -71,7 +71,7 @@ func (b *burst) adopt(c *session.Command, r *session.Result) {
 	switch {
 	case d == nil:
 		fail(r, session.ErrBadCommand)
-	case b.adopted != nil || d.ID != b.store.dictionaries.Next():
+	case b.adopted != nil || d.ID != b.store.compression.dictionaries.Next():
 		r.Status = session.Exists
 	default:
 		b.adopted = d
@@ -87,10 +87,10 @@ func (b *burst) writeDictionaries(batch *pebble.Batch) {
 	}
 	s := b.store
 	last := ttl.Bucket(1)
-	if list := s.buckets.all(); len(list) > 0 {
+	if list := s.memory.buckets.all(); len(list) > 0 {
 		last = list[0]
 	}
-	for _, d := range append(s.dictionaries.Replace(b.adopted, last), b.adopted) {
+	for _, d := range append(s.compression.dictionaries.Replace(b.adopted, last), b.adopted) {
 		b.must(batch.Set(record.DictionaryKey(d.ID), d.Append(nil), nil))
 	}
 }

@@ -10,19 +10,19 @@ import (
 
 // Try is session.Store's.
 func (s *Store) Try(in *session.Burst) bool {
-	if !readsOnly(in) || s.closed.Load() {
+	if !readsOnly(in) || s.doors.closed.Load() {
 		return false
 	}
-	now := s.see(in.Now)
+	now := s.horizon.see(in.Now)
 	if s.flushIsDue(now) {
 		return false
 	}
 	in.SizeResults()
 	hits, ticket, state := s.readHot(in, now)
-	if state != inMemory || ticket > s.durable.Load() {
+	if state != inMemory || !s.tickets.isDurable(ticket) {
 		return false
 	}
-	s.hot.count(hits, 0)
+	s.memory.hot.count(hits, 0)
 	return true
 }
 
@@ -30,9 +30,9 @@ func (s *Store) Try(in *session.Burst) bool {
 func (s *Store) Apply(in *session.Burst, to session.Completer) {
 	r := newRequest(in, to)
 	in.SizeResults()
-	now := s.see(in.Now)
+	now := s.horizon.see(in.Now)
 	switch reads := readsOnly(in); {
-	case s.closed.Load():
+	case s.doors.closed.Load():
 		r.refuse()
 	case !reads && s.options.ExternalLog:
 		r.fail(session.ErrNeedsLog)
@@ -40,7 +40,7 @@ func (s *Store) Apply(in *session.Burst, to session.Completer) {
 		s.admit(in)
 		s.enqueue(r)
 	case s.flushIsDue(now):
-		s.queue.add(r)
+		s.stations.queue.add(r)
 	default:
 		s.applyReads(r, now)
 	}
@@ -51,35 +51,35 @@ func (s *Store) applyReads(r *request, now session.Time) {
 	in := r.in
 	switch hits, ticket, state := s.readHot(in, now); state {
 	case inMemory:
-		s.hot.count(hits, 0)
+		s.memory.hot.count(hits, 0)
 		s.promiseReads(r, ticket)
 	case onDisk:
 		in.SizeResults()
-		s.fetchers.add(r)
+		s.stations.fetchers.add(r)
 	case needsLocks:
 		in.SizeResults()
 		if s.options.ExternalLog {
-			s.fetchers.add(r)
+			s.stations.fetchers.add(r)
 			return
 		}
-		s.queue.add(r)
+		s.stations.queue.add(r)
 	}
 }
 
 // enqueue lets r be applied. Without a cache, it is known to need the disk
 // before.
 func (s *Store) enqueue(r *request) {
-	if s.hot == nil {
-		s.fetchers.add(r)
+	if s.memory.hot == nil {
+		s.stations.fetchers.add(r)
 		return
 	}
-	s.queue.add(r)
+	s.stations.queue.add(r)
 }
 
 // advance notes that the clock has reached now, carries out the flush that is
 // due by then, and returns the latest instant ever noted.
 func (s *Store) advance(now session.Time) session.Time {
-	now = s.see(now)
+	now = s.horizon.see(now)
 	if s.flushIsDue(now) {
 		s.flushDue(now)
 	}
@@ -89,21 +89,7 @@ func (s *Store) advance(now session.Time) session.Time {
 // flushIsDue reports whether the pending flush must be carried out, because the
 // clock has reached now. With an external log, entries do that.
 func (s *Store) flushIsDue(now session.Time) bool {
-	return s.flushAt.Load() <= int64(now) && !s.options.ExternalLog
-}
-
-// see notes that the clock has reached now and returns the latest instant ever
-// noted.
-func (s *Store) see(now session.Time) session.Time {
-	for {
-		seen := s.seen.Load()
-		if int64(now) <= seen {
-			return session.Time(seen)
-		}
-		if s.seen.CompareAndSwap(seen, int64(now)) {
-			return now
-		}
-	}
+	return s.flushes.due(now) && !s.options.ExternalLog
 }
 
 // readState says what it takes to answer reads.
@@ -118,14 +104,14 @@ const (
 // readHot answers reads from the cache. If it could answer all, it returns how
 // many of them count as hits, and which batch they show.
 func (s *Store) readHot(in *session.Burst, now session.Time) (hits int64, ticket uint64, state readState) {
-	epoch := s.epoch.Load()
+	epoch := s.flushes.epoch.Load()
 	var e entry
 	for n := range in.Commands {
 		c, r := &in.Commands[n], &in.Results[n]
 		if !session.ValidKey(c.Key) || c.Has(session.SetVersion) || len(c.Owner) > session.MaxOwnerLen {
 			return 0, 0, needsLocks
 		}
-		if !s.hot.get(&e, c.Key, epoch) {
+		if !s.memory.hot.get(&e, c.Key, epoch) {
 			return 0, 0, onDisk
 		}
 		ticket = max(ticket, e.ticket)
@@ -160,13 +146,13 @@ func (s *Store) readHot(in *session.Burst, now session.Time) (hits int64, ticket
 // clock has reached now, so that whoever locks its stripe from now on finds it
 // expired. False: it cannot be told without waiting for someone.
 func (s *Store) hasExpired(e *entry, now session.Time) bool {
-	stripe := &s.stripes.table[stripeOf(e.key)]
+	stripe := s.memory.stripes.of(stripeOf(e.key))
 	if !stripe.mu.TryLock() {
 		return false
 	}
 	defer stripe.mu.Unlock()
 	var present entry
-	return s.hot.peek(&present, e.key, e.epoch) && present.ticket == e.ticket && !present.live(now)
+	return s.memory.hot.peek(&present, e.key, e.epoch) && present.ticket == e.ticket && !present.live(now)
 }
 
 var bursts = sync.Pool{New: func() any { return new(burst) }}
@@ -186,13 +172,13 @@ func (b *burst) release() {
 }
 
 // begin looks at the store's present state.
-func (b *burst) begin() { b.epoch = b.store.epoch.Load() }
+func (b *burst) begin() { b.epoch = b.store.flushes.epoch.Load() }
 
 // applyWaiting carries out what is in the queue until that is closed.
 func (s *Store) applyWaiting() {
 	var taken []*request
 	for {
-		if taken = s.queue.take(taken[:0]); len(taken) == 0 {
+		if taken = s.stations.queue.take(taken[:0]); len(taken) == 0 {
 			return
 		}
 		s.applyBatch(taken)
@@ -217,7 +203,7 @@ func (s *Store) applyBatch(requests []*request) {
 		s.counts.deferred.Add(int64(n))
 	}
 	for _, r := range b.cold {
-		s.fetchers.add(r)
+		s.stations.fetchers.add(r)
 	}
 	b.release()
 }
@@ -229,19 +215,19 @@ func (s *Store) applyBatch(requests []*request) {
 func (b *burst) carryOut() *pebble.Batch {
 	s := b.store
 	if b.requests[0].flushes() { // and is alone
-		s.lockGate()
-		defer s.unlockGate()
+		s.doors.lockGate()
+		defer s.doors.unlockGate()
 	} else {
-		s.gate.RLock()
-		defer s.gate.RUnlock()
+		s.doors.gate.RLock()
+		defer s.doors.gate.RUnlock()
 	}
 	b.lock()
-	defer s.stripes.unlock(b.stripes)
+	defer s.memory.stripes.unlock(b.stripes)
 	// What another burst has found expired under these locks stays so.
-	b.now = session.Time(s.seen.Load())
+	b.now = s.horizon.latest()
 	b.begin()
 	b.gather()
-	b.first = s.ledger.reserve(len(b.places))
+	b.first = s.memory.ledger.reserve(len(b.places))
 	b.runAll()
 	for b.shed() {
 		b.undo()
@@ -259,7 +245,7 @@ func (b *burst) addCounts(written bool) {
 	s.counts.stored.Add(b.stored)
 	s.counts.identical.Add(b.identical)
 	s.counts.flushes.Add(b.flushes)
-	s.hot.count(b.hits, b.misses)
+	s.memory.hot.count(b.hits, b.misses)
 	if written {
 		for _, r := range b.requests {
 			s.counts.userWritten.Add(r.sent())
@@ -276,26 +262,15 @@ func (b *burst) lock() {
 			}
 		}
 	}
-	b.stripes = b.store.stripes.lock(b.stripes)
-}
-
-// lockGate keeps all other batches out, for a flush.
-func (s *Store) lockGate() {
-	s.gate.Lock()
-	s.flushing.Store(true)
-}
-
-func (s *Store) unlockGate() {
-	s.flushing.Store(false)
-	s.gate.Unlock()
+	b.stripes = b.store.memory.stripes.lock(b.stripes)
 }
 
 // flushDue carries out the pending flush if it is due at now and nobody else
 // has done so.
 func (s *Store) flushDue(now session.Time) {
-	s.lockGate()
-	defer s.unlockGate()
-	if s.flushAt.Load() > int64(now) || s.closed.Load() {
+	s.doors.lockGate()
+	defer s.doors.unlockGate()
+	if !s.flushes.due(now) || s.doors.closed.Load() {
 		return
 	}
 	b := s.newBurst(now)

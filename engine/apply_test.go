@@ -48,13 +48,13 @@ func (b *begun) isDone() bool {
 // startApplied is start, and returns once a batch has been applied and shared,
 // perhaps before it is durable.
 func startApplied(s *Store, commands ...session.Command) *begun {
-	before := s.applied.Load()
+	before := s.tickets.applied.Load()
 	b := start(s, commands...)
-	for s.applied.Load() == before {
+	for s.tickets.applied.Load() == before {
 		runtime.Gosched()
 	}
-	s.gate.Lock() // who applies holds it
-	defer s.gate.Unlock()
+	s.doors.gate.Lock() // who applies holds it
+	defer s.doors.gate.Unlock()
 	return b
 }
 

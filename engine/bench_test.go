@@ -90,7 +90,7 @@ func BenchmarkGetHot(b *testing.B) {
 
 func BenchmarkGetFromDisk(b *testing.B) {
 	s, keys := benchStore(b, func(o *Options) { o.HotBytes = -1 }), benchKeys()
-	if err := s.db.Flush(); err != nil {
+	if err := s.files.db.Flush(); err != nil {
 		b.Fatal(err)
 	}
 	b.ResetTimer()

@@ -153,7 +153,7 @@ func (b *burst) index() {
 // locks. What it finds for a burst that fetches is to be checked under locks.
 func (b *burst) load(s *slot, withValue bool) (*entry, error) {
 	e := new(entry)
-	if b.store.hot.get(e, s.key, b.epoch) {
+	if b.store.memory.hot.get(e, s.key, b.epoch) {
 		b.ticket = max(b.ticket, e.ticket)
 		return e, nil
 	}
@@ -169,22 +169,22 @@ func (b *burst) load(s *slot, withValue bool) (*entry, error) {
 // from the disk for s, and shares e in the cache if no batch has touched the
 // stripe since.
 func (b *burst) confirm(s *slot, e *entry) (*entry, error) {
-	stripe := &b.store.stripes.table[s.stripe]
+	stripe := b.store.memory.stripes.of(s.stripe)
 	if !stripe.mu.TryLock() {
 		return nil, errUnlocked // what was read may be a writer's doing who is at it
 	}
 	defer stripe.mu.Unlock()
 	latest := stripe.ticket.Load()
 	switch {
-	case b.store.flushing.Load(), b.store.epoch.Load() != b.epoch:
+	case b.store.doors.flushing.Load(), b.store.flushes.epoch.Load() != b.epoch:
 		return nil, errUnlocked // what was read may be the doing of a flush
 	case latest > b.snapshot && !e.live(b.now):
 		return nil, errUnlocked // a writer may have prolonged it in time
 	}
-	e.ticket = max(latest, b.store.flushTicket.Load())
+	e.ticket = max(latest, b.store.flushes.ticket.Load())
 	b.ticket = max(b.ticket, e.ticket)
 	if latest <= b.snapshot {
-		b.store.hot.put(e)
+		b.store.memory.hot.put(e)
 	}
 	return e, nil
 }
@@ -194,8 +194,8 @@ func (b *burst) look() (err error) {
 	if b.iter != nil {
 		return nil
 	}
-	b.snapshot = b.store.applied.Load()
-	b.iter, err = b.store.db.NewIter(&pebble.IterOptions{
+	b.snapshot = b.store.tickets.applied.Load()
+	b.iter, err = b.store.files.db.NewIter(&pebble.IterOptions{
 		LowerBound: record.DataStart,
 		UpperBound: record.DataEnd,
 		// Without this, tables of the bottom level are searched even if their
@@ -204,7 +204,7 @@ func (b *burst) look() (err error) {
 	})
 	// After the iterator was made: writers name a bucket before they write into
 	// it, so these are all buckets that the iterator shows.
-	b.live = b.store.buckets.live(b.bucketsAsOf())
+	b.live = b.store.memory.buckets.live(b.bucketsAsOf())
 	return b.store.readError(err)
 }
 
@@ -282,7 +282,7 @@ func (s *Store) decode(key, stored []byte, withValue bool) (*entry, error) {
 	if !withValue && s.options.largeValue <= int(h.RawLen) && h.RawLen <= record.MaxValueLen {
 		e = unreadEntry(key, h.RawLen)
 	} else {
-		value, err := s.values.Decode(&h, body)
+		value, err := s.compression.values.Decode(&h, body)
 		if err != nil {
 			e = unreadEntry(key, h.RawLen)
 			e.expiry = h.Expiry

@@ -42,28 +42,28 @@ func (c *check) run() (err error) {
 		return err
 	}
 	s := newStore(o)
-	s.features.bits.Store(uint32(found))
-	if s.lock, err = lockDir(o); err != nil {
+	s.files.features.bits.Store(uint32(found))
+	if s.files.lock, err = lockDir(o); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, s.release()) }()
+	defer func() { err = errors.Join(err, s.files.release()) }()
 	if err := disk.Inspect(o.FS, o.Dir); err != nil {
 		report(c.report, "%v", err)
 	}
 	c.logs()
-	s.cache = newBlockCache(o)
+	s.files.blocks = newBlockCache(o)
 	options := s.pebbleOptions()
 	options.ReadOnly = true
 	options.Logger = quiet{}
 	options.EventListener.DataCorruption = func(pebble.DataCorruptionInfo) {} // found again below
-	if s.db, err = pebble.Open(o.Dir, options); err != nil {
+	if s.files.db, err = pebble.Open(o.Dir, options); err != nil {
 		report(c.report, "the store does not open: %v", err)
-		s.db = nil
+		s.files.db = nil
 		return nil
 	}
 	c.store = s
 	c.tables(options)
-	if err := s.db.CheckLevels(nil); err != nil {
+	if err := s.files.db.CheckLevels(nil); err != nil {
 		report(c.report, "the order of the tables is broken: %v", err)
 	}
 	c.spaces()
@@ -94,7 +94,7 @@ func (c *check) logs() {
 
 // tables verifies the checksums of all blocks of the tables in use.
 func (c *check) tables(o *pebble.Options) {
-	levels, err := c.store.db.SSTables()
+	levels, err := c.store.files.db.SSTables()
 	if err != nil {
 		report(c.report, "the tables cannot be listed: %v", err)
 		return
@@ -115,7 +115,7 @@ func (c *check) tables(o *pebble.Options) {
 
 // spaces looks for keys that are in no space.
 func (c *check) spaces() {
-	iter, err := c.store.db.NewIter(nil)
+	iter, err := c.store.files.db.NewIter(nil)
 	if err != nil {
 		report(c.report, "read: %v", err)
 		return
@@ -155,7 +155,7 @@ func (c *check) records() {
 		return
 	}
 	count := &record.Ledger{Now: ledger.Now}
-	s.seen.Store(int64(ledger.Now))
+	s.horizon.see(ledger.Now)
 	m, err := s.newMerged(nil, nil)
 	defer func() {
 		if err := m.close(); err != nil {
@@ -187,7 +187,7 @@ func (c *check) record(m *merged, cur *cursor, ledger, count *record.Ledger) {
 		return
 	}
 	e, err := m.entry(cur)
-	if err == nil && len(e.ext) > 0 && c.store.features.load()&extendedRecords == 0 {
+	if err == nil && len(e.ext) > 0 && c.store.files.features.load()&extendedRecords == 0 {
 		report(c.report, "key %q has an extended record, of which %s knows nothing", key, formatFile)
 	}
 	switch {

@@ -11,13 +11,13 @@ import (
 // whole or not at all. Tables are hard links if dir is on the same file system,
 // so it is cheap to make; it keeps their space for as long as it stays.
 func (s *Store) Checkpoint(dir string) error {
-	if !s.enter() {
+	if !s.doors.enter() {
 		return session.ErrClosed
 	}
-	defer s.leave()
-	err := s.log.checkpoint(dir)
+	defer s.doors.leave()
+	err := s.files.log.checkpoint(dir)
 	if err == nil {
-		err = putFormat(s.options.FS, dir, s.features.load())
+		err = putFormat(s.options.FS, dir, s.files.features.load())
 	}
 	if err != nil {
 		return fmt.Errorf("engine: checkpoint to %s: %w", dir, err)

@@ -165,7 +165,7 @@ func TestDeepReadsHoldNobodyUp(t *testing.T) {
 	for i := range 3 { // copies in three buckets
 		want(t, s, session.OK, set(s, "moved", "v", time.Duration(1+i)*time.Hour))
 	}
-	if err := s.db.Flush(); err != nil {
+	if err := s.files.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	tables.Hold()
@@ -254,7 +254,7 @@ func TestResultsDoNotShareBytes(t *testing.T) {
 	const value = "a value in the writer's memory"
 	for range 20 {
 		want(t, s, session.OK, set(s, "k", "old", time.Hour))
-		s.gate.Lock() // keeps all appliers busy, so that what follows becomes one batch
+		s.doors.gate.Lock() // keeps all appliers busy, so that what follows becomes one batch
 		var busy []*begun
 		for range maxAppliers {
 			busy = append(busy, start(s, op(session.OpDelete, "nothing")))
@@ -262,7 +262,7 @@ func TestResultsDoNotShareBytes(t *testing.T) {
 		}
 		write := start(s, set(s, "k", value, time.Hour))
 		read := start(s, session.Command{Op: session.OpGet, Mods: session.SetExpiry, Key: []byte("k"), Expiry: s.Now().Add(time.Hour)})
-		s.gate.Unlock()
+		s.doors.gate.Unlock()
 		write.wait()
 		clear(write.burst.Commands[0].Value)
 		read.wait()
@@ -279,10 +279,10 @@ func TestResultsDoNotShareBytes(t *testing.T) {
 // batch may be visible already, and its ticket not known yet.
 func TestColdReadsWaitForWritersAtIt(t *testing.T) {
 	s, _ := coldStore(t, 1, func(o *Options) { o.HotBytes = -1 })
-	stripe := &s.stripes.table[stripeOf([]byte("cold0"))]
+	stripe := s.memory.stripes.of(stripeOf([]byte("cold0")))
 	for name, busy := range map[string]struct{ begin, end func() }{
 		"writer": {stripe.mu.Lock, stripe.mu.Unlock},
-		"flush":  {s.lockGate, s.unlockGate},
+		"flush":  {s.doors.lockGate, s.doors.unlockGate},
 	} {
 		busy.begin()
 		read := getCold(s, 0)

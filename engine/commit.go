@@ -3,7 +3,6 @@ package engine
 import (
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -43,32 +42,27 @@ func (s *Store) promise(requests []*request, batch *pebble.Batch, ticket uint64,
 		s.closeBatch(batch)
 		batch = nil
 	}
-	if batch == nil && s.isDurable(ticket) {
+	if batch == nil && s.tickets.isDurable(ticket) {
 		c.complete()
 		return
 	}
 	c.batch, c.begun = batch, begun
-	s.commits.add(c)
+	s.stations.commits.add(c)
 }
 
 // promiseReads completes a request of reads when what it shows is durable:
 // batches up to ticket.
 func (s *Store) promiseReads(r *request, ticket uint64) {
-	if s.isDurable(ticket) {
+	if s.tickets.isDurable(ticket) {
 		r.complete()
 		return
 	}
-	s.commits.add(s.newCommit(ticket, r))
+	s.stations.commits.add(s.newCommit(ticket, r))
 }
 
 // awaitsLog reports whether batches are waited for until the log has them.
 func (s *Store) awaitsLog() bool {
 	return s.options.Durability.Interval == 0 && !s.options.ExternalLog
-}
-
-// isDurable reports whether nobody needs to wait for the ticket.
-func (s *Store) isDurable(ticket uint64) bool {
-	return ticket <= s.durable.Load()
 }
 
 // await waits until the commit's batch is durable.
@@ -80,7 +74,7 @@ func (c *commit) await() {
 	}
 	s.counts.commitTimes.Observe(time.Since(c.begun))
 	s.closeBatch(c.batch)
-	raise(&s.durable, c.ticket)
+	s.tickets.noteDurable(c.ticket)
 }
 
 // fail gives up: the log does not take what was promised. The process must
@@ -129,7 +123,7 @@ func (c *commit) complete() {
 
 // syncUpTo makes all batches up to ticket durable.
 func (s *Store) syncUpTo(ticket uint64) error {
-	if s.durable.Load() >= ticket {
+	if s.tickets.isDurable(ticket) {
 		return nil
 	}
 	return s.syncLog()
@@ -146,21 +140,11 @@ func (s *Store) settleLog() error {
 
 // syncLog makes all batches durable that have been applied.
 func (s *Store) syncLog() error {
-	if !s.enter() {
+	if !s.doors.enter() {
 		return nil // Close has synced everything
 	}
-	defer s.leave()
-	return s.log.sync()
-}
-
-// raise makes the value at least n.
-func raise(value *atomic.Uint64, n uint64) {
-	for {
-		old := value.Load()
-		if n <= old || value.CompareAndSwap(old, n) {
-			return
-		}
-	}
+	defer s.doors.leave()
+	return s.files.log.sync()
 }
 
 // apply applies a batch and gives its ticket. When apply returns, the batch is
@@ -176,9 +160,9 @@ func (s *Store) apply(batch *pebble.Batch, wait bool) (ticket uint64) {
 			s.fatal(fmt.Errorf("engine: commit: %v", r))
 		}
 	}()
-	err := s.log.append(batch, wait)
+	err := s.files.log.append(batch, wait)
 	if !wait {
-		s.unsynced.Store(true)
+		s.tickets.unsynced.Store(true)
 	}
 	s.counts.commits.Add(1)
 	if err != nil {
@@ -186,7 +170,7 @@ func (s *Store) apply(batch *pebble.Batch, wait bool) (ticket uint64) {
 		s.fatal(fmt.Errorf("engine: commit: %w", err))
 	}
 	ticket = uint64(batchrepr.ReadSeqNum(header))
-	raise(&s.applied, ticket)
+	s.tickets.noteApplied(ticket)
 	s.trimBatch(batch)
 	return ticket
 }
@@ -202,10 +186,10 @@ func (s *Store) closeBatch(batch *pebble.Batch) {
 
 // sync makes the log durable, in the background of Durability.Interval.
 func (s *Store) sync() {
-	if !s.unsynced.Swap(false) {
+	if !s.tickets.unsynced.Swap(false) {
 		return
 	}
-	if err := s.log.sync(); err != nil {
+	if err := s.files.log.sync(); err != nil {
 		s.fatal(fmt.Errorf("engine: sync of the log: %w", err))
 	}
 }

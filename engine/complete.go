@@ -71,7 +71,7 @@ func (w *awaited) empty() bool { return len(w.batches)+len(w.reads) == 0 }
 // for nothing behind its ticket.
 func (s *Store) awaitCommits() {
 	var w awaited
-	for s.commits.collect(&w) {
+	for s.stations.commits.collect(&w) {
 		if len(w.batches) > 0 {
 			c := w.batches[0]
 			w.batches[0] = nil
@@ -81,7 +81,7 @@ func (s *Store) awaitCommits() {
 		} else if err := s.syncReads(w.reads); err != nil {
 			w.reads[0].fail(err)
 		}
-		w.completeReads(s.durable.Load())
+		w.completeReads(s.tickets.durable.Load())
 	}
 }
 
@@ -95,7 +95,7 @@ func (s *Store) syncReads(reads []*commit) error {
 	if err := s.syncUpTo(ticket); err != nil {
 		return err
 	}
-	raise(&s.durable, ticket)
+	s.tickets.noteDurable(ticket)
 	return nil
 }
 

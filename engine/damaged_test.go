@@ -58,7 +58,7 @@ func TestDamagedRecordCanBeReplaced(t *testing.T) {
 			want(t, s, session.OK, session.Command{Op: session.OpSet, Key: []byte("k"), Value: []byte("older"), Expiry: s.Now().Add(50 * time.Minute)})
 			want(t, s, session.OK, session.Command{Op: session.OpSet, Key: []byte("k"), Value: []byte("value"), Expiry: expiry(s)})
 			at := record.AppendKey(nil, ttl.For(expiry(s), s.Now()), []byte("k"))
-			if err := s.db.Set(at, c.damage(s), pebble.Sync); err != nil {
+			if err := s.files.db.Set(at, c.damage(s), pebble.Sync); err != nil {
 				t.Fatal(err)
 			}
 			for _, op := range []session.Op{session.OpGet, session.OpTouch, session.OpAdd, session.OpAppend, session.OpIncr} {

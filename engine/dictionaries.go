@@ -26,11 +26,11 @@ type dictionaryStorage struct{ store *Store }
 
 func (d dictionaryStorage) PutDictionary(stored *record.Dictionary) error {
 	s := d.store
-	if !s.enter() {
+	if !s.doors.enter() {
 		return session.ErrClosed
 	}
-	defer s.leave()
-	if err := s.db.Set(record.DictionaryKey(stored.ID), stored.Append(nil), pebble.Sync); err != nil {
+	defer s.doors.leave()
+	if err := s.files.db.Set(record.DictionaryKey(stored.ID), stored.Append(nil), pebble.Sync); err != nil {
 		return fmt.Errorf("engine: store dictionary %d: %w", stored.ID, err)
 	}
 	return nil
@@ -38,11 +38,11 @@ func (d dictionaryStorage) PutDictionary(stored *record.Dictionary) error {
 
 func (d dictionaryStorage) DropDictionary(id uint32) error {
 	s := d.store
-	if !s.enter() {
+	if !s.doors.enter() {
 		return session.ErrClosed
 	}
-	defer s.leave()
-	if err := s.db.Delete(record.DictionaryKey(id), pebble.NoSync); err != nil {
+	defer s.doors.leave()
+	if err := s.files.db.Delete(record.DictionaryKey(id), pebble.NoSync); err != nil {
 		return fmt.Errorf("engine: remove dictionary %d: %w", id, err)
 	}
 	return nil
@@ -51,14 +51,14 @@ func (d dictionaryStorage) DropDictionary(id uint32) error {
 // Buckets returns the list of buckets. The gate is for flushes, which empty the
 // list before they empty the store.
 func (d dictionaryStorage) Buckets() []ttl.Bucket {
-	d.store.gate.RLock()
-	defer d.store.gate.RUnlock()
-	return d.store.buckets.all()
+	d.store.doors.gate.RLock()
+	defer d.store.doors.gate.RUnlock()
+	return d.store.memory.buckets.all()
 }
 
 // loadDictionaries makes the stored dictionaries known.
 func (s *Store) loadDictionaries() (err error) {
-	iter, err := s.db.NewIter(&pebble.IterOptions{
+	iter, err := s.files.db.NewIter(&pebble.IterOptions{
 		LowerBound: record.DictionaryStart,
 		UpperBound: record.DictionaryEnd,
 	})
@@ -69,7 +69,7 @@ func (s *Store) loadDictionaries() (err error) {
 	for ok := iter.First(); ok; ok = iter.Next() {
 		d, err := record.DecodeDictionary(iter.Key(), iter.Value())
 		if err == nil {
-			err = s.dictionaries.Learn(&d)
+			err = s.compression.dictionaries.Learn(&d)
 		}
 		if err != nil {
 			return err
@@ -82,16 +82,16 @@ func (s *Store) loadDictionaries() (err error) {
 // one, and forgets those that no record needs any more. The store calls it
 // itself unless Options.DropEvery is negative.
 func (s *Store) TrainDictionaries(ctx context.Context) error {
-	if s.closed.Load() || ctx.Err() != nil {
+	if s.doors.closed.Load() || ctx.Err() != nil {
 		return nil
 	}
 	if s.options.ExternalLog {
 		return s.forgetReplayed() // which has to adopt one; see TrainedDictionary
 	}
-	if err := s.dictionaries.Forget(s.Now().Add(-dictionaryGrace)); err != nil {
+	if err := s.compression.dictionaries.Forget(s.Now().Add(-dictionaryGrace)); err != nil {
 		return err
 	}
-	return s.dictionaries.Train()
+	return s.compression.dictionaries.Train()
 }
 
 // train is TrainDictionaries in the background.

@@ -65,13 +65,13 @@ func (s *shop) open(n int) {
 // train writes sessions until a dictionary more is there.
 func (s *shop) train() {
 	s.t.Helper()
-	before := s.store.dictionaries.Len()
+	before := s.store.compression.dictionaries.Len()
 	for range 200 {
 		s.open(200)
 		if err := s.store.TrainDictionaries(context.Background()); err != nil {
 			s.t.Fatal(err)
 		}
-		if s.store.dictionaries.Len() > before {
+		if s.store.compression.dictionaries.Len() > before {
 			return
 		}
 	}
@@ -146,15 +146,15 @@ func TestDictionaryGoesWithItsLastBucket(t *testing.T) {
 	// dictionary has become useless.
 	changed := newShop(t, store, "c"+secondLayout)
 	changed.key, changed.ttl = "shop:new%d", 2*time.Hour
-	for store.dictionaries.Len() < 2 {
+	for store.compression.dictionaries.Len() < 2 {
 		changed.train()
 	}
 	old.check()
 	changed.check()
 
 	reopened := testOptions(t, fs.CrashClone(vfs.CrashCloneCfg{}), clock)
-	if s := openStore(t, reopened); s.dictionaries.Len() != 2 {
-		t.Errorf("%d dictionaries after a power loss, want 2", s.dictionaries.Len())
+	if s := openStore(t, reopened); s.compression.dictionaries.Len() != 2 {
+		t.Errorf("%d dictionaries after a power loss, want 2", s.compression.dictionaries.Len())
 	}
 
 	clock.Advance(90 * time.Minute)
@@ -162,7 +162,7 @@ func TestDictionaryGoesWithItsLastBucket(t *testing.T) {
 	changed.check()
 	clock.Advance(3 * time.Hour)
 	sweep(t, store)
-	if n := store.dictionaries.Len(); n != 1 {
+	if n := store.compression.dictionaries.Len(); n != 1 {
 		t.Errorf("%d dictionaries after all records of the first are gone, want 1", n)
 	}
 	changed.sold = map[string][]byte{}
@@ -187,14 +187,14 @@ func TestMissingDictionaryIsCorruption(t *testing.T) {
 	shop := newShop(t, store, firstLayout)
 	shop.train()
 	shop.open(1)
-	known := store.values
-	store.values = compress.New(true) // knows none
+	known := store.compression.values
+	store.compression.values = compress.New(true) // knows none
 	b := &session.Burst{Now: store.Now()}
 	*b.Add() = session.Command{Op: session.OpGet, Key: fmt.Appendf(nil, shop.key, shop.n)}
 	session.Do(store, b)
 	if r := b.Results[0]; r.Status != session.Failed {
 		t.Errorf("status %d, want Failed", r.Status)
 	}
-	store.values = known
+	store.compression.values = known
 	shop.check()
 }

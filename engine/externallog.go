@@ -51,24 +51,24 @@ func (l ownLog) checkpoint(dir string) error {
 type foreignLog struct{ s *Store }
 
 func (l foreignLog) append(batch *pebble.Batch, _ bool) error {
-	return l.s.db.Apply(batch, pebble.NoSync)
+	return l.s.files.db.Apply(batch, pebble.NoSync)
 }
 
 func (l foreignLog) sync() error { return nil }
 
 // checkpoint copies tables only, so all must be in tables first.
 func (l foreignLog) checkpoint(dir string) error {
-	if err := l.s.flush(context.Background()); err != nil {
+	if err := l.s.files.flush(context.Background()); err != nil {
 		return err
 	}
-	return l.s.db.Checkpoint(dir)
+	return l.s.files.db.Checkpoint(dir)
 }
 
 func (s *Store) newBatchLog() batchLog {
 	if s.options.ExternalLog {
 		return foreignLog{s}
 	}
-	return ownLog{s.db}
+	return ownLog{s.files.db}
 }
 
 // replayed is what a store with Options.ExternalLog knows of its log.
@@ -79,7 +79,7 @@ type replayed struct {
 	adopted uint64     // index of the last entry that adopted a dictionary, or of the start
 
 	// now is the latest instant that an entry has had. What is written depends
-	// on it, and never on Store.seen, which readers move.
+	// on it, and never on horizon.seen, which readers move.
 	now atomic.Int64
 
 	stopped atomic.Pointer[ReplayError]
@@ -119,10 +119,10 @@ func (s *Store) Applied() Position {
 // it, survives a crash: a log must be replayed from the next one on. It moves on
 // when memtables have become tables; see MakeDurable.
 func (s *Store) DurablePosition() (Position, error) {
-	if !s.enter() {
+	if !s.doors.enter() {
 		return Position{}, session.ErrClosed
 	}
-	defer s.leave()
+	defer s.doors.leave()
 	return s.durablePosition()
 }
 
@@ -136,7 +136,7 @@ func (s *Store) durablePosition() (Position, error) {
 }
 
 func (s *Store) durableLedger() (l *record.Ledger, err error) {
-	iter, err := s.db.NewIter(&pebble.IterOptions{
+	iter, err := s.files.db.NewIter(&pebble.IterOptions{
 		LowerBound:                record.LedgerKey,
 		UpperBound:                append(record.LedgerKey[:len(record.LedgerKey):len(record.LedgerKey)], 0),
 		OnlyReadGuaranteedDurable: true,
@@ -158,11 +158,11 @@ func (s *Store) durableLedger() (l *record.Ledger, err error) {
 // MakeDurable moves what has been replayed into tables and returns the durable
 // position after that. A log may be cut off behind it.
 func (s *Store) MakeDurable(ctx context.Context) (Position, error) {
-	if !s.enter() {
+	if !s.doors.enter() {
 		return Position{}, session.ErrClosed
 	}
-	defer s.leave()
-	if err := s.flush(ctx); err != nil {
+	defer s.doors.leave()
+	if err := s.files.flush(ctx); err != nil {
 		return Position{}, fmt.Errorf("engine: flush: %w", err)
 	}
 	return s.durablePosition()
@@ -174,10 +174,10 @@ func (s *Store) MakeDurable(ctx context.Context) (Position, error) {
 func (s *Store) Digest() (Position, uint64, error) {
 	s.replayed.mu.Lock()
 	defer s.replayed.mu.Unlock()
-	if !s.enter() {
+	if !s.doors.enter() {
 		return Position{}, 0, session.ErrClosed
 	}
-	defer s.leave()
+	defer s.doors.leave()
 	ledger, err := s.loadLedger()
 	if err != nil {
 		return Position{}, 0, s.readError(err)

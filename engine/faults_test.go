@@ -146,7 +146,7 @@ func TestReadErrorFailsTheRequest(t *testing.T) {
 	o.HotBytes, o.BlockCacheBytes = -1, 1
 	s := openStore(t, o)
 	want(t, s, session.OK, set(s, "k", "v", 10*24*time.Hour))
-	if err := s.db.Flush(); err != nil {
+	if err := s.files.db.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	wantValue(t, s, "k", "v")

@@ -90,11 +90,11 @@ func (f *fetchers) close() {
 // fetch reads what r needs. A request of reads is answered then, if that needs
 // no locks; any other goes to the appliers.
 func (s *Store) fetch(r *request) {
-	if !s.enter() {
+	if !s.doors.enter() {
 		r.refuse()
 		return
 	}
-	defer s.leave()
+	defer s.doors.leave()
 	if s.options.ExternalLog {
 		s.fetchFollower(r)
 		return
@@ -104,13 +104,13 @@ func (s *Store) fetch(r *request) {
 	}
 	r.fetches++
 	s.fetchState(r)
-	s.queue.add(r)
+	s.stations.queue.add(r)
 }
 
 // fetchReads answers a request of reads. It returns an error, and has done
 // nothing, if that needs locks or the log. The store is open.
 func (s *Store) fetchReads(r *request) error {
-	b := s.newBurst(session.Time(s.seen.Load()))
+	b := s.newBurst(s.horizon.latest())
 	b.reading = true
 	b.requests = append(b.requests, r)
 	b.begin()
@@ -123,7 +123,7 @@ func (s *Store) fetchReads(r *request) error {
 	}
 	hits, misses, ticket := b.hits, b.misses, b.ticket
 	b.release()
-	s.hot.count(hits, misses)
+	s.memory.hot.count(hits, misses)
 	s.promiseReads(r, ticket)
 	return nil
 }
@@ -148,7 +148,7 @@ func (s *Store) fetchFollower(r *request) {
 
 // fetchState reads the state of the keys of r. The store is open.
 func (s *Store) fetchState(r *request) {
-	b := s.newBurst(session.Time(s.seen.Load()))
+	b := s.newBurst(s.horizon.latest())
 	defer b.release()
 	b.fetching = true
 	b.begin()

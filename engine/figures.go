@@ -69,8 +69,8 @@ var declared = figures.Set[*Figures]{
 func (s *Store) Figures() *Figures {
 	f := &Figures{
 		Stats:        s.Stats(),
-		Disk:         s.disk.Figures(),
-		Compression:  s.values.Figures(),
+		Disk:         s.files.disk.Figures(),
+		Compression:  s.compression.values.Figures(),
 		Commits:      s.counts.commits.Load(),
 		CommitErrors: s.counts.commitErrors.Load(),
 		UserWritten:  s.counts.userWritten.Load(),
@@ -138,13 +138,13 @@ var bucketDesc = prometheus.NewDesc("cairn_bucket_disk_bytes",
 // TableFigures returns the present figures of tables and logs, or reports that
 // the store is closed.
 func (s *Store) TableFigures() (*TableFigures, bool) {
-	if !s.enter() {
+	if !s.doors.enter() {
 		return nil, false
 	}
-	defer s.leave()
-	f := &TableFigures{Metrics: s.db.Metrics(), Buckets: s.bucketFigures()}
+	defer s.doors.leave()
+	f := &TableFigures{Metrics: s.files.db.Metrics(), Buckets: s.bucketFigures()}
 	f.SyncTimes = syncTimes(f.Metrics)
-	f.DiskBytes = int64(f.DiskSpaceUsage()) + s.disk.Figures().SpareBytes
+	f.DiskBytes = int64(f.DiskSpaceUsage()) + s.files.disk.Figures().SpareBytes
 	for i := range f.Levels {
 		f.FlushWritten += int64(f.Levels[i].TableBytesFlushed)
 		f.CompactionWritten += int64(f.Levels[i].TableBytesCompacted)
@@ -171,12 +171,12 @@ func syncTimes(m *pebble.Metrics) figures.Times {
 // bucketFigures estimates what each bucket takes on disk. What is still only in
 // the log and in memory does not count.
 func (s *Store) bucketFigures() []BucketFigures {
-	list := s.buckets.all()
+	list := s.memory.buckets.all()
 	all := make([]BucketFigures, 0, len(list))
 	for i := len(list) - 1; i >= 0; i-- {
 		bucket := BucketFigures{Deadline: list[i].Deadline()}
 		for _, space := range record.Bucketed() {
-			size, err := s.db.EstimateDiskUsage(space.AppendBucket(nil, list[i]), space.AppendBucketEnd(nil, list[i]))
+			size, err := s.files.db.EstimateDiskUsage(space.AppendBucket(nil, list[i]), space.AppendBucketEnd(nil, list[i]))
 			if err != nil {
 				_ = s.readError(err) // counted
 			}

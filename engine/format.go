@@ -173,16 +173,16 @@ func (u *inUse) load() features { return features(u.bits.Load()) }
 // need makes sure that the format file names the feature, before the first of
 // what it is about is written. On an error nothing of it may be.
 func (s *Store) need(feature features) error {
-	if s.features.load()&feature != 0 {
+	if s.files.features.load()&feature != 0 {
 		return nil
 	}
-	s.features.mu.Lock()
-	defer s.features.mu.Unlock()
-	all := s.features.load() | feature
+	s.files.features.mu.Lock()
+	defer s.files.features.mu.Unlock()
+	all := s.files.features.load() | feature
 	if err := putFormat(s.options.FS, s.options.Dir, all); err != nil {
 		return fmt.Errorf("engine: note in %s what the store uses from now on: %w", formatFile, err)
 	}
-	s.features.bits.Store(uint32(all))
+	s.files.features.bits.Store(uint32(all))
 	return nil
 }
 

@@ -72,7 +72,7 @@ func (b *burst) placeOf(r *request, key []byte) int {
 // often enough.
 func (b *burst) know(s *slot, r *request) bool {
 	e := new(entry)
-	if b.store.hot.get(e, s.key, b.epoch) {
+	if b.store.memory.hot.get(e, s.key, b.epoch) {
 		b.ticket = max(b.ticket, e.ticket)
 		s.before, s.after = e, e
 		return true
@@ -93,14 +93,14 @@ func (b *burst) know(s *slot, r *request) bool {
 // trusts reports whether what was fetched for r is still what the disk holds of
 // the slot's key: no batch has touched its stripe since.
 func (b *burst) trusts(r *request, s *slot) bool {
-	return r.epoch == b.epoch && b.store.stripes.table[s.stripe].ticket.Load() <= r.snapshot
+	return r.epoch == b.epoch && b.store.memory.stripes.of(s.stripe).ticket.Load() <= r.snapshot
 }
 
 // found completes a slot whose state is from the disk.
 func (b *burst) found(s *slot) {
 	s.after, s.fault, s.cold = s.before, s.err, true
 	if s.before != nil {
-		s.before.ticket = max(b.store.stripes.table[s.stripe].ticket.Load(), b.store.flushTicket.Load())
+		s.before.ticket = max(b.store.memory.stripes.of(s.stripe).ticket.Load(), b.store.flushes.ticket.Load())
 		b.ticket = max(b.ticket, s.before.ticket)
 	}
 }
@@ -219,7 +219,7 @@ func (b *burst) keepFound() {
 	}
 	for i := range b.slots {
 		if s := &b.slots[i]; s.cold && s.after == s.before && s.err == nil {
-			b.store.hot.put(s.before)
+			b.store.memory.hot.put(s.before)
 		}
 	}
 }

@@ -31,7 +31,7 @@ func TestIdenticalRewrite(t *testing.T) {
 	for i := range sessions {
 		set(i)
 	}
-	before := s.db.Metrics().WAL.BytesWritten
+	before := s.files.db.Metrics().WAL.BytesWritten
 	last := uint64(0)
 	for range rewrites {
 		clock.Advance(time.Second)
@@ -43,7 +43,7 @@ func TestIdenticalRewrite(t *testing.T) {
 			last = r.Item.Version
 		}
 	}
-	if each := (s.db.Metrics().WAL.BytesWritten - before) / (sessions * rewrites); each >= 130 {
+	if each := (s.files.db.Metrics().WAL.BytesWritten - before) / (sessions * rewrites); each >= 130 {
 		t.Errorf("%d bytes of log for each", each)
 	}
 	if n := s.counts.identical.Load(); n != sessions*rewrites {

@@ -35,7 +35,7 @@ func (b *burst) checkPlaced(s *slot, doomed []ttl.Bucket) {
 		b.store.broken("key %q: older copies reach bucket %d, the newest stands in %d", s.key, s.after.under, target)
 	case target != ttl.Forever && s.after.expiry >= target.Deadline():
 		b.store.broken("key %q expires at %d in bucket %d, which dies at %d", s.key, s.after.expiry, target, target.Deadline())
-	case !slices.Contains(b.store.buckets.all(), target):
+	case !slices.Contains(b.store.memory.buckets.all(), target):
 		b.store.broken("key %q is written into bucket %d, which the list does not name", s.key, target)
 	}
 }
@@ -43,7 +43,7 @@ func (b *burst) checkPlaced(s *slot, doomed []ttl.Bucket) {
 // checkTicket checks that batches that change keys of a stripe have ascending
 // tickets. The stripe is locked, or nobody else works.
 func (s *Store) checkTicket(stripe uint32, ticket uint64) {
-	if last := s.stripes.table[stripe].ticket.Load(); last > ticket {
+	if last := s.memory.stripes.of(stripe).ticket.Load(); last > ticket {
 		s.broken("batch %d follows batch %d", ticket, last)
 	}
 }
@@ -75,16 +75,16 @@ const checkedItems = 1000
 // living bucket that holds the key holds the newest record. Nobody else works on
 // the store. What cannot be read is not checked.
 func (s *Store) checkNewest() {
-	if s.hot == nil {
+	if s.memory.hot == nil {
 		return
 	}
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: record.DataStart, UpperBound: record.DataEnd})
+	iter, err := s.files.db.NewIter(&pebble.IterOptions{LowerBound: record.DataStart, UpperBound: record.DataEnd})
 	if err != nil {
 		return
 	}
 	defer func() { _ = iter.Close() }() // only read
-	now, epoch, n := session.Time(s.seen.Load()), s.epoch.Load(), 0
-	for key, cached := range s.hot.cache.All() {
+	now, epoch, n := s.horizon.latest(), s.flushes.epoch.Load(), 0
+	for key, cached := range s.memory.hot.cache.All() {
 		if n++; n > checkedItems || iter.Error() != nil {
 			return
 		}
@@ -95,7 +95,7 @@ func (s *Store) checkNewest() {
 }
 
 func (s *Store) checkOnDisk(iter *pebble.Iterator, e *entry, now session.Time) {
-	for _, bucket := range s.buckets.live(now) {
+	for _, bucket := range s.memory.buckets.live(now) {
 		at := record.AppendKey(nil, bucket, e.key)
 		if !iter.SeekGE(at) || string(iter.Key()) != string(at) {
 			if iter.Error() != nil {

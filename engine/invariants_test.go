@@ -23,10 +23,10 @@ import (
 //   - what the cache knows is what the disk holds.
 func checkInvariants(t *testing.T, s *Store) {
 	t.Helper()
-	now := session.Time(s.seen.Load())
+	now := s.horizon.latest()
 	newest := make(map[string]*entry)
 	want := record.Ledger{Now: now}
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: record.DataStart, UpperBound: record.DataEnd})
+	iter, err := s.files.db.NewIter(&pebble.IterOptions{LowerBound: record.DataStart, UpperBound: record.DataEnd})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,8 +60,8 @@ func checkRecord(t *testing.T, s *Store, iter *pebble.Iterator, now session.Time
 	if bucket.Dead(now) {
 		return nil
 	}
-	if !slices.Contains(s.buckets.all(), bucket) {
-		t.Errorf("bucket %d is not in the list %v", bucket, s.buckets.all())
+	if !slices.Contains(s.memory.buckets.all(), bucket) {
+		t.Errorf("bucket %d is not in the list %v", bucket, s.memory.buckets.all())
 	}
 	value, err := iter.ValueAndErr()
 	if err != nil {
@@ -72,7 +72,7 @@ func checkRecord(t *testing.T, s *Store, iter *pebble.Iterator, now session.Time
 		t.Fatal(err)
 	}
 	e.bucket = bucket
-	if len(e.ext) > 0 && s.features.load()&extendedRecords == 0 {
+	if len(e.ext) > 0 && s.files.features.load()&extendedRecords == 0 {
 		t.Errorf("key %q has an extended record, of which %s knows nothing", key, formatFile)
 	}
 	if bucket != ttl.Forever && e.expiry >= bucket.Deadline() {
@@ -93,16 +93,16 @@ func checkLedger(t *testing.T, s *Store, want *record.Ledger) {
 		items += slot.Items
 		bytes += slot.Bytes
 	}
-	gotItems, gotBytes, _ := s.ledger.totals(want.Now)
+	gotItems, gotBytes, _ := s.memory.ledger.totals(want.Now)
 	if gotItems != items || gotBytes != bytes {
 		t.Errorf("ledger counts %d items of %d bytes, the records are %d of %d", gotItems, gotBytes, items, bytes)
 	}
-	for name, got := range map[string][]record.Slot{"memory": s.ledger.slots(), "disk": stored.Slots} {
+	for name, got := range map[string][]record.Slot{"memory": s.memory.ledger.slots(), "disk": stored.Slots} {
 		if a, b := slotText(got), slotText(want.Slots); a != b {
 			t.Errorf("ledger in %s\n\t%s, counted\n\t%s", name, a, b)
 		}
 	}
-	if highest := s.ledger.version.Load(); stored.Version > highest {
+	if highest := s.memory.ledger.version.Load(); stored.Version > highest {
 		t.Errorf("stored version %d, highest is %d", stored.Version, highest)
 	}
 }
@@ -118,13 +118,13 @@ func slotText(slots []record.Slot) (text string) {
 
 func checkCache(t *testing.T, s *Store, newest map[string]*entry, now session.Time) {
 	t.Helper()
-	if s.hot == nil {
+	if s.memory.hot == nil {
 		return
 	}
-	for key, cached := range s.hot.cache.All() {
+	for key, cached := range s.memory.hot.cache.All() {
 		e := &entry{facts: cached.Facts, key: []byte(key), value: cached.Value}
 		e.part()
-		if e.epoch != s.epoch.Load() {
+		if e.epoch != s.flushes.epoch.Load() {
 			continue
 		}
 		disk := newest[key]

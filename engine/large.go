@@ -69,7 +69,7 @@ func (b *burst) readValue(s *slot) error {
 // newBatch makes the batch for the burst. Left alone, a batch doubles in size
 // until all is in; one for large values gets what they need at once.
 func (b *burst) newBatch() *pebble.Batch {
-	batch := b.store.db.NewBatch()
+	batch := b.store.files.db.NewBatch()
 	size := 0
 	for i := range b.slots {
 		s := &b.slots[i]

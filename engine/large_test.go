@@ -62,7 +62,7 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 // rest waits until Pebble has nothing to do in the background.
 func rest(s *Store) {
 	for {
-		m := s.db.Metrics()
+		m := s.files.db.Metrics()
 		if m.Flush.NumInProgress+m.Compact.NumInProgress == 0 {
 			return
 		}
@@ -103,10 +103,10 @@ func TestLargeValuesReplaceCachedOnes(t *testing.T) {
 func TestLargeFramesAreNotKept(t *testing.T) {
 	s := largeStore(t, Options{Compression: CompressionDict})
 	b := s.newBurst(s.Now())
-	if f, _, frame := s.values.Encode(nil, []byte("k"), make([]byte, 1<<20)); f.Codec != record.Raw || frame != nil {
+	if f, _, frame := s.compression.values.Encode(nil, []byte("k"), make([]byte, 1<<20)); f.Codec != record.Raw || frame != nil {
 		t.Errorf("a large value was encoded, in %d bytes", cap(frame))
 	}
-	_, _, b.body = s.values.Encode(nil, []byte("k"), make([]byte, compress.MaxBytes))
+	_, _, b.body = s.compression.values.Encode(nil, []byte("k"), make([]byte, compress.MaxBytes))
 	if cap(b.body) <= 64<<10 {
 		t.Fatalf("the value was encoded in %d bytes", cap(b.body))
 	}

@@ -20,8 +20,8 @@ func sparing(t *testing.T, fs vfs.FS) Options {
 	return o
 }
 
-// files gives the sizes of the store's files with a suffix, by name.
-func files(t *testing.T, o Options, suffix string) map[string]int64 {
+// filesOf gives the sizes of the store's files with a suffix, by name.
+func filesOf(t *testing.T, o Options, suffix string) map[string]int64 {
 	t.Helper()
 	names, err := o.FS.List(o.Dir)
 	if err != nil {
@@ -62,19 +62,19 @@ func TestSparesOutliveProcesses(t *testing.T) {
 	s := openStore(t, o)
 	prepare(t, s)
 	checkAndClose(t, s)
-	if spares := files(t, o, ".spare"); len(spares) == 0 {
+	if spares := filesOf(t, o, ".spare"); len(spares) == 0 {
 		t.Error("no spare was left")
 	}
 	writeFile(t, o.FS, o.FS.PathJoin(o.Dir, "000077.spare"), "short")
 	writeFile(t, o.FS, o.FS.PathJoin(o.Dir, "nonsense.spare"), strings.Repeat("x", int(o.MemtableBytes)))
 	checkStore(t, o)
 	openStore(t, o)
-	for name, size := range files(t, o, ".spare") {
+	for name, size := range filesOf(t, o, ".spare") {
 		if size != o.MemtableBytes || name == "nonsense.spare" {
 			t.Errorf("%s of %d bytes was kept", name, size)
 		}
 	}
-	for name, size := range files(t, o, ".log") {
+	for name, size := range filesOf(t, o, ".log") {
 		if size < o.MemtableBytes {
 			t.Errorf("%s was not made of a spare: %d bytes", name, size)
 		}
@@ -97,7 +97,7 @@ func TestCheckpointHasNoSpares(t *testing.T) {
 		t.Fatal(err)
 	}
 	o.Dir = "copy"
-	if spares := files(t, o, ".spare"); len(spares) > 0 {
+	if spares := filesOf(t, o, ".spare"); len(spares) > 0 {
 		t.Errorf("spares %v", spares)
 	}
 	checkStore(t, o)
@@ -111,10 +111,10 @@ func TestLogFitsIntoSpare(t *testing.T) {
 		o.MemtableBytes = 64 << 10
 		s := openStore(t, o)
 		value := strings.Repeat("x", size)
-		for i := 0; i%100 > 0 || s.db.Metrics().Flush.Count < 4; i++ {
+		for i := 0; i%100 > 0 || s.files.db.Metrics().Flush.Count < 4; i++ {
 			want(t, s, session.OK, set(s, fmt.Sprint("k", i), value, time.Hour))
 		}
-		for name, length := range files(t, o, ".log") {
+		for name, length := range filesOf(t, o, ".log") {
 			t.Logf("values of %d bytes: %s of %d bytes", size, name, length)
 			if length > o.MemtableBytes {
 				t.Errorf("values of %d bytes: %s of %d bytes", size, name, length)

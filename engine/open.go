@@ -37,20 +37,21 @@ func Open(o Options) (*Store, error) {
 	}
 	s := newStore(&o)
 	if err := s.open(); err != nil {
-		if s.lock != nil {
-			err = errors.Join(err, s.release())
+		if s.files.lock != nil {
+			err = errors.Join(err, s.files.release())
 		}
 		return nil, fmt.Errorf("engine: open %s: %w", o.Dir, err)
 	}
-	s.beginWork()
+	s.stations.open(s)
 	return s, nil
 }
 
 // newStore makes a store that is not open. o is complete.
 func newStore(o *Options) *Store {
-	s := &Store{options: *o, values: compress.New(o.Compression == CompressionDict)}
-	s.dictionaries = compress.NewDictionaries(s.values, dictionaryStorage{s}, o.Logger)
-	s.disk = disk.New(disk.Options{
+	s := &Store{options: *o}
+	s.compression.values = compress.New(o.Compression == CompressionDict)
+	s.compression.dictionaries = compress.NewDictionaries(s.compression.values, dictionaryStorage{s}, o.Logger)
+	s.files.disk = disk.New(disk.Options{
 		FS: o.FS, Dir: o.Dir, Logger: o.Logger, Fatal: o.Fatal,
 		MemtableBytes: o.MemtableBytes, SpareLogs: o.SpareLogs, Reserve: o.reserveOf, Watch: o.watchDisk,
 	})
@@ -62,29 +63,29 @@ func (s *Store) open() (err error) {
 	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
 		return err
 	}
-	if s.lock, err = lockDir(o); err != nil {
+	if s.files.lock, err = lockDir(o); err != nil {
 		return err
 	}
 	found, err := checkFormat(o.FS, o.Dir)
 	if err != nil {
 		return err
 	}
-	s.features.bits.Store(uint32(found))
-	s.hot = newHotEntries(o.HotBytes, o.largeValue)
+	s.files.features.bits.Store(uint32(found))
+	s.memory.hot = newHotEntries(o.HotBytes, o.largeValue)
 	if !o.JustClosed {
 		if err := disk.Inspect(o.FS, o.Dir); err != nil {
 			return err
 		}
 	}
-	if err := s.disk.OpenLogs(); err != nil {
+	if err := s.files.disk.OpenLogs(); err != nil {
 		return err
 	}
-	s.cache = newBlockCache(o)
+	s.files.blocks = newBlockCache(o)
 	options := s.pebbleOptions()
-	if s.db, err = openPebble(o.Dir, options); err != nil {
+	if s.files.db, err = openPebble(o.Dir, options); err != nil {
 		return disk.Blame(o.FS, o.Dir, options, err)
 	}
-	s.log = s.newBatchLog()
+	s.files.log = s.newBatchLog()
 	if err := s.load(); err != nil {
 		return disk.Blame(o.FS, o.Dir, options, err)
 	}
@@ -157,8 +158,8 @@ func (s *Store) load() error {
 			return err
 		}
 	}
-	s.ledger.load(stored)
-	s.ledger.advance(s.writeClock())
+	s.memory.ledger.load(stored)
+	s.memory.ledger.advance(s.writeClock())
 	if err := s.loadFlushAt(); err != nil {
 		return err
 	}
@@ -168,12 +169,12 @@ func (s *Store) load() error {
 	if err := s.loadBuckets(); err != nil {
 		return err
 	}
-	s.dictionaries.Retire()
+	s.compression.dictionaries.Retire()
 	return nil
 }
 
 func (s *Store) loadLedger() (*record.Ledger, error) {
-	value, closer, err := s.db.Get(record.LedgerKey)
+	value, closer, err := s.files.db.Get(record.LedgerKey)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return new(record.Ledger), nil
 	}
@@ -185,8 +186,8 @@ func (s *Store) loadLedger() (*record.Ledger, error) {
 }
 
 func (s *Store) loadFlushAt() error {
-	s.flushAt.Store(int64(session.Never))
-	value, closer, err := s.db.Get(record.FlushKey)
+	s.flushes.plan(session.Never)
+	value, closer, err := s.files.db.Get(record.FlushKey)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil
 	}
@@ -197,21 +198,21 @@ func (s *Store) loadFlushAt() error {
 	if len(value) != 8 {
 		return fmt.Errorf("%w: pending flush", record.ErrCorrupt)
 	}
-	s.flushAt.Store(int64(binary.LittleEndian.Uint64(value)))
+	s.flushes.plan(session.Time(binary.LittleEndian.Uint64(value)))
 	return nil
 }
 
 // startClock starts the clock where the store had stopped, or now.
 func (s *Store) startClock(stored *record.Ledger) {
 	clock, jump := ttl.NewClock(s.options.timeSource(), stored.Now)
-	s.clock = clock
+	s.horizon.clock = clock
 	if s.options.ExternalLog {
-		s.seen.Store(int64(stored.Now))
+		s.horizon.see(stored.Now)
 		return
 	}
-	s.seen.Store(int64(clock.Now()))
+	s.horizon.see(clock.Now())
 	if stored.Now > 0 {
-		s.drops.judge(s, jump)
+		s.background.drops.judge(s, jump)
 	}
 }
 
@@ -230,7 +231,7 @@ func (s *Store) startVersions(stored *record.Ledger) error {
 // what it does from here on is in no log but its own.
 func (s *Store) leaveLog(stored *record.Ledger) error {
 	stored.Applied, stored.Base = record.Position{}, 0
-	return s.db.Set(record.LedgerKey, stored.Append(nil), pebble.Sync)
+	return s.files.db.Set(record.LedgerKey, stored.Append(nil), pebble.Sync)
 }
 
 // loadBuckets finds the buckets that hold anything: one seek each and space.
@@ -245,7 +246,7 @@ func (s *Store) loadBuckets() error {
 
 func (s *Store) loadBucketsOf(space *record.Space) (err error) {
 	start, end := space.Bounds()
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	iter, err := s.files.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		return err
 	}
@@ -255,7 +256,7 @@ func (s *Store) loadBucketsOf(space *record.Space) (err error) {
 		if !valid {
 			return fmt.Errorf("%w: key %q", record.ErrCorrupt, iter.Key())
 		}
-		s.buckets.add(bucket)
+		s.memory.buckets.add(bucket)
 		ok = iter.SeekGE(space.AppendBucketEnd(nil, bucket))
 	}
 	return iter.Error()
@@ -264,21 +265,21 @@ func (s *Store) loadBucketsOf(space *record.Space) (err error) {
 // start does what is due and begins the background work.
 func (s *Store) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	s.disk.LookAtSpace()
-	s.disk.WarnOfReserve()
+	s.background.stop = cancel
+	s.files.disk.LookAtSpace()
+	s.files.disk.WarnOfReserve()
 	// Before anything else, and even if the clock stands still: otherwise the
 	// next start could hand out the versions of this one again.
 	s.mark(s.Now())
 	if !s.options.ExternalLog {
-		s.advance(s.clock.Now())
+		s.advance(s.horizon.clock.Now())
 	}
 	if err := s.dropAtStart(ctx); err != nil {
 		cancel()
 		return err
 	}
 	if !s.awaitsLog() {
-		s.durable.Store(1<<64 - 1)
+		s.tickets.neverWait()
 	}
 	if s.options.Durability.Interval > 0 {
 		s.run(ctx, s.options.Durability.Interval, func(context.Context) { s.sync() })

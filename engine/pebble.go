@@ -17,8 +17,8 @@ const blockBytes = 16 << 10
 // has the measurements.
 func (s *Store) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		Lock:                  s.lock,
-		Cache:                 s.cache,
+		Lock:                  s.files.lock,
+		Cache:                 s.files.blocks,
 		DisableWAL:            s.options.ExternalLog,
 		FormatMajorVersion:    pebble.FormatValueSeparation,
 		Merger:                merger,
@@ -27,7 +27,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		LBaseMaxBytes:         64 << 20,
 		MaxOpenFiles:          4096,
 	}
-	s.disk.Configure(o)
+	s.files.disk.Configure(o)
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.NumCPU()/2) }
 	o.Experimental.SpanPolicyFunc = s.endAtBuckets
 	for i := range o.Levels {
@@ -66,7 +66,7 @@ func (s *Store) endIn(space *record.Space, start []byte) []byte {
 	if !space.Bucketed {
 		return behind
 	}
-	list := s.buckets.all() // descending
+	list := s.memory.buckets.all() // descending
 	for i := len(list) - 1; i >= 0; i-- {
 		if first := space.AppendBucket(nil, list[i]); bytes.Compare(start, first) < 0 {
 			return first

@@ -10,9 +10,9 @@ import (
 // a Close would have to wait for, and settles. On an error, such as that of ctx,
 // the store is as before. Resume undoes it.
 func (s *Store) Quiesce(ctx context.Context) error {
-	s.disk.Hurry()
-	defer s.disk.Calm()
-	err := s.disk.Quiet(ctx)
+	s.files.disk.Hurry()
+	defer s.files.disk.Calm()
+	err := s.files.disk.Quiet(ctx)
 	if err == nil {
 		err = s.Settle()
 	}
@@ -24,4 +24,4 @@ func (s *Store) Quiesce(ctx context.Context) error {
 }
 
 // Resume lets compactions run again after Quiesce.
-func (s *Store) Resume() { s.disk.Resume() }
+func (s *Store) Resume() { s.files.disk.Resume() }

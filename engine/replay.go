@@ -105,10 +105,10 @@ func (s *Store) openFrame(f *session.Frame, c *session.Command) error {
 	if f.Codec == 0 {
 		return nil
 	}
-	if err := s.values.CheckFrame(f); err != nil || c.Value != nil {
+	if err := s.compression.values.CheckFrame(f); err != nil || c.Value != nil {
 		return err
 	}
-	value, err := s.values.OpenFrame(f)
+	value, err := s.compression.values.OpenFrame(f)
 	c.Value = value
 	return err
 }
@@ -117,24 +117,24 @@ func (s *Store) openFrame(f *session.Frame, c *session.Command) error {
 func (s *Store) replay(at Position, in *session.Burst) error {
 	r := request{in: in, fetches: maxFetches} // what is not in memory is read at once
 	now := max(in.Now, s.replayed.clock())
-	due := s.flushAt.Load() <= int64(now)
+	due := s.flushes.due(now)
 	if due || r.flushes() {
-		s.lockGate()
-		defer s.unlockGate()
+		s.doors.lockGate()
+		defer s.doors.unlockGate()
 	} else {
-		s.gate.RLock()
-		defer s.gate.RUnlock()
+		s.doors.gate.RLock()
+		defer s.doors.gate.RUnlock()
 	}
-	if s.closed.Load() {
+	if s.doors.closed.Load() {
 		return session.ErrClosed
 	}
-	s.see(now)
+	s.horizon.see(now)
 	b := s.newBurst(now)
 	defer b.release()
 	b.at, b.first = at, s.replayed.firstVersion(at.Index)
 	b.requests = append(b.requests, &r)
 	b.lock()
-	defer s.stripes.unlock(b.stripes)
+	defer s.memory.stripes.unlock(b.stripes)
 	b.begin()
 	b.gather()
 	if due {
@@ -164,7 +164,7 @@ func (b *burst) noteFault(err error) {
 
 // stamp writes into the ledger of the batch how far the store has come with it.
 func (b *burst) stamp(delta *record.Ledger) {
-	version := &b.store.ledger.version
+	version := &b.store.memory.ledger.version
 	if b.replaying() {
 		if n := uint64(len(b.places)); n > 0 {
 			raise(version, b.first+n-1)
@@ -181,7 +181,7 @@ func (b *burst) shareReplayed() {
 	l.now.Store(int64(b.now))
 	if b.adopted != nil {
 		l.adopted = b.at.Index
-		b.must(b.store.dictionaries.Learn(b.adopted))
+		b.must(b.store.compression.dictionaries.Learn(b.adopted))
 	}
 }
 

@@ -163,7 +163,7 @@ func (r *replica) open() {
 // fillDisk makes the store see a full disk, or one that is not.
 func (r *replica) fillDisk() {
 	r.full.Store(r.rand.IntN(4) == 0)
-	r.store.disk.LookAtSpace()
+	r.store.files.disk.LookAtSpace()
 }
 
 // fillFS is a file system that is full when the test says so.
@@ -238,7 +238,7 @@ func (w *logWorld) admit(leader *replica) {
 func (w *logWorld) addDictionary(leader *replica, b *session.Burst) {
 	d := record.Dictionary{Kind: uint32(dictionary.KindOf(w.generator.Key(), sessionValue(w.rand))), Raw: someDictionary(w.rand.IntN(4))}
 	leader.store.replayed.mu.Lock()
-	d.ID = leader.store.dictionaries.Next()
+	d.ID = leader.store.compression.dictionaries.Next()
 	leader.store.replayed.mu.Unlock()
 	*b.Add() = session.Command{Op: session.OpAdopt, Value: appendDictionary(nil, &d)}
 }
@@ -460,10 +460,10 @@ func (w *logWorld) compare() {
 	now := session.Time(0)
 	for _, r := range w.replicas {
 		r.follow(len(w.log))
-		now = max(now, session.Time(r.store.seen.Load()))
+		now = max(now, r.store.horizon.latest())
 	}
 	for _, r := range w.replicas {
-		r.store.see(now)
+		r.store.horizon.see(now)
 		checkInvariants(w.t, r.store)
 		at, digest, err := r.store.Digest()
 		if err != nil || at != w.at {

@@ -69,7 +69,7 @@ func (f *follower) Apply(in *session.Burst, to session.Completer) {
 func (f *follower) append(in *session.Burst) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.closed.Load() {
+	if f.doors.closed.Load() {
 		return session.ErrClosed
 	}
 	if err := f.Admit(in, codec.Latest); err != nil {
@@ -124,7 +124,7 @@ func TestConformanceReplayed(t *testing.T) {
 				return store
 			},
 			Close: func() error {
-				if !store.closed.Load() {
+				if !store.doors.closed.Load() {
 					checkInvariants(t, store.Store)
 				}
 				return store.Close()
@@ -339,15 +339,15 @@ func TestReplayStopsAtDamage(t *testing.T) {
 	o.HotBytes = -1
 	f := follow(t, o)
 	want(t, f, session.OK, set(f.Store, "k", "1", time.Hour))
-	damaged := record.AppendKey(nil, f.buckets.all()[0], []byte("damaged"))
-	if err := f.db.Set(damaged, []byte("no record"), pebble.NoSync); err != nil {
+	damaged := record.AppendKey(nil, f.memory.buckets.all()[0], []byte("damaged"))
+	if err := f.files.db.Set(damaged, []byte("no record"), pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
 	b := &session.Burst{Now: f.Now(), Commands: []session.Command{set(f.Store, "damaged", "2", time.Hour)}}
 	if err := wantStopped(t, f, b); !errors.Is(err, session.ErrCorrupt) {
 		t.Errorf("error %v", err)
 	}
-	if err := f.db.Delete(damaged, pebble.NoSync); err != nil {
+	if err := f.files.db.Delete(damaged, pebble.NoSync); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -398,7 +398,7 @@ func TestReadersDoNotMoveTheLog(t *testing.T) {
 		want(t, f, session.OK, set(f.Store, "k", "1", time.Minute))
 		want(t, f, session.OK, session.Command{Op: session.OpFlush, FlushAt: f.Now().Add(time.Hour)})
 		if hot > 0 {
-			f.hot.clear()
+			f.memory.hot.clear()
 		}
 		now := f.Applied() // the entries' instants are at or before the epoch of the clock
 		late := &session.Burst{Now: sessiontest.Epoch.Add(72 * time.Hour), Commands: []session.Command{op(session.OpGet, "k")}}

@@ -54,7 +54,7 @@ func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *sess
 // scanned gives e as fn sees it, with what only the cache knows.
 func (s *Store) scanned(e *entry) *session.Item {
 	var cached entry
-	if s.hot.peek(&cached, e.key, s.epoch.Load()) && cached.version == e.version {
+	if s.memory.hot.peek(&cached, e.key, s.flushes.epoch.Load()) && cached.version == e.version {
 		e.access = cached.access
 	}
 	it := &session.Item{Key: e.key, Value: e.value}
@@ -71,10 +71,10 @@ type page struct {
 
 func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err error) {
 	now := s.readClock()
-	if !s.enter() {
+	if !s.doors.enter() {
 		return p, session.ErrClosed
 	}
-	defer s.leave()
+	defer s.doors.leave()
 	m, err := s.newMerged(prefix, from)
 	defer func() {
 		if closeErr := m.close(); err == nil {
@@ -146,12 +146,12 @@ func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
 
 // view gives the present state of Pebble and the live buckets in it.
 func (s *Store) view() (*pebble.Iterator, []ttl.Bucket, error) {
-	s.gate.RLock() // a flush empties the list before it empties the store
-	defer s.gate.RUnlock()
-	snapshot, err := s.db.NewIter(nil)
+	s.doors.gate.RLock() // a flush empties the list before it empties the store
+	defer s.doors.gate.RUnlock()
+	snapshot, err := s.files.db.NewIter(nil)
 	// The list is read after the iterator was made: writers name a bucket
 	// before they write into it.
-	return snapshot, s.buckets.live(session.Time(s.seen.Load())), err
+	return snapshot, s.memory.buckets.live(s.horizon.latest()), err
 }
 
 // behindPrefix is the first key behind all that begin with prefix. There is one

@@ -26,8 +26,8 @@ func anotherSpace(t *testing.T) *record.Space {
 // putIn stores a key in a bucket of a space, as a burst would do it.
 func putIn(t *testing.T, s *Store, space *record.Space, bucket ttl.Bucket, key string) {
 	t.Helper()
-	s.buckets.add(bucket)
-	if err := s.db.Set(append(space.AppendBucket(nil, bucket), key...), nil, pebble.Sync); err != nil {
+	s.memory.buckets.add(bucket)
+	if err := s.files.db.Set(append(space.AppendBucket(nil, bucket), key...), nil, pebble.Sync); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -36,7 +36,7 @@ func putIn(t *testing.T, s *Store, space *record.Space, bucket ttl.Bucket, key s
 func keysIn(t *testing.T, s *Store, space *record.Space) (n int) {
 	t.Helper()
 	start, end := space.Bounds()
-	iter, err := s.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
+	iter, err := s.files.db.NewIter(&pebble.IterOptions{LowerBound: start, UpperBound: end})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestAnotherSpaceIsOneRow(t *testing.T) {
 	if err := s.Settle(); err != nil {
 		t.Fatal(err)
 	}
-	levels, err := s.db.SSTables(pebble.WithProperties())
+	levels, err := s.files.db.SSTables(pebble.WithProperties())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func TestAnotherSpaceIsOneRow(t *testing.T) {
 	checkAndClose(t, s)
 
 	s = openStore(t, o)
-	if list := s.buckets.all(); len(list) != 2 {
+	if list := s.memory.buckets.all(); len(list) != 2 {
 		t.Errorf("buckets %v, want two", list)
 	}
 	clock.Advance(3 * time.Hour)

@@ -19,24 +19,24 @@ type counts struct {
 
 // Forecast says how many live items and bytes expire in which minute, ascending;
 // what never expires is in one slot with From == session.Never.
-func (s *Store) Forecast() []session.ForecastSlot { return s.ledger.forecast(s.writeClock()) }
+func (s *Store) Forecast() []session.ForecastSlot { return s.memory.ledger.forecast(s.writeClock()) }
 
 // SetHotBytes changes Options.HotBytes while the store runs. Sessions that no
 // longer fit leave memory, not the disk. It is an error if the store was opened
 // without a cache.
-func (s *Store) SetHotBytes(n int64) error { return s.hot.resize(n) }
+func (s *Store) SetHotBytes(n int64) error { return s.memory.hot.resize(n) }
 
 // Stats returns what every store knows of itself.
 func (s *Store) Stats() session.Stats {
-	items, bytes, expired := s.ledger.totals(s.writeClock())
+	items, bytes, expired := s.memory.ledger.totals(s.writeClock())
 	return session.Stats{
 		Items:      items,
 		Bytes:      bytes,
 		TotalItems: s.counts.stored.Load(),
 		Expired:    expired,
 		Flushes:    s.counts.flushes.Load(),
-		Hot:        s.hot.stats(),
-		Stalled:    s.disk.Figures().Stalled,
-		OutOfSpace: s.disk.Low(),
+		Hot:        s.memory.hot.stats(),
+		Stalled:    s.files.disk.Figures().Stalled,
+		OutOfSpace: s.files.disk.Low(),
 	}
 }

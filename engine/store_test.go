@@ -41,7 +41,7 @@ func openStore(t *testing.T, o Options) *Store {
 // closes it.
 func checkAndClose(t *testing.T, s *Store) {
 	t.Helper()
-	if !s.closed.Load() {
+	if !s.doors.closed.Load() {
 		checkInvariants(t, s)
 	}
 	if err := s.Close(); err != nil {
@@ -75,7 +75,7 @@ func TestConformance(t *testing.T) {
 						return store
 					},
 					Close: func() error {
-						if !store.closed.Load() {
+						if !store.doors.closed.Load() {
 							checkInvariants(t, store)
 						}
 						return store.Close()

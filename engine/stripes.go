@@ -51,6 +51,9 @@ func (s *stripes) unlock(numbers []uint32) {
 	}
 }
 
+// of returns the stripe of that number.
+func (s *stripes) of(number uint32) *stripe { return &s.table[number] }
+
 // stamp notes that batch ticket changed a key of the stripe, which is locked.
 func (s *stripes) stamp(number uint32, ticket uint64) { s.table[number].ticket.Store(ticket) }
 

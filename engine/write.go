@@ -25,7 +25,7 @@ func (b *burst) write() *pebble.Batch {
 			start, end := space.Bounds()
 			b.must(batch.DeleteRange(start, end, nil))
 		}
-		b.store.buckets.remove(ttl.Forever)
+		b.store.memory.buckets.remove(ttl.Forever)
 	}
 	b.writeFlushAt(batch)
 	for _, i := range b.changed() {
@@ -106,7 +106,7 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	if target == 0 {
 		return
 	}
-	b.store.buckets.add(target) // before the value is encoded; see adopt
+	b.store.memory.buckets.add(target) // before the value is encoded; see adopt
 	if patch {
 		b.mergePatch(batch, s, target)
 	} else {
@@ -230,28 +230,27 @@ func (b *burst) failKey(s *slot, err error) {
 // share makes the state after the batch, which has been applied, visible.
 func (b *burst) share(delta *record.Ledger) {
 	s := b.store
-	if wrong := s.ledger.add(delta, b.flushed); wrong != "" {
+	if wrong := s.memory.ledger.add(delta, b.flushed); wrong != "" {
 		s.broken("%s", wrong)
 	}
 	if b.replaying() {
 		b.shareReplayed()
 	}
-	s.noteMark(b.now)
+	s.horizon.noteMark(b.now)
 	if b.flushAt != 0 {
-		s.flushAt.Store(int64(b.flushAt))
+		s.flushes.plan(b.flushAt)
 	}
 	if b.flushed {
-		s.flushTicket.Store(b.ticket)
-		b.epoch = s.epoch.Add(1) // makes the whole cache void
+		b.epoch = s.flushes.flushed(b.ticket) // makes the whole cache void
 	}
 	for i := range b.slots {
 		if slot := &b.slots[i]; slot.after != slot.before {
 			if Invariants {
 				s.checkTicket(slot.stripe, b.ticket)
 			}
-			s.stripes.stamp(slot.stripe, b.ticket)
+			s.memory.stripes.stamp(slot.stripe, b.ticket)
 			slot.after.ticket, slot.after.epoch = b.ticket, b.epoch
-			s.hot.put(slot.after)
+			s.memory.hot.put(slot.after)
 		}
 	}
 }

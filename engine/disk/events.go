@@ -78,7 +78,7 @@ func (e *events) listener() *pebble.EventListener {
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			e.corruptions.Add(1)
-			e.log(slog.LevelError, "stored data is corrupt; run `cairn check`",
+			e.log(slog.LevelError, "stored data is corrupt; run 'cairn check'",
 				"file", info.Path, "error", fmt.Errorf("%w: %w", session.ErrCorrupt, info.Details))
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {

@@ -47,7 +47,7 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 func replaces(c *session.Command) bool {
 	switch c.Op {
 	case session.OpSet:
-		return !c.Has(session.IfVersion)
+		return c.Mods&(session.IfVersion|session.IfBorn) == 0
 	case session.OpDelete:
 		return c.Mods&(session.IfVersion|session.Invalidate|session.DropValue) == 0
 	}
@@ -245,6 +245,11 @@ func (b *burst) touch(s *slot, c *session.Command, r *session.Result) {
 	b.keep(s, e, c, r)
 }
 
+// fenced reports whether the session that c depends on is not it, which may be nil.
+func fenced(it *entry, c *session.Command) bool {
+	return c.Has(session.IfBorn) && (it == nil || it.born() != c.Born)
+}
+
 // matches checks IfVersion against the item, which may be nil, and answers if
 // the command must not go on.
 func matches(it *entry, c *session.Command, r *session.Result) bool {
@@ -288,6 +293,8 @@ func (b *burst) set(s *slot, c *session.Command, r *session.Result) {
 	}
 	it := b.item(s)
 	switch {
+	case fenced(it, c):
+		r.Status = session.Fenced
 	case it != nil && c.Has(session.IfVersion|session.Invalidate) && c.CAS < it.version:
 		b.putStale(s, it, c, r)
 	case !matches(it, c, r):
@@ -312,12 +319,16 @@ func (b *burst) add(s *slot, c *session.Command, r *session.Result) {
 	if !b.fits(len(c.Value), r) {
 		return
 	}
-	if it := b.item(s); it != nil {
+	it := b.item(s)
+	switch {
+	case fenced(it, c):
+		r.Status = session.Fenced
+	case it != nil:
 		succeed(it, c, r)
 		r.Status = session.NotStored
-		return
+	default:
+		b.put(s, nil, c, r)
 	}
-	b.put(s, nil, c, r)
 }
 
 // extend serves OpAppend and OpPrepend.

@@ -105,6 +105,14 @@ func (e *entry) holds(c *session.Command) bool {
 	return e.unread == 0 && e.flags == c.Flags && bytes.Equal(e.value, c.Value)
 }
 
+// born returns the version that the store had when the item's session began.
+func (e *entry) born() uint64 {
+	if x, ok := record.DecodeExtension(e.ext); ok {
+		return x.Born
+	}
+	return e.version
+}
+
 // describe fills in all of it but Key and Value.
 func (e *entry) describe(it *session.Item) {
 	it.Flags = e.flags

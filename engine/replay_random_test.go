@@ -315,8 +315,8 @@ func (w *logWorld) keep(b *session.Burst) []session.Result {
 		kept[i] = b.Results[i]
 		kept[i].Item.Value = bytes.Clone(kept[i].Item.Value)
 		if it := &kept[i].Item; it.Version > 0 {
-			versions := append(w.known[string(it.Key)], it.Version)
-			w.known[string(it.Key)] = versions[max(0, len(versions)-3):]
+			versions := append(w.known[string(it.Key)], it.Born, it.Version)
+			w.known[string(it.Key)] = versions[max(0, len(versions)-6):]
 		}
 	}
 	return kept

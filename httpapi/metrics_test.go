@@ -19,6 +19,7 @@ import (
 	"cairn/engine"
 	"cairn/figures"
 	"cairn/memcachedfront"
+	"cairn/policy"
 	sockets "cairn/serve"
 	"cairn/session"
 )
@@ -29,10 +30,14 @@ import (
 func startWhole(t *testing.T) (*harness, *engine.Store) {
 	t.Helper()
 	store := openEngine(t, t.TempDir())
+	rules, err := policy.Open([]string{"php"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	front, err := memcachedfront.Listen(memcachedfront.Options{Options: sockets.Options{
 		Store: store, Clock: store, Addresses: []sockets.Address{{Network: "tcp", Addr: "127.0.0.1:0"}},
 		Logger: slog.New(slog.DiscardHandler),
-	}})
+	}, Rules: rules})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ type conn struct {
 	link     *serve.Link
 	counters *counters
 	known    known
+	fenced   fenced
 
 	dialect       dialect
 	authenticated bool // or no authentication is needed
@@ -126,6 +127,7 @@ func (c *conn) Errand() serve.Errand {
 func (c *conn) Consume(in []byte, b *session.Burst) (used, need int) {
 	used = c.consume(in, b)
 	if used > 0 {
+		c.depend(b)
 		c.known.began(c.plan, c.dialect)
 		c.tally.add(c.plan)
 	}
@@ -136,6 +138,7 @@ func (c *conn) consume(in []byte, b *session.Burst) (n int) {
 	c.need = 0
 	c.start = len(b.Commands)
 	c.full = false
+	c.fenced.keys = c.fenced.keys[:0]
 	for n < len(in) && n < maxBurstBytes && c.errand == nil && !c.closing && !c.full {
 		k := 0
 		switch {
@@ -174,6 +177,10 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 			if c.full = true; len(c.plan) > 0 {
 				return 0
 			}
+		}
+		if c.waits(&c.request, b) {
+			c.full = true
+			return 0
 		}
 		if c.swallow = c.request.Swallow; c.swallow > 0 {
 			c.request.Forget()
@@ -263,6 +270,7 @@ func (c *conn) resumeRetrieval(in []byte, b *session.Burst) (n int) {
 // Reply implements serve.Conn.
 func (c *conn) Reply(out *serve.Output, b *session.Burst) (done bool) {
 	if c.answered == 0 && c.replied == 0 && len(b.Commands) > 0 {
+		c.learn(b)
 		c.server.observe(c, b)
 	}
 	c.out = out

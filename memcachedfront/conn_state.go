@@ -21,6 +21,7 @@ type connState struct {
 	Refused       *refusedState `json:",omitempty"` // what Swallow belongs to; nil: answered
 	Resume        string        `json:",omitempty"` // a verb
 	ResumeExptime int64         `json:",omitempty"`
+	Seen          []byte        `json:",omitempty"` // see seen.Table.Append
 }
 
 // refusedState is a refused request whose body is being thrown away.
@@ -40,6 +41,7 @@ func (c *conn) State() ([]byte, error) {
 		Closing:       c.closing || c.errand != nil,
 		Swallow:       c.swallow,
 		ResumeExptime: c.resumeExptime,
+		Seen:          c.fenced.table.Append(nil, c.server.options.Clock.Now()),
 	}
 	if ticket := c.known.ticket.Load(); ticket != nil {
 		s.User, s.Proof = ticket.User, ticket.Proof
@@ -75,6 +77,7 @@ func (c *conn) Restore(state []byte) error {
 		c.restoreLogin(auth.Ticket{User: s.User, Proof: s.Proof})
 	}
 	c.known.dialect.Store(uint32(s.Dialect))
+	c.fenced.table.Restore(s.Seen, c.server.options.Clock.Now())
 	return nil
 }
 

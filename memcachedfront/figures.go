@@ -47,6 +47,7 @@ func (s *Server) Describe(ch chan<- *prometheus.Desc) {
 	(*serve.Server)(nil).Describe(ch)
 	declared.Describe(ch)
 	ch <- durationDesc
+	ch <- fencedDesc
 }
 
 // Collect sends the present figures.
@@ -54,6 +55,7 @@ func (s *Server) Collect(ch chan<- prometheus.Metric) {
 	s.Server.Collect(ch)
 	total := s.counters.sum()
 	declared.Collect(ch, &total)
+	s.collectFences(ch)
 	for verb := range protocol.NumVerbs {
 		if times := s.latency(verb); times.Count > 0 {
 			ch <- times.Metric(durationDesc, verb.String())

@@ -13,6 +13,7 @@ import (
 	"context"
 
 	"cairn/auth"
+	"cairn/policy"
 	"cairn/serve"
 	"cairn/session"
 )
@@ -78,6 +79,10 @@ type Options struct {
 	// Settings are lines for "stats settings" that describe the running
 	// process beyond this package.
 	Settings func() [][2]string
+
+	// Rules say which keys are sessions, and which of those are behind a fence.
+	// They are the Store's too. Default: there are none.
+	Rules *policy.Rules
 
 	// Guard makes clients log in. Default: they need not.
 	Guard *auth.Guard

@@ -32,6 +32,7 @@ type Server struct {
 	memoryLimit atomic.Int64
 	watchers    watchers
 	prefixes    prefixes
+	fences      fences
 	flushNotes  rate.Sometimes // bounds the log lines about ignored flushes
 }
 

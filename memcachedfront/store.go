@@ -36,7 +36,7 @@ func (c *conn) answerStorage(dst []byte, a *answer, b *session.Burst) []byte {
 	if a.verb == protocol.CAS {
 		c.countCAS(result.Status)
 	}
-	switch result.Status {
+	switch c.shown(&b.Commands[a.first], result) {
 	case session.OK:
 		return append(dst, protocol.Stored...)
 	case session.NotStored:
@@ -114,18 +114,21 @@ func (c *conn) answerMetaSet(dst []byte, a *answer, b *session.Burst) []byte {
 	if b.Commands[a.first].Has(session.IfVersion) {
 		c.countCAS(result.Status)
 	}
-	code := metaCode(result.Status)
+	status := c.shown(&b.Commands[a.first], result)
+	code := metaCode(status)
 	if op := b.Commands[a.first].Op; op == session.OpAppend || op == session.OpPrepend {
 		code = metaConcatenateCode(result.Status)
 	}
 	switch {
 	case code == "":
 		return c.appendFault(dst, result)
-	case a.quiet && result.Status == session.OK:
+	case a.quiet && status == session.OK:
 		return dst
 	}
 	reply := c.metaReply(a, b)
-	reply.CAS = result.Item.Version
+	if result.Status == session.OK {
+		reply.CAS = result.Item.Version
+	}
 	reply.Size = len(b.Commands[a.first].Value)
 	if a.count == 2 && result.Status == session.OK {
 		reply.Size = len(b.Results[a.first+1].Item.Value)
@@ -184,14 +187,15 @@ func (c *conn) answerBinaryStore(dst []byte, h protocol.BinaryHeader, a *answer,
 	if b.Commands[a.first].Has(session.IfVersion) {
 		c.countCAS(result.Status)
 	}
-	switch result.Status {
+	status := c.shown(&b.Commands[a.first], result)
+	switch status {
 	case session.OK:
 		h.CAS = result.Item.Version
 		return appendBinaryDone(dst, h, a)
 	case session.Exists:
 		return protocol.AppendBinaryStatus(dst, h, protocol.StatusKeyExists)
 	case session.NotFound, session.NotStored:
-		return protocol.AppendBinaryStatus(dst, h, notStored(a.verb, result.Status))
+		return protocol.AppendBinaryStatus(dst, h, notStored(a.verb, status))
 	}
 	return c.appendBinaryFault(dst, h, result)
 }
@@ -200,7 +204,7 @@ func (c *conn) answerBinaryStore(dst []byte, h protocol.BinaryHeader, a *answer,
 // does not hold.
 func notStored(verb protocol.Verb, status session.Status) protocol.BinaryStatus {
 	switch {
-	case verb == protocol.Append || verb == protocol.Prepend:
+	case verb == protocol.Append || verb == protocol.Prepend, verb == protocol.Set && status == session.NotStored:
 		return protocol.StatusNotStored
 	case verb == protocol.Add && status == session.NotStored:
 		return protocol.StatusKeyExists

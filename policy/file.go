@@ -29,6 +29,10 @@ type fileRule struct {
 	MaxTTL     duration `yaml:"max-ttl"`
 	Absolute   duration `yaml:"absolute"`
 	LockTTL    duration `yaml:"lock-max-ttl"`
+
+	Fence       string   `yaml:"fence"`
+	FenceFor    duration `yaml:"fence-for"`
+	FenceAnswer string   `yaml:"fence-answer"`
 }
 
 // texts is a list that may be written as a single element.
@@ -122,6 +126,9 @@ func (f *fileRule) rule() (*Rule, error) {
 		r.LockTTL = lockTTL
 	}
 	s, err := parseShape(f.Shape)
+	if err == nil {
+		err = r.fence(f)
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -56,7 +56,8 @@ func (m *matcher) before(o *matcher) int {
 // Set is a set of rules. It does not change; it is safe for concurrent use. A
 // nil Set has no rules.
 type Set struct {
-	rules []*Rule
+	rules  []*Rule
+	fences bool // one of them has a fence
 
 	// byFirst has the matchers that a key with that first byte may fit, best
 	// first.
@@ -67,6 +68,7 @@ func newSet(rules []*Rule) *Set {
 	s := &Set{rules: rules}
 	var all []*matcher
 	for _, r := range rules {
+		s.fences = s.fences || r.Fence != FenceOff
 		for i := range r.matchers {
 			all = append(all, &r.matchers[i])
 		}

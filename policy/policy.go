@@ -49,6 +49,13 @@ type Rule struct {
 	Absolute time.Duration
 	LockTTL  time.Duration
 
+	// Fence says who is kept from storing a session again after it was removed,
+	// and FenceFor for how long after they have seen it. FenceRefuses lets them
+	// hear that nothing was stored.
+	Fence        Fence
+	FenceFor     time.Duration
+	FenceRefuses bool
+
 	matchers []matcher
 }
 
@@ -63,14 +70,17 @@ func (r *Rule) Longest(k Kind) time.Duration {
 
 // Admit makes a command on a key of kind k ask for no longer life than the rule
 // allows, as of now. An item that never expires is bounded too; an instant that
-// has passed stays as it is. Of a rule with an absolute lifetime, the store keeps
-// when a session began; of one that was there before the rule, from its next
-// change on.
+// has passed stays as it is. Of a rule with an absolute lifetime or a fence, the
+// store keeps when a session began; of one that was there before the rule, from its
+// next change on.
 func (r *Rule) Admit(c *session.Command, k Kind, now session.Time) {
 	if longest := r.Longest(k); longest > 0 {
 		last := now.Add(longest)
 		c.Expiry = min(c.Expiry, last)
 		c.VivifyExpiry = min(c.VivifyExpiry, last)
+	}
+	if k == Session && r.Fence != FenceOff {
+		c.Mods |= session.Tracked
 	}
 	if r.Absolute > 0 && k != Lock {
 		c.Mods |= session.Tracked

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,19 +123,23 @@ rules:
 
 func TestFaultyFiles(t *testing.T) {
 	for says, rules := range map[string]string{
-		"name":         "rules: [{prefix: a}]",
-		"prefix":       "rules: [{name: a}]",
-		"every key":    "rules: [{name: a, prefix: ['', b]}]",
-		"match every":  "rules: [{name: a, prefix: '*'}]",
-		"twice":        "rules: [{name: a, prefix: b}, {name: a, prefix: c}]",
-		"not found":    "rules: [{name: a, prefix: b, absolut: 1h}]",
-		"length of":    "rules: [{name: a, prefix: b, absolute: soon}]",
-		"line 1":       "rules: [{name: a, prefix: b, max-ttl: 7}]",
-		"hex, alnum":   "rules: [{name: a, shape: 'any:3'}]",
-		"a number or":  "rules: [{name: a, shape: 'hex:9-3'}]",
-		"must be a nu": "rules: [{name: a, shape: 'hex'}]",
-		"empty prefix": "rules: [{name: a, prefix: x, locks: ''}]",
-		"yaml":         "rules: [",
+		"name":          "rules: [{prefix: a}]",
+		"prefix":        "rules: [{name: a}]",
+		"every key":     "rules: [{name: a, prefix: ['', b]}]",
+		"match every":   "rules: [{name: a, prefix: '*'}]",
+		"twice":         "rules: [{name: a, prefix: b}, {name: a, prefix: c}]",
+		"not found":     "rules: [{name: a, prefix: b, absolut: 1h}]",
+		"length of":     "rules: [{name: a, prefix: b, absolute: soon}]",
+		"line 1":        "rules: [{name: a, prefix: b, max-ttl: 7}]",
+		"hex, alnum":    "rules: [{name: a, shape: 'any:3'}]",
+		"a number or":   "rules: [{name: a, shape: 'hex:9-3'}]",
+		"must be a nu":  "rules: [{name: a, shape: 'hex'}]",
+		"empty prefix":  "rules: [{name: a, prefix: x, locks: ''}]",
+		"yaml":          "rules: [",
+		"connection or": "rules: [{name: a, prefix: b, fence: 'on'}]",
+		"stored or not": "rules: [{name: a, prefix: b, fence: peer, fence-answer: no}]",
+		"need a fence":  "rules: [{name: a, prefix: b, fence-for: 10s}]",
+		"fence-for and": "rules: [{name: a, prefix: b, fence: 'off', fence-answer: stored}]",
 	} {
 		_, err := parse([]byte(rules))
 		if err == nil || !strings.Contains(err.Error(), says) {
@@ -173,6 +178,47 @@ func TestAdmit(t *testing.T) {
 	(&Rule{}).Admit(&command, Session, now)
 	if command.Expiry != session.Never {
 		t.Error("a rule without bounds bounds")
+	}
+}
+
+func TestFence(t *testing.T) {
+	const now = session.Time(1_000_000)
+	s := load(t, "php,msm", `
+rules:
+  - {name: app, prefix: app., locks: app.lock., companions: app.more., fence: peer, fence-for: 10s, fence-answer: not_stored}
+  - {name: end, prefix: end., fence: connection, absolute: 100s}
+  - {name: off, prefix: off., fence: off}
+`)
+	for key, want := range map[string]string{
+		"app.x": "peer 10s not_stored", "app.lock.x": "", "app.more.x": "", "off.x": "", "other": "",
+		"memc.sess.key.x": "connection 1m0s stored", "memc.sess.key.lock.x": "", hex32: "peer 1m0s stored", "validity:" + hex32: "",
+	} {
+		got := ""
+		if r := s.Fence([]byte(key)); r != nil {
+			got = fmt.Sprint(r.Fence, " ", r.FenceFor, " ", r.FenceAnswer())
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+		c := session.Command{Op: session.OpSet, Key: []byte(key)}
+		if r, kind := s.For(c.Key); r != nil {
+			r.Admit(&c, kind, now)
+		}
+		if c.Has(session.Tracked) != (want != "") {
+			t.Errorf("%s: tracked is %t", key, c.Has(session.Tracked))
+		}
+	}
+	if !s.Fences() || load(t, "", "rules: [{name: a, prefix: b}]").Fences() || (*Set)(nil).Fences() {
+		t.Error("whether there is a fence")
+	}
+	end := s.Fence([]byte("end.x"))
+	for _, c := range []struct{ created, expiry, want session.Time }{
+		{0, now + 500_000, now + 60_000}, {0, now + 5000, now + 5000}, {now - 1000, now + 99_000, now + 60_000},
+		{now - 98_000, now + 2000, now + 60_000}, {now - 98_000, now + 1000, now + 1000}, {now - 100_000, now, now}, {0, session.Never, now + 60_000},
+	} {
+		if got := end.FencedUntil(&session.Item{Created: c.created, Expiry: c.expiry}, now); got != c.want {
+			t.Errorf("%+v: until %d", c, got)
+		}
 	}
 }
 

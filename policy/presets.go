@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Presets is the text of the rules that come with Cairn, in the form of a file
@@ -13,13 +14,18 @@ import (
 //go:embed presets.yaml
 var Presets []byte
 
-// PresetNames lists the names of the presets.
-func PresetNames() (names []string) {
+// allPresets returns the rules that Presets is the text of.
+var allPresets = sync.OnceValue(func() []*Rule {
 	rules, err := parse(Presets)
 	if err != nil {
 		panic(err) // a test reads it
 	}
-	for _, r := range rules {
+	return rules
+})
+
+// PresetNames lists the names of the presets.
+func PresetNames() (names []string) {
+	for _, r := range allPresets() {
 		names = append(names, r.Name)
 	}
 	return names
@@ -27,17 +33,13 @@ func PresetNames() (names []string) {
 
 // presets returns the presets with the given names, in the order of the file.
 func presets(names []string) (chosen []*Rule, err error) {
-	all, err := parse(Presets)
-	if err != nil {
-		return nil, err
-	}
 	known := PresetNames()
 	for _, name := range names {
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("there is no preset %q; there are %s", name, strings.Join(known, ", "))
 		}
 	}
-	for _, r := range all {
+	for _, r := range allPresets() {
 		if slices.Contains(names, r.Name) {
 			chosen = append(chosen, r)
 		}

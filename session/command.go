@@ -104,6 +104,11 @@ const (
 	// command's Owner, others leave the owner alone. It has no meaning for
 	// OpTouch and OpDelete.
 	Tracked
+
+	// IfBorn applies OpSet, OpAdd and OpReplace only if the key holds the session
+	// that began at Born; otherwise, and if the key is absent, the status is
+	// Fenced. It counts before every other condition.
+	IfBorn
 )
 
 // Command is one operation on one key (OpFlush: on all keys). It carries all
@@ -138,6 +143,8 @@ type Command struct {
 	// stores or touches: it expires no later than that after Created. 0: no
 	// bound.
 	Limit Time
+
+	Born uint64 // with IfBorn
 }
 
 // Bound returns the expiry of an item that the command stores or touches: the one
@@ -188,6 +195,10 @@ const (
 	// Failed: the store could not do it; Result.Err says why. The item, if
 	// there is one, is unchanged.
 	Failed
+
+	// Fenced: the session that IfBorn names is not there any more. The item, if
+	// there is one, is unchanged.
+	Fenced
 )
 
 // Result is the outcome of the Command at the same index of the Burst.

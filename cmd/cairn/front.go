@@ -30,6 +30,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 			Logger:      s.logger,
 		},
 		Inspector:      s.store,
+		Rules:          s.cfg.Rules,
 		Version:        compatibleVersion,
 		MaxItemSize:    int(s.cfg.MaxItemSize),
 		MemoryLimit:    s.cfg.Memory,

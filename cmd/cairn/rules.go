@@ -33,11 +33,7 @@ func (p *program) rulesCommand() *cobra.Command {
 		if err := load(); err != nil {
 			return err
 		}
-		set, err := policy.Load(cfg.Sessions, cfg.SessionRules)
-		if err != nil {
-			return err
-		}
-		return explain(p.stdout, set, args[0])
+		return explain(p.stdout, cfg.Rules.Set(), args[0])
 	}
 	return cmd
 }
@@ -56,6 +52,9 @@ func explain(w io.Writer, set *policy.Set, key string) error {
 	}
 	if kind == policy.Session && rule.Absolute > 0 {
 		fmt.Fprintf(t, "absolute\t%s after it began\n", session.FormatDuration(rule.Absolute.Round(time.Second)))
+	}
+	if kind == policy.Session && rule.Fence != policy.FenceOff {
+		fmt.Fprintf(t, "fence\t%s, for %s after it was seen, answers %s\n", rule.Fence, session.FormatDuration(rule.FenceFor), rule.FenceAnswer())
 	}
 	return t.Flush()
 }

@@ -85,7 +85,8 @@ func TestRulesCommand(t *testing.T) {
 	if code, out, _ := cairn("rules"); code != exitOK || !strings.Contains(out, "name: express") {
 		t.Errorf("%d, %s", code, out)
 	}
-	if code, out, _ := cairn("rules memc.sess.key.x --sessions php"); code != exitOK || !strings.Contains(out, "memc.sess.key.*") {
+	if code, out, _ := cairn("rules memc.sess.key.x --sessions php"); code != exitOK || !strings.Contains(out, "memc.sess.key.*") ||
+		!strings.Contains(out, "connection, for 1m after it was seen, answers stored") {
 		t.Errorf("%d, %s", code, out)
 	}
 	if code, out, _ := cairn("rules x --sessions php"); code != exitOK || !strings.Contains(out, "no rule") {

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"cairn/cmd/cairn/config"
-	"cairn/policy"
 	"cairn/systemd"
 )
 
@@ -83,11 +82,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	for _, warning := range cfg.Warnings {
 		logger.Warn(warning)
 	}
-	rules, err := policy.Open(cfg.Sessions, cfg.SessionRules)
-	if err != nil {
-		return err
-	}
-	reloads.add("session rules", rules.Reload)
+	reloads.add("session rules", cfg.Rules.Reload)
 	pid, err := openPIDFile(cfg.PIDFile, takeOver, logger)
 	if err != nil {
 		return err
@@ -105,7 +100,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	defer stop()
 
 	s := &server{cfg: cfg, logger: logger, level: level, reloads: reloads, stop: stop,
-		sockets: sockets, store: &store{options: storeOptions(cfg, logger), rules: rules}}
+		sockets: sockets, store: &store{options: storeOptions(cfg, logger), rules: cfg.Rules}}
 	if err := s.begin(ctx, takeOver); err != nil {
 		return errors.Join(err, s.close())
 	}

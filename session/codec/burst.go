@@ -35,6 +35,7 @@ const (
 	commandCreated = 4 << commandNumberCount
 	commandOwner   = 8 << commandNumberCount
 	commandLimit   = 16 << commandNumberCount
+	commandBorn    = 32 << commandNumberCount
 
 	commandTimes = 1<<commandExpiry | 1<<commandVivifyExpiry | 1<<commandRecacheBefore | 1<<commandFlushAt
 )
@@ -117,6 +118,9 @@ func appendCommand(dst []byte, c *session.Command, frame *session.Frame, v *voca
 	if c.Limit != 0 {
 		mask |= commandLimit
 	}
+	if c.Born != 0 {
+		mask |= commandBorn
+	}
 	mask &= v.commandFields
 	dst = append(dst, byte(c.Op))
 	dst = binary.AppendUvarint(dst, uint64(c.Mods))
@@ -140,6 +144,9 @@ func appendCommand(dst []byte, c *session.Command, frame *session.Frame, v *voca
 	}
 	if mask&commandLimit != 0 {
 		dst = binary.AppendUvarint(dst, zigzag(int64(c.Limit)))
+	}
+	if mask&commandBorn != 0 {
+		dst = binary.AppendUvarint(dst, c.Born)
 	}
 	return dst
 }
@@ -219,6 +226,11 @@ func (r *reader) command(c *session.Command, v *vocabulary, now session.Time) (f
 	c.Created, c.Owner = r.session(mask, commandCreated, commandOwner, now)
 	if mask&commandLimit != 0 {
 		if c.Limit = r.time(); c.Limit == 0 {
+			r.fail()
+		}
+	}
+	if mask&commandBorn != 0 {
+		if c.Born = r.number(); c.Born == 0 {
 			r.fail()
 		}
 	}

@@ -40,10 +40,10 @@ func wildCommand(r *rand.Rand) session.Command {
 	n := func() uint64 { return r.Uint64() >> r.IntN(65) }
 	at := func() session.Time { return session.Time(n()) }
 	return session.Command{
-		Op: session.Op(1 + r.IntN(int(session.OpFlush))), Mods: session.Mods(r.UintN(uint(2 * session.Tracked))),
+		Op: session.Op(1 + r.IntN(int(session.OpFlush))), Mods: session.Mods(r.UintN(uint(2 * session.IfBorn))),
 		Key: make([]byte, r.IntN(300)), Flags: r.Uint32(), Expiry: at(), CAS: n(), NewVersion: n(), Delta: n(), Initial: n(),
 		VivifyExpiry: at(), RecacheBefore: at(), FlushAt: pickTime(r),
-		Created: pickTime(r), Owner: make([]byte, r.IntN(session.MaxOwnerLen)), Limit: pickTime(r),
+		Created: pickTime(r), Owner: make([]byte, r.IntN(session.MaxOwnerLen)), Limit: pickTime(r), Born: r.Uint64() >> r.IntN(64),
 	}
 }
 
@@ -57,7 +57,7 @@ func randomResults(r *rand.Rand, b *session.Burst) {
 	b.SizeResults()
 	for i := range b.Results {
 		result, flip := &b.Results[i], func() bool { return r.IntN(2) == 0 }
-		result.Status = session.Status(1 + r.IntN(int(session.Failed)))
+		result.Status = session.Status(1 + r.IntN(int(session.Fenced)))
 		result.Number = r.Uint64() >> r.IntN(65)
 		result.Won, result.Created = flip(), flip()
 		it := &result.Item

@@ -78,7 +78,9 @@ func testGolden(t *testing.T, level Level) {
 	b := goldenBurst(level)
 	if level >= 2 {
 		c, r := &b.Commands[len(b.Commands)-1], &b.Results[len(b.Results)-1]
-		c.Mods, c.Created, c.Owner, c.Limit = session.Tracked, b.Now-1000, []byte("owner"), 3_600_000
+		c.Mods, c.Created, c.Owner, c.Limit = session.Tracked|session.IfBorn, b.Now-1000, []byte("owner"), 3_600_000
+		c.Born = 1 << 40
+		b.Results[0].Status = session.Fenced
 		r.Item.Born, r.Item.Created, r.Item.Owner = r.Item.Version-1, b.Now-1000, []byte("owner")
 	}
 	burst, err := AppendBurst(nil, b, level)

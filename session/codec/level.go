@@ -78,11 +78,11 @@ var levels = [Latest]vocabulary{
 	{ // knows of sessions when they began and whose they are
 		lastOp:     session.OpFlush,
 		internal:   []session.Op{session.OpAdopt},
-		mods:       2*session.Tracked - 1,
-		lastStatus: session.Failed,
+		mods:       2*session.IfBorn - 1,
+		lastStatus: session.Fenced,
 		errors:     7,
 
-		commandFields: 2*commandLimit - 1,
+		commandFields: 2*commandBorn - 1,
 		resultFields:  2*resultBorn - 1,
 	},
 }

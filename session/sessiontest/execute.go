@@ -25,7 +25,7 @@ func (m *Model) execute(c *session.Command) session.Result {
 	case session.OpSet, session.OpReplace:
 		return m.set(c, it, found)
 	case session.OpAdd:
-		return m.add(c, found)
+		return m.add(c, it, found)
 	case session.OpAppend, session.OpPrepend:
 		return m.extend(c, it, found)
 	case session.OpIncr, session.OpDecr:
@@ -34,6 +34,11 @@ func (m *Model) execute(c *session.Command) session.Result {
 		return m.remove(c, it, found)
 	}
 	return failed(session.ErrBadCommand)
+}
+
+// fenced reports whether the session that c depends on is not the one of it.
+func fenced(c *session.Command, it *session.Item, found bool) bool {
+	return c.Has(session.IfBorn) && (!found || it.Born != c.Born)
 }
 
 // wins reports whether the get c claims the item.
@@ -94,6 +99,8 @@ func (m *Model) set(c *session.Command, it session.Item, found bool) session.Res
 	}
 	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
 	switch {
+	case fenced(c, &it, found):
+		return session.Result{Status: session.Fenced}
 	case c.Has(session.IfVersion) && !found:
 		return session.Result{Status: session.NotFound}
 	case c.Op == session.OpReplace && !found:
@@ -108,12 +115,17 @@ func (m *Model) set(c *session.Command, it session.Item, found bool) session.Res
 	return stored(made)
 }
 
-func (m *Model) add(c *session.Command, found bool) session.Result {
+func (m *Model) add(c *session.Command, it session.Item, found bool) session.Result {
 	if len(c.Value) > m.maxValueSize {
 		return session.Result{Status: session.TooLarge}
 	}
-	if found {
-		return session.Result{Status: session.NotStored}
+	switch {
+	case fenced(c, &it, found):
+		return session.Result{Status: session.Fenced}
+	case found:
+		answer := stored(it)
+		answer.Status = session.NotStored
+		return answer
 	}
 	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
 	m.renew(c, &made, session.Item{})

@@ -43,8 +43,8 @@ type Generator struct {
 	// of bucket).
 	TTLs []time.Duration
 
-	// Known gives versions that the item has or had, for IfVersion. nil: all
-	// are guesses.
+	// Known gives versions that the item has or had, or was born with, for
+	// IfVersion and IfBorn. nil: all are guesses.
 	Known func(key []byte) []uint64
 }
 
@@ -206,6 +206,10 @@ func (g *Generator) refine(c *session.Command, now session.Time) {
 	}
 	if g.oneIn(8) {
 		c.Limit = session.Time(g.Rand.Int64N(1e10) >> g.Rand.IntN(34))
+	}
+	if g.oneIn(6) {
+		c.Mods |= session.IfBorn
+		c.Born = g.version(c.Key)
 	}
 }
 

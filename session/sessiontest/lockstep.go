@@ -63,7 +63,7 @@ func (l *Lockstep) Start(s session.Store, now session.Time, n int) *Step {
 	step.store = session.Burst{Now: now, Commands: append([]session.Command(nil), step.model.Commands...)}
 	for i := range step.store.Commands {
 		c := &step.store.Commands[i]
-		c.CAS = l.Versions.ToStore(c.CAS)
+		c.CAS, c.Born = l.Versions.ToStore(c.CAS), l.Versions.ToStore(c.Born)
 	}
 	session.Do(l.Model, &step.model)
 	if s.Try(&step.store) {
@@ -92,6 +92,9 @@ func (step *Step) Finish() error {
 			return fmt.Errorf("command %d of %d, %s: %w", i, len(step.model.Commands), Describe(c), err)
 		}
 		l.remember(c.Key, want.Item.Version)
+		if want.Item.Born != want.Item.Version {
+			l.remember(c.Key, want.Item.Born)
+		}
 	}
 	return nil
 }
@@ -171,6 +174,7 @@ func Describe(c *session.Command) string {
 		{"owner", abridged(c.Owner), c.Has(session.Tracked)},
 		{"created", c.Created, c.Has(session.Tracked)},
 		{"limit", c.Limit, c.Limit != 0},
+		{"born", c.Born, c.Has(session.IfBorn)},
 		{"flush at", c.FlushAt, c.Op == session.OpFlush},
 	} {
 		if field.shown {
@@ -191,5 +195,5 @@ var modNames = []struct {
 	{session.IfVersion, "if version"}, {session.SetVersion, "set version"}, {session.SetExpiry, "set expiry"},
 	{session.Vivify, "vivify"}, {session.Recache, "recache"}, {session.Invalidate, "invalidate"},
 	{session.DropValue, "drop value"}, {session.Peek, "peek"}, {session.NoClaim, "no claim"},
-	{session.Tracked, "tracked"},
+	{session.Tracked, "tracked"}, {session.IfBorn, "if born"},
 }

@@ -68,6 +68,36 @@ var versionTests = []suiteTest{
 		f.want(session.TooLarge, set("k", repeat(f.MaxValueSize+1), f.in(time.Hour)))
 		f.wantItem(session.Item{Key: []byte("k"), Value: []byte("x"), Expiry: it.Expiry, Version: it.Version})
 	}},
+	{"IfBorn", func(f *fixture) {
+		tracked := mod(set("k", "1", f.in(time.Hour)), session.Tracked)
+		born := func(c session.Command, born uint64) session.Command {
+			c.Mods |= session.IfBorn
+			c.Born = born
+			return c
+		}
+		f.want(session.Fenced, born(tracked, 1))
+		f.wantAbsent("k")
+		first := f.mustOK(tracked).Item
+		if first.Born == 0 {
+			f.Fatal("born at 0")
+		}
+		second := f.mustOK(born(set("k", "2", f.in(time.Hour)), first.Born)).Item
+		f.mustOK(born(store(session.OpReplace, "k", "3", f.in(time.Hour)), second.Born))
+		f.want(session.Fenced, born(set("k", "4", f.in(time.Hour)), first.Born+1))
+		f.want(session.Fenced, born(cas(set("k", "4", f.in(time.Hour)), 0), first.Born+1))
+		f.want(session.Exists, born(cas(set("k", "4", f.in(time.Hour)), 0), first.Born))
+		f.want(session.NotStored, born(store(session.OpAdd, "k", "4", f.in(time.Hour)), first.Born))
+		f.want(session.Fenced, born(store(session.OpAdd, "k", "4", f.in(time.Hour)), first.Born+1))
+		f.mustOK(command(session.OpDelete, "k"))
+		for _, op := range []session.Op{session.OpSet, session.OpAdd, session.OpReplace} {
+			f.want(session.Fenced, born(store(op, "k", "4", f.in(time.Hour)), first.Born))
+		}
+		f.wantAbsent("k")
+		if again := f.mustOK(tracked).Item; again.Born <= first.Born {
+			f.Errorf("born at %d after %d", again.Born, first.Born)
+		}
+		f.want(session.Fenced, born(tracked, first.Born))
+	}},
 	{"IfVersion", func(f *fixture) {
 		for _, c := range append(changing(f), command(session.OpDelete, "k")) {
 			f.mustOK(session.Command{Op: session.OpFlush})

@@ -77,6 +77,8 @@ type Config struct {
 	Sessions     []string // presets of package policy
 	SessionRules string   // a file of rules, "" for none
 
+	Rules *policy.Rules // those of Sessions and SessionRules
+
 	// The process.
 	Threads    int // 0: one per processor
 	User       string
@@ -130,10 +132,7 @@ func (c *Config) validate() error {
 	if c.SASL && c.AuthFile == "" {
 		errs = append(errs, errors.New("enable-sasl needs auth-file, or MEMCACHED_SASL_PWDB in the environment"))
 	}
-	if c.DisableFlush {
-		c.FlushAll = "refuse"
-	}
-	if _, err := policy.Load(c.Sessions, c.SessionRules); err != nil {
+	if err := c.openRules(); err != nil {
 		errs = append(errs, fmt.Errorf("sessions and session-rules: %w", err))
 	}
 	if c.DataDir == "" {
@@ -151,6 +150,12 @@ func (c *Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// openRules loads what the server is to know of sessions.
+func (c *Config) openRules() (err error) {
+	c.Rules, err = policy.Open(c.Sessions, c.SessionRules)
+	return err
+}
+
 // tokensVariable is not a flag, because everyone on a machine can read the
 // command lines of its processes.
 const tokensVariable = EnvPrefix + "HTTP_TOKENS"
@@ -164,6 +169,9 @@ func (c *Config) adopt(environ map[string]string) {
 	c.HTTPTokens = environ[tokensVariable]
 	if pwdb := environ["MEMCACHED_SASL_PWDB"]; pwdb != "" && c.SASL && c.AuthFile == "" {
 		c.AuthFile = pwdb
+	}
+	if c.DisableFlush {
+		c.FlushAll = "refuse"
 	}
 	if c.Daemon && c.LogFile == "" && !systemd.StderrIsJournal() {
 		c.LogFile, c.OwnLog = filepath.Join(c.DataDir, OwnLogName), true

@@ -28,7 +28,8 @@ type Environment struct {
 	Check func(dir string, report func(problem string)) error
 }
 
-// Commands makes the commands, to be added to the program's root.
+// Commands makes the commands, to be added to the program's root, which has
+// Groups.
 func Commands(env Environment) []*cobra.Command {
 	a := &app{Environment: env}
 	online := []*cobra.Command{
@@ -36,6 +37,7 @@ func Commands(env Environment) []*cobra.Command {
 		a.statsCommand(), a.topCommand(), a.forecastCommand(),
 		a.connectionsCommand(), a.flushCommand(), a.logLevelCommand(),
 		a.backupCommand(), a.exportCommand(), a.importCommand(),
+		a.pingCommand(), a.getCommand(), a.setCommand(),
 	}
 	for _, cmd := range online {
 		a.addServerFlags(cmd)
@@ -43,26 +45,30 @@ func Commands(env Environment) []*cobra.Command {
 	all := append(online, a.restoreCommand(), a.manCommand())
 	for _, cmd := range all {
 		a.addOutputFlag(cmd)
-		endWithSignals(cmd)
+		a.endWithSignals(cmd)
 	}
 	all = append(all, a.checkCommand()) // only reads: a signal may end it as it is
 	a.addOutputFlag(all[len(all)-1])
+	for _, cmd := range all {
+		checked(cmd)
+		addHelp(cmd)
+	}
 	return all
 }
 
 // endWithSignals lets SIGINT and SIGTERM end the context of a command, so that
 // it leaves nothing half done behind.
-func endWithSignals(cmd *cobra.Command) {
+func (a *app) endWithSignals(cmd *cobra.Command) {
 	if run := cmd.RunE; run != nil {
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			cmd.SetContext(ctx)
-			return withHint(run(cmd, args))
+			return a.explain(run(cmd, args))
 		}
 	}
 	for _, sub := range cmd.Commands() {
-		endWithSignals(sub)
+		a.endWithSignals(sub)
 	}
 }
 
@@ -81,7 +87,7 @@ func (a *app) addOutputFlag(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	check := func(cmd *cobra.Command, _ []string) error {
 		if a.output != "table" && a.output != "json" {
-			return fmt.Errorf("--output must be table or json, not %q", a.output)
+			return usagef("--output must be table or json, not %q", a.output)
 		}
 		return nil
 	}
@@ -107,7 +113,7 @@ func (a *app) confirm(yes bool, question string) error {
 		return nil
 	}
 	if !isTerminal(a.Stdin) {
-		return errors.New("say --yes to confirm: " + question)
+		return usagef("say --yes to confirm: %s", question)
 	}
 	fmt.Fprintf(a.Stderr, "%s Type yes: ", question)
 	var answer string

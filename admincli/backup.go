@@ -118,7 +118,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := cmp.Or(dir, a.Getenv(dataDirVariable))
 			if dir == "" {
-				return errors.New("say where to with --data-dir or " + dataDirVariable)
+				return usagef("say where to with --data-dir or %s", dataDirVariable)
 			}
 			return a.restore(cmd.Context(), args[0], dir)
 		},

@@ -84,6 +84,7 @@ func (r *rig) run(args ...string) (stdout, stderr string, err error) {
 	r.t.Helper()
 	var out, errs bytes.Buffer
 	root := &cobra.Command{Use: "cairn", SilenceErrors: true, SilenceUsage: true}
+	root.AddGroup(Groups()...)
 	root.AddCommand(Commands(Environment{
 		Stdin: strings.NewReader(r.stdin), Stdout: &out, Stderr: &errs,
 		Getenv: func(name string) string { return r.env[name] },
@@ -264,6 +265,8 @@ func TestTokens(t *testing.T) {
 	r.put("k", "secret value", 600)
 	r.env[tokenVariable] = ""
 	r.refuse("put it into CAIRN_TOKEN", "ls")
+	r.env[tokenVariable] = "not-the-token-1234"
+	r.refuse("does not know this token (from CAIRN_TOKEN)", "ls")
 	file := filepath.Join(r.dir, "token")
 	if err := os.WriteFile(file, []byte("read-token-123456\n"), 0o600); err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package admincli
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -25,35 +24,44 @@ const (
 	urlVariable       = "CAIRN_URL"
 	tokenVariable     = "CAIRN_TOKEN"
 	tokenFileVariable = "CAIRN_TOKEN_FILE"
+	caVariable        = "CAIRN_CA"
+	certVariable      = "CAIRN_CERT"
+	keyVariable       = "CAIRN_KEY"
 )
 
 func (a *app) addServerFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&a.server.url, "url", "", "`address` of the server's HTTP API (environment "+urlVariable+"; default "+defaultURL+")")
 	flags.StringVar(&a.server.tokenFile, "token-file", "", "`file` with nothing but the token (environment "+tokenFileVariable+", or the token itself in "+tokenVariable+")")
-	flags.StringVar(&a.server.ca, "ca", "", "`file` of the authority that signed the server's certificate")
-	flags.StringVar(&a.server.cert, "cert", "", "`file` of a client certificate")
-	flags.StringVar(&a.server.key, "key", "", "`file` of its private key")
+	flags.StringVar(&a.server.ca, "ca", "", "`file` of the authority that signed the server's certificate (environment "+caVariable+")")
+	flags.StringVar(&a.server.cert, "cert", "", "`file` of a client certificate (environment "+certVariable+")")
+	flags.StringVar(&a.server.key, "key", "", "`file` of its private key (environment "+keyVariable+")")
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 }
 
 // client makes the client of the server that the flags name.
 func (a *app) client() (*adminapi.Client, error) {
-	base := firstOf(a.server.url, a.Getenv(urlVariable), defaultURL)
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
-	}
 	token, err := a.readToken()
 	if err != nil {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if transport.TLSClientConfig, err = tlsConfig(a.server.ca, a.server.cert, a.server.key); err != nil {
+	if transport.TLSClientConfig, err = tlsConfig(firstOf(a.server.ca, a.Getenv(caVariable)),
+		firstOf(a.server.cert, a.Getenv(certVariable)), firstOf(a.server.key, a.Getenv(keyVariable))); err != nil {
 		return nil, err
 	}
 	return &adminapi.Client{
-		Base: strings.TrimRight(base, "/"), Token: token, HTTP: &http.Client{Transport: transport},
+		Base: a.base(), Token: token, HTTP: &http.Client{Transport: transport},
 	}, nil
+}
+
+// base is the address of the server that the flags name.
+func (a *app) base() string {
+	base := firstOf(a.server.url, a.Getenv(urlVariable), defaultURL)
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	return strings.TrimRight(base, "/")
 }
 
 func firstOf(choices ...string) string {
@@ -92,7 +100,7 @@ func tlsConfig(ca, certificate, key string) (*tls.Config, error) {
 			return nil, fmt.Errorf("%s has no certificate", ca)
 		}
 	}
-	if certificate != "" {
+	if certificate != "" || key != "" {
 		cert, err := tls.LoadX509KeyPair(certificate, key)
 		if err != nil {
 			return nil, err
@@ -100,13 +108,4 @@ func tlsConfig(ca, certificate, key string) (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{cert}
 	}
 	return config, nil
-}
-
-// withHint adds to an error what its reader can do about it.
-func withHint(err error) error {
-	var p *adminapi.Problem
-	if errors.As(err, &p) && p.Status == http.StatusUnauthorized {
-		return fmt.Errorf("%w (put it into "+tokenVariable+")", err)
-	}
-	return err
 }

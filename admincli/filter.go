@@ -1,7 +1,6 @@
 package admincli
 
 import (
-	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +12,7 @@ import (
 type filterFlags struct {
 	keys                   keyFlag
 	prefix, contains       string
-	expiresIn, livesLonger time.Duration
+	expiresIn, livesLonger duration
 	minSize, maxSize       int64
 }
 
@@ -22,8 +21,8 @@ func (f *filterFlags) add(cmd *cobra.Command) {
 	f.keys.add(cmd)
 	flags.StringVar(&f.prefix, "prefix", "", "only keys that begin with `text`")
 	flags.StringVar(&f.contains, "contains", "", "only keys with `text` somewhere in them; without a prefix all are looked at")
-	flags.DurationVar(&f.expiresIn, "expires-within", 0, "only sessions that expire within `duration`, such as 90m")
-	flags.DurationVar(&f.livesLonger, "expires-after", 0, "only sessions that live longer than `duration`")
+	flags.Var(&f.expiresIn, "expires-within", "only sessions that expire within `duration`, such as 90m or 7d")
+	flags.Var(&f.livesLonger, "expires-after", "only sessions that live longer than `duration`")
 	flags.Int64Var(&f.minSize, "min-size", 0, "only values of at least so many `bytes`")
 	flags.Int64Var(&f.maxSize, "max-size", -1, "only values of at most so many `bytes`")
 }
@@ -39,11 +38,11 @@ func (f *filterFlags) filter(now time.Time) (adminapi.Filter, error) {
 		body.PrefixBase64 = adminapi.EncodeKey(prefix)
 	}
 	if f.expiresIn > 0 {
-		t := now.Add(f.expiresIn)
+		t := now.Add(time.Duration(f.expiresIn))
 		body.ExpiresBefore = &t
 	}
 	if f.livesLonger > 0 {
-		t := now.Add(f.livesLonger)
+		t := now.Add(time.Duration(f.livesLonger))
 		body.ExpiresAfter = &t
 	}
 	if f.maxSize >= 0 {
@@ -59,14 +58,14 @@ func (f *filterFlags) given() bool {
 
 // expiryFlags say when a session is to end.
 type expiryFlags struct {
-	ttl   time.Duration
+	ttl   duration
 	at    string
 	never bool
 }
 
 func (f *expiryFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.DurationVar(&f.ttl, "ttl", 0, "expire after `duration`, such as 90m")
+	flags.Var(&f.ttl, "ttl", "expire after `duration`, such as 90m or 7d")
 	flags.StringVar(&f.at, "at", "", "expire at `time` (RFC 3339)")
 	flags.BoolVar(&f.never, "never", false, "do not expire")
 	cmd.MarkFlagsMutuallyExclusive("ttl", "at", "never")
@@ -80,13 +79,13 @@ func (f *expiryFlags) expiry() (adminapi.Expiry, error) {
 	case f.at != "":
 		t, err := time.Parse(time.RFC3339, f.at)
 		if err != nil {
-			return e, errors.New("--at must be a time such as 2027-01-31T18:00:00Z")
+			return e, usagef("--at must be a time such as 2027-01-31T18:00:00Z")
 		}
 		e.ExpiresAt = &t
 	case f.ttl <= 0:
-		return e, errors.New("--ttl must be longer than nothing")
+		return e, usagef("--ttl must be longer than nothing")
 	default:
-		seconds := f.ttl.Seconds()
+		seconds := time.Duration(f.ttl).Seconds()
 		e.TTLSeconds = &seconds
 	}
 	return e, nil

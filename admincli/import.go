@@ -18,7 +18,7 @@ type importFlags struct {
 	keep                        bool
 	memcached, redis, match     string
 	phpFiles, prefix            string
-	ttl                         time.Duration
+	ttl                         duration
 	format                      string
 	authority, certificate, key string
 }
@@ -31,7 +31,8 @@ func (f *importFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.match, "match", "", "only Redis keys that match this glob `pattern`")
 	flags.StringVar(&f.phpFiles, "from-php-files", "", "`directory` of PHP's session files (session.save_path)")
 	flags.StringVar(&f.prefix, "prefix", "memc.sess.key.", "what is put before the id of a PHP session to make its key")
-	flags.DurationVar(&f.ttl, "ttl", 24*time.Minute, "how long a PHP session lives after its file was written (session.gc_maxlifetime)")
+	f.ttl = duration(24 * time.Minute)
+	flags.Var(&f.ttl, "ttl", "how long a PHP session lives after its file was written (session.gc_maxlifetime)")
 	flags.StringVar(&f.format, "format", "ndjson", "`format` of the file: ndjson, or tsv (key, expiry in seconds since 1970 or 0, base64 value)")
 	flags.StringVar(&f.authority, "from-ca", "", "trust the authorities in this PEM `file` for the TLS of the source, not the system's")
 	flags.StringVar(&f.certificate, "from-cert", "", "client certificate for the source, PEM `file`")
@@ -48,18 +49,18 @@ func (f *importFlags) check(cmd *cobra.Command, args []string) error {
 		{"from-ca", server}, {"from-cert", server},
 	} {
 		if cmd.Flags().Changed(c.flag) && c.needs == "" {
-			return fmt.Errorf("--%s does not go with this source", c.flag)
+			return usagef("--%s does not go with this source", c.flag)
 		}
 	}
 	switch {
 	case len(args) > 0 && server+f.phpFiles != "":
-		return errors.New("give one source: a file, a server or a directory")
+		return usagef("give one source: a file, a server or a directory")
 	case f.format != "ndjson" && f.format != "tsv":
-		return fmt.Errorf("--format is ndjson or tsv, not %q", f.format)
+		return usagef("--format is ndjson or tsv, not %q", f.format)
 	case f.format == "tsv" && server+f.phpFiles != "":
-		return errors.New("--format goes with a file")
+		return usagef("--format goes with a file")
 	case f.ttl <= 0:
-		return errors.New("--ttl must be positive")
+		return usagef("--ttl must be positive")
 	}
 	return nil
 }
@@ -137,7 +138,7 @@ func (m *importing) run(ctx context.Context, file string) error {
 		})
 	case f.phpFiles != "":
 		return m.from(ctx, func(ctx context.Context) (migrate.Summary, error) {
-			return migrate.PHPFiles(ctx, f.phpFiles, f.prefix, f.ttl, options, m.emit)
+			return migrate.PHPFiles(ctx, f.phpFiles, f.prefix, time.Duration(f.ttl), options, m.emit)
 		})
 	}
 	return m.file(ctx, file, options)

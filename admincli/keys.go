@@ -2,7 +2,6 @@ package admincli
 
 import (
 	"encoding/base64"
-	"errors"
 	"strconv"
 	"strings"
 
@@ -26,7 +25,7 @@ func (f *keyFlag) decode(arg string) ([]byte, error) {
 	arg = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(arg, "="))
 	key, err := base64.RawURLEncoding.DecodeString(arg)
 	if err != nil {
-		return nil, errors.New("key " + strconv.Quote(arg) + " is not base64")
+		return nil, usagef("key %q is not base64", arg)
 	}
 	return key, nil
 }

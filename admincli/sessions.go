@@ -158,15 +158,15 @@ func (a *app) rmCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0 && filter.given():
-				return errors.New("give either keys or filters")
+				return usagef("give either keys or filters")
 			case len(args) > 0 && dryRun:
-				return errors.New("--dry-run needs filters")
+				return usagef("--dry-run needs filters")
 			case len(args) > 0:
 				return a.each(cmd, &filter.keys, args, "deleted", func(c *adminapi.Client, key []byte) error {
 					return c.Delete(cmd.Context(), key)
 				})
 			case !filter.given():
-				return errors.New("give keys or filters")
+				return usagef("give keys or filters")
 			}
 			return a.bulkDelete(cmd, &filter, yes, dryRun)
 		},
@@ -183,13 +183,14 @@ type outcome struct {
 	ID    string `json:"id,omitempty"`
 	Done  bool   `json:"done"`
 	Error string `json:"error,omitempty"`
+	code  int
 }
 
-// of gives the outcome with what err says.
-func (o outcome) of(err error) outcome {
+// outcomeOf returns o with what err says.
+func (a *app) outcomeOf(err error, o outcome) outcome {
 	o.Done = err == nil
-	if err != nil {
-		o.Error = withHint(err).Error()
+	if err = a.explain(err); err != nil {
+		o.Error, o.code = err.Error(), codeOf(err)
 	}
 	return o
 }
@@ -207,18 +208,18 @@ func (a *app) each(cmd *cobra.Command, keys *keyFlag, args []string, done string
 		if err == nil {
 			err = do(c, key)
 		}
-		outcomes = append(outcomes, outcome{Key: arg}.of(err))
+		outcomes = append(outcomes, a.outcomeOf(err, outcome{Key: arg}))
 	}
 	return a.report(outcomes, "sessions", done)
 }
 
 // report prints what became of each, and fails unless all were done.
 func (a *app) report(outcomes []outcome, nouns, done string) error {
-	failed := 0
+	var codes []int
 	for i := range outcomes {
 		o := &outcomes[i]
 		if !o.Done {
-			failed++
+			codes = append(codes, o.code)
 		}
 		switch {
 		case a.json():
@@ -232,8 +233,8 @@ func (a *app) report(outcomes []outcome, nouns, done string) error {
 	if a.json() {
 		err = printJSON(a.Stdout, outcomes)
 	}
-	if failed > 0 {
-		return errors.Join(err, fmt.Errorf("%d of %d %s could not be %s", failed, len(outcomes), nouns, done))
+	if failed := len(codes); failed > 0 {
+		return fault{errors.Join(err, fmt.Errorf("%d of %d %s could not be %s", failed, len(outcomes), nouns, done)), worst(codes)}
 	}
 	return err
 }
@@ -269,40 +270,4 @@ func (a *app) bulkDelete(cmd *cobra.Command, filter *filterFlags, yes, dryRun bo
 	fmt.Fprintf(a.Stdout, "%s sessions match, %s are deleted, of %s looked at\n",
 		count(result.Matched), count(result.Deleted), count(result.Examined))
 	return nil
-}
-
-func (a *app) flushCommand() *cobra.Command {
-	var yes bool
-	var in time.Duration
-	cmd := &cobra.Command{
-		Use:   "flush",
-		Short: "Delete all sessions",
-		Long:  "Delete all sessions, as memcached's flush_all does. It cannot be undone; take a backup first.",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			stats, err := c.Stats(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := a.confirm(yes, fmt.Sprintf("Delete all %s sessions of %s?", count(stats.Sessions.Items), c.Base)); err != nil {
-				return err
-			}
-			result, err := c.Flush(cmd.Context(), in)
-			if err != nil {
-				return err
-			}
-			if a.json() {
-				return printJSON(a.Stdout, &result)
-			}
-			fmt.Fprintf(a.Stdout, "%s sessions are deleted as of %s\n", count(result.Sessions), moment(&result.At))
-			return nil
-		},
-	}
-	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	cmd.Flags().DurationVar(&in, "in", 0, "delete them only after `duration`")
-	return cmd
 }

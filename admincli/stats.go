@@ -191,7 +191,7 @@ func (a *app) closeCommand() *cobra.Command {
 			var outcomes []outcome
 			for _, id := range args {
 				err := c.CloseConnection(cmd.Context(), id)
-				outcomes = append(outcomes, outcome{ID: id}.of(err))
+				outcomes = append(outcomes, a.outcomeOf(err, outcome{ID: id}))
 			}
 			return a.report(outcomes, "connections", "closed")
 		},

@@ -3,7 +3,6 @@ package admincli
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -26,7 +25,7 @@ func (a *app) topCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if interval < 100*time.Millisecond {
-				return errors.New("--interval must be at least 100ms")
+				return usagef("--interval must be at least 100ms")
 			}
 			c, err := a.client()
 			if err != nil {

@@ -8,11 +8,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"cairn/admincli"
 )
 
-// Exit codes of the program.
+// Exit codes of the program. Commands that administer a server have more; see
+// package admincli.
 const (
 	exitOK      = 0
 	exitFailure = 1
@@ -48,9 +52,12 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 		return int(code)
 	}
 	fmt.Fprintln(stderr, "cairn:", err)
-	if errors.As(err, new(usageError)) {
-		fmt.Fprintln(stderr, "Run 'cairn help' or 'cairn serve --help' for what can be said.")
-		return exitUsage
+	var coded interface{ ExitCode() int }
+	if errors.As(err, &coded) {
+		if coded.ExitCode() == exitUsage {
+			fmt.Fprintln(stderr, "Run 'cairn help', or 'cairn COMMAND --help', for what can be said.")
+		}
+		return coded.ExitCode()
 	}
 	return exitFailure
 }
@@ -68,17 +75,36 @@ func (p *program) commands() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0])}
-			}
-			return cmd.Help()
-		},
+	}
+	showVersion := root.Flags().BoolP("version", "V", false, "print the version")
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *showVersion:
+			return printVersion(p.stdout, "text", false)
+		case len(args) > 0:
+			return unknownCommand(cmd, args[0])
+		}
+		return cmd.Help()
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.configCommand(), p.rulesCommand(), p.versionCommand(), p.benchCommand())
+	server := &cobra.Group{ID: "server", Title: "The server:"}
+	root.AddGroup(append([]*cobra.Group{server}, admincli.Groups()...)...)
+	for _, cmd := range []*cobra.Command{p.serveCommand(), p.configCommand(), p.rulesCommand()} {
+		cmd.GroupID = server.ID
+		root.AddCommand(cmd)
+	}
 	root.AddCommand(p.administration()...)
+	root.AddCommand(p.versionCommand(), p.benchCommand())
 	return root
+}
+
+// unknownCommand names commands that resemble what was written.
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2
+	if like := root.SuggestionsFor(name); len(like) > 0 {
+		return usageError{fmt.Errorf("unknown command %q; did you mean %s?", name, strings.Join(like, " or "))}
+	}
+	return usageError{fmt.Errorf("unknown command %q", name)}
 }
 
 // noArguments refuses what stands on the command line besides flags.
@@ -94,6 +120,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
+
+// ExitCode is what the program returns to its shell.
+func (e usageError) ExitCode() int { return exitUsage }
 
 // exitCode ends the program with that code; everything is said already.
 type exitCode int

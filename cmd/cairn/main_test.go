@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -51,11 +52,41 @@ func cairn(args string, environ ...string) (code int, stdout, stderr string) {
 }
 
 func TestVersion(t *testing.T) {
-	for _, args := range []string{"version", "serve -V", "serve --version"} {
+	for _, args := range []string{"version", "--version", "-V", "serve -V", "serve --version"} {
 		code, out, _ := cairn(args)
 		if code != exitOK || !strings.HasPrefix(out, "cairn "+version+" ") {
 			t.Errorf("%s: exit code %d, %q", args, code, out)
 		}
+	}
+}
+
+func TestVersionAsJSON(t *testing.T) {
+	code, out, _ := cairn("version -o json --modules")
+	var v versionInfo
+	if err := json.Unmarshal([]byte(out), &v); code != exitOK || err != nil || v.Version != version || len(v.Modules) == 0 {
+		t.Errorf("exit code %d, %v, %s", code, err, out)
+	}
+	if code, _, stderr := cairn("version -o xml"); code != exitUsage || !strings.Contains(stderr, "must be text or json") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
+func TestUnknownCommand(t *testing.T) {
+	for args, says := range map[string]string{
+		"sreve": "unknown command \"sreve\"; did you mean serve?",
+		"xyzzy": "unknown command \"xyzzy\"\n",
+	} {
+		if code, _, stderr := cairn(args); code != exitUsage || !strings.Contains(stderr, says) {
+			t.Errorf("%s: exit code %d, %s", args, code, stderr)
+		}
+	}
+}
+
+// TestExitCodesOfCommands looks at one code of package admincli; its own tests
+// have all.
+func TestExitCodesOfCommands(t *testing.T) {
+	if code, _, stderr := cairn("ping --url 127.0.0.1:1"); code != 4 || !strings.HasPrefix(stderr, "cairn: cannot reach Cairn at") {
+		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
 

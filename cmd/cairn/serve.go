@@ -42,14 +42,13 @@ func (p *program) serveCommand() *cobra.Command {
 	})
 	if help := cmd.HelpFunc(); calledMemcached() { // as memcached's help begins
 		cmd.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-			printVersion(p.stdout, false)
+			_ = printVersion(p.stdout, "text", false)
 			help(cmd, args)
 		})
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if showVersion || showLicense {
-			printVersion(p.stdout, showLicense)
-			return nil
+			return printVersion(p.stdout, "text", showLicense)
 		}
 		if err := load(); err != nil {
 			return err

@@ -52,6 +52,15 @@ func (s *Server) apiConfig() huma.Config {
 	config.RejectUnknownQueryParameters = true
 	config.Info.Description = "Administration of Cairn, a durable session store for memcached clients. " +
 		"Problems are described by RFC 9457. Instants are RFC 3339 in UTC."
+	config.Info.License = &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"}
+	config.Servers = []*huma.Server{{URL: "/", Description: "The server that this description comes from."}}
+	config.Tags = []*huma.Tag{
+		{Name: "server", Description: "What answers, and its figures."},
+		{Name: "sessions", Description: "Look at sessions, store and remove them."},
+		{Name: "backup", Description: "Everything at once: backup, export, import."},
+		{Name: "operations", Description: "Connections of clients, and the log."},
+		{Name: "health", Description: "For load balancers and orchestrators. No token is needed."},
+	}
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		securityScheme: {
 			Type:        "http",
@@ -66,7 +75,9 @@ func (s *Server) apiConfig() huma.Config {
 // problems in o.Errors come on top of those that every operation can have.
 func operation(scope Scope, o huma.Operation) huma.Operation {
 	o.Errors = append(o.Errors, http.StatusTooManyRequests)
-	if scope > ScopeNone {
+	if scope == ScopeNone {
+		o.Security = []map[string][]string{{}} // none is needed
+	} else {
 		o.Security = []map[string][]string{{securityScheme: {scope.String()}}}
 		o.Errors = append(o.Errors, http.StatusUnauthorized, http.StatusForbidden)
 	}
@@ -101,6 +112,8 @@ func (s *Server) registerServer() {
 	}), s.getConfig)
 }
 
+const valuePath = "/v1/sessions/{key}/value"
+
 func (s *Server) registerSessions() {
 	tags := []string{"sessions"}
 	huma.Register(s.api, operation(ScopeRead, huma.Operation{
@@ -113,7 +126,7 @@ func (s *Server) registerSessions() {
 		Errors: []int{404},
 	}), s.getSession)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
-		OperationID: "get-session-value", Method: http.MethodGet, Path: "/v1/sessions/{key}/value", Tags: tags,
+		OperationID: "get-session-value", Method: http.MethodGet, Path: valuePath, Tags: tags,
 		Summary: "The raw value of a session", Responses: binaryResponse("application/octet-stream", "The value, byte for byte."),
 		Errors: []int{404},
 	}), s.getValue)
@@ -128,6 +141,14 @@ func (s *Server) registerSessions() {
 		Summary: "Store a session", MaxBodyBytes: s.maxPutBody(), BodyReadTimeout: bodyTimeout,
 		Errors: []int{412, 507},
 	}), s.putSession)
+	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
+		OperationID: "put-session-value", Method: http.MethodPut, Path: valuePath, Tags: tags,
+		Summary: "Store a session whose value is the request's body, byte for byte",
+		// One byte more, so that the store can say that a value is too large.
+		MaxBodyBytes: int64(s.options.MaxValueSize) + 1, BodyReadTimeout: bodyTimeout,
+		Errors: []int{412, 507},
+	}), s.putValue)
+	s.api.OpenAPI().Paths[valuePath].Put.RequestBody.Required = false // a value may have no bytes
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
 		OperationID: "touch-session", Method: http.MethodPost, Path: "/v1/sessions/{key}/touch", Tags: tags,
 		Summary: "Change when a session expires", Errors: []int{404},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -149,11 +150,34 @@ func chooseValue(text, encoded *string) ([]byte, error) {
 	return nil, fmt.Errorf("give exactly one of value and value_base64")
 }
 
-type putInput struct {
-	KeyParam
+// WriteConditions say when a session is stored.
+type WriteConditions struct {
 	IfMatch     string `header:"If-Match" doc:"Store only over this version (an ETag), or over any with *."`
 	IfNoneMatch string `header:"If-None-Match" enum:"*" doc:"With *, store only if there is no session with this key."`
-	Body        adminapi.PutBody
+}
+
+// apply makes c depend on the conditions.
+func (w *WriteConditions) apply(c *session.Command) (err error) {
+	switch {
+	case w.IfNoneMatch != "" && w.IfMatch != "":
+		return invalid("header.If-None-Match", fmt.Errorf("cannot be combined with If-Match"))
+	case w.IfNoneMatch != "":
+		c.Op = session.OpAdd
+	case w.IfMatch == "*":
+		c.Op = session.OpReplace
+	case w.IfMatch != "":
+		c.Mods = session.IfVersion
+		if c.CAS, err = parseETag(w.IfMatch); err != nil {
+			return invalid("header.If-Match", err)
+		}
+	}
+	return nil
+}
+
+type putInput struct {
+	KeyParam
+	WriteConditions
+	Body adminapi.PutBody
 }
 
 // command builds what the request asks for.
@@ -166,20 +190,7 @@ func (in *putInput) command(now session.Time) (session.Command, error) {
 	if c.Expiry, err = expiryOf(&in.Body.Expiry, now); err != nil {
 		return c, invalid("body", err)
 	}
-	switch {
-	case in.IfNoneMatch != "" && in.IfMatch != "":
-		return c, invalid("header.If-None-Match", fmt.Errorf("cannot be combined with If-Match"))
-	case in.IfNoneMatch != "":
-		c.Op = session.OpAdd
-	case in.IfMatch == "*":
-		c.Op = session.OpReplace
-	case in.IfMatch != "":
-		c.Mods = session.IfVersion
-		if c.CAS, err = parseETag(in.IfMatch); err != nil {
-			return c, invalid("header.If-Match", err)
-		}
-	}
-	return c, nil
+	return c, in.WriteConditions.apply(&c)
 }
 
 func (s *Server) putSession(ctx context.Context, in *putInput) (*SessionOutput, error) {
@@ -187,7 +198,46 @@ func (s *Server) putSession(ctx context.Context, in *putInput) (*SessionOutput, 
 	if err != nil {
 		return nil, err
 	}
-	note(ctx, fmt.Sprintf("put %s size=%d expires=%s", quoteKey(in.key), len(c.Value), auditTime(c.Expiry)))
+	return s.store(ctx, c)
+}
+
+type putValueInput struct {
+	KeyParam
+	WriteConditions
+	Flags        uint32    `header:"Cairn-Flags" doc:"The client's own 32 bits, decimal."`
+	TTLSeconds   float64   `query:"ttl_seconds" minimum:"0" doc:"Give exactly one of ttl_seconds, expires_at and never_expires."`
+	ExpiresAt    time.Time `query:"expires_at"`
+	NeverExpires bool      `query:"never_expires"`
+	RawBody      []byte    `contentType:"application/octet-stream"`
+}
+
+// expiry is what the request asks for, as a body would have it.
+func (in *putValueInput) expiry() *adminapi.Expiry {
+	e := adminapi.Expiry{NeverExpires: in.NeverExpires}
+	if in.TTLSeconds > 0 {
+		e.TTLSeconds = &in.TTLSeconds
+	}
+	if !in.ExpiresAt.IsZero() {
+		e.ExpiresAt = &in.ExpiresAt
+	}
+	return &e
+}
+
+func (s *Server) putValue(ctx context.Context, in *putValueInput) (*SessionOutput, error) {
+	c := session.Command{Op: session.OpSet, Key: in.key, Flags: in.Flags, Value: in.RawBody}
+	var err error
+	if c.Expiry, err = expiryOf(in.expiry(), s.engine.Now()); err != nil {
+		return nil, invalid("query", err)
+	}
+	if err := in.WriteConditions.apply(&c); err != nil {
+		return nil, err
+	}
+	return s.store(ctx, c)
+}
+
+// store carries out a command that stores a session, and describes that.
+func (s *Server) store(ctx context.Context, c session.Command) (*SessionOutput, error) {
+	note(ctx, fmt.Sprintf("put %s size=%d expires=%s", quoteKey(c.Key), len(c.Value), auditTime(c.Expiry)))
 	r, now := s.apply(c)
 	if r.Status != session.OK && c.Op == session.OpReplace {
 		return nil, huma.Error412PreconditionFailed("no such session")

@@ -40,7 +40,7 @@ func (c *conn) shutdown(r *protocol.Request, b *session.Burst) {
 	request := c.server.options.RequestShutdown
 	switch args := arguments(r); {
 	case request == nil:
-		c.say(r, b, "ERROR: shutdown not enabled\r\n")
+		c.say(r, b, "SERVER_ERROR: shutdown not enabled\r\n")
 	case len(args) == 0:
 		c.closing = true
 		request(false)

@@ -26,7 +26,7 @@ func parseArgument(args []string, i int) (n uint32, ok bool) {
 	if i >= len(args) {
 		return 0, false
 	}
-	return protocol.ParseUint32([]byte(args[i]))
+	return protocol.ParsePlainUint32([]byte(args[i]))
 }
 
 func isNumber(s string) bool {

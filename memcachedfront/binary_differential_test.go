@@ -63,9 +63,10 @@ func (op *binaryOp) String() string {
 // binaryGenerator makes random requests, good ones and bad ones, leaving out
 // what docs/compatibility.md names as different.
 type binaryGenerator struct {
-	rng  *rand.Rand
-	now  int64     // Unix seconds
-	then *binaryOp // comes next, if not nil
+	rng          *rand.Rand
+	past, future uint32    // Unix seconds
+	then         *binaryOp // comes next, if not nil
+	longest      int       // value in bytes
 }
 
 func (g *binaryGenerator) pick(choices ...string) []byte {
@@ -102,7 +103,7 @@ func (g *binaryGenerator) value() []byte {
 	if g.rng.IntN(5) == 0 {
 		return nil
 	}
-	value := make([]byte, g.rng.IntN(2000))
+	value := make([]byte, g.rng.IntN(g.longest))
 	for i := range value {
 		value[i] = byte(g.rng.Uint32())
 	}
@@ -110,11 +111,11 @@ func (g *binaryGenerator) value() []byte {
 }
 
 func (g *binaryGenerator) exptime() uint32 {
-	exptimes := []uint32{0, 0, 0, 1000, 2592000, 2592001, 1, uint32(g.now) + 1000, 0xffffffff, 0x80000000}
+	exptimes := []uint32{0, 0, 0, 1000, 2592000, 2592001, 1, g.future, 0xffffffff, 0x80000000}
 	if i := g.rng.IntN(len(exptimes)); exptimes[i] != 1 {
 		return exptimes[i]
 	}
-	return uint32(g.now) - 1000 // long past
+	return g.past
 }
 
 func (g *binaryGenerator) casChoice() casChoice {
@@ -211,7 +212,7 @@ func (g *binaryGenerator) flush() *binaryOp {
 		return now
 	}
 	g.then = now
-	delay := []uint32{1000, uint32(g.now) + 1000}[g.rng.IntN(2)]
+	delay := []uint32{1000, g.future}[g.rng.IntN(2)]
 	return &binaryOp{opcode: g.opcode(0x08, 0x18), extras: binary.BigEndian.AppendUint32(nil, delay)}
 }
 
@@ -364,7 +365,8 @@ func readPacket(r io.Reader) (header, body []byte, err error) {
 func TestBinaryDifferential(t *testing.T) {
 	seed := differentialSeed(t)
 	rng := rand.New(rand.NewPCG(seed, 1))
-	g := &binaryGenerator{rng: rng, now: time.Now().Unix()}
+	now := uint32(time.Now().Unix())
+	g := &binaryGenerator{rng: rng, past: now - 1000, future: now + 1000, longest: 2000}
 	ours := &binaryPeer{address: differentialCairn(t), cas: map[string]uint64{}}
 	theirs := &binaryPeer{address: startMemcached(t, differentialMemcachedArgs...), cas: map[string]uint64{}}
 	for done := 0; done < differentialCommands(); {
@@ -383,6 +385,32 @@ func TestBinaryDifferential(t *testing.T) {
 			t.Fatalf("seed %d, after %d commands:\n%s\n%s", seed, done, describe(ops, nil), firstDifference(got, want))
 		}
 	}
+}
+
+// TestBinaryBatches compares answers to random batches with those of memcached
+// 1.6.45.
+func TestBinaryBatches(t *testing.T) {
+	judgeBatches(t, "binary-batches", func(address string) func() batch {
+		rng := rand.New(rand.NewPCG(recordedSeed, 1))
+		g := &binaryGenerator{rng: rng, past: recordedPast, future: recordedFuture, longest: 50}
+		peer := &binaryPeer{address: address, cas: map[string]uint64{}}
+		n := 0
+		return func() batch {
+			n++
+			ops := g.batch()
+			var all []byte
+			for _, op := range ops {
+				all = op.encode(all, 0, 0)
+			}
+			return batch{
+				name: fmt.Sprintf("%d: %d requests, %s", n, len(ops), digest(all)),
+				run: func() ([]string, error) {
+					answers, err := peer.run(ops, rand.New(rand.NewPCG(uint64(n), 0)))
+					return []string{strings.Join(answers, "\n")}, err
+				},
+			}
+		}
+	})
 }
 
 func describe(ops []*binaryOp, answers []string) string {

@@ -181,7 +181,7 @@ func TestTextTranscript(t *testing.T) {
 		"HD c10 Oabc kk\r\nVA 2 t60 f3 s2 c10 kk\r\nhi\r\nEN\r\nMN\r\nVA 2 X W\r\nhi\r\nVA 2 Z X\r\nhi\r\n",
 		"HD\r\nVA 3 kYSBi b\r\nxyz\r\nVA 1\r\n7\r\nVA 2 t-1\r\n10\r\nHD\r\nME YSBi exp=-1 ",
 		"SERVER_ERROR object too large for cache\r\nSERVER_ERROR object too large for cache\r\n",
-		"CLIENT_ERROR bad data chunk\r\nERROR\r\nCLIENT_ERROR bad command line format\r\nCLIENT_ERROR bad command line format\r\nERROR\r\nERROR\r\nVALUE a",
+		"CLIENT_ERROR bad data chunk\r\nERROR\r\nCLIENT_ERROR bad command line format\r\nCLIENT_ERROR bad command line format\r\nCLIENT_ERROR bad command line format\r\nERROR\r\nVALUE a",
 		"OK\r\nEND\r\n",
 	} {
 		if !strings.Contains(got, want) {

@@ -93,7 +93,7 @@ func (s *Server) appendMetadump(dst []byte, it *session.Item) []byte {
 	dst = strconv.AppendInt(dst, int64(len(it.Key)+len(it.Value)), 10)
 	dst = append(dst, " flags="...)
 	dst = strconv.AppendUint(dst, uint64(it.Flags), 10)
-	return append(dst, '\n')
+	return append(dst, " \n"...) // the space as in memcached
 }
 
 // appendMgdump appends a request that fetches the item.

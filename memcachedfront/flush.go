@@ -24,7 +24,7 @@ const (
 func (c *conn) flushAll(r *protocol.Request, b *session.Burst) {
 	c.counters.add(cmdFlush, 1)
 	if args := arguments(r); len(args) > 0 {
-		delay, ok := protocol.ParseExptime([]byte(args[0]))
+		delay, ok := protocol.ParsePlainExptime([]byte(args[0]))
 		if !ok {
 			c.refuse(r, b, protocol.BadExptime)
 			return

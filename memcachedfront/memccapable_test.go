@@ -4,8 +4,13 @@ import (
 	"net"
 	"os/exec"
 	"regexp"
+	"slices"
 	"testing"
 )
+
+// onlyOld are the tests that memcached 1.6.18 passes and 1.6.45 does not: they want
+// an error for superfluous arguments, which newer versions ignore.
+var onlyOld = []string{"ascii delete", "ascii delete noreply"}
 
 // TestMemccapable runs libmemcached's protocol tests against memcached and
 // Cairn: what one passes, the other must.
@@ -15,7 +20,7 @@ func TestMemccapable(t *testing.T) {
 	got := memccapable(t, program, startServer(t, nil))
 	passed := 0
 	for name, outcome := range want {
-		if outcome != "pass" {
+		if outcome != "pass" || slices.Contains(onlyOld, name) {
 			continue
 		}
 		passed++
@@ -37,7 +42,7 @@ func memccapable(t *testing.T, program, address string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	output, err := exec.Command(program, "-h", host, "-p", port, "-t", "30").CombinedOutput()
+	output, err := exec.Command(program, "-h", host, "-p", port, "-t", "30").Output()
 	if err != nil {
 		t.Logf("%s ended with %v", program, err)
 	}

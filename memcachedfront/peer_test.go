@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cairn/memcachedfront"
+	"cairn/memcachedfront/recorded"
 	"cairn/serve"
 	"cairn/session"
 	"cairn/session/sessiontest"
@@ -32,13 +33,17 @@ func needProgram(t testing.TB, name string) string {
 	return ""
 }
 
-// startMemcached runs the real memcached on a free port until the test ends
-// and gives its address.
+// startMemcached runs the real memcached, the one to record if there is one, on a
+// free port until the test ends and gives its address.
 func startMemcached(t testing.TB, args ...string) (address string) {
 	t.Helper()
 	ports := filepath.Join(t.TempDir(), "ports")
 	args = append([]string{"-p", "-1", "-U", "0", "-l", "127.0.0.1", "-u", "root"}, args...)
-	cmd := exec.Command(needProgram(t, "memcached"), args...)
+	program := recorded.Program()
+	if program == "" {
+		program = needProgram(t, "memcached")
+	}
+	cmd := exec.Command(program, args...)
 	cmd.Env = append(os.Environ(), "MEMCACHED_PORT_FILENAME="+ports)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
@@ -124,7 +129,8 @@ func differentialCairn(t testing.TB) (address string) {
 		return address
 	}
 	return startServer(t, func(o *memcachedfront.Options) {
-		o.Store = sessiontest.NewModel(differentialItemSize)
+		m := sessiontest.NewModel(differentialItemSize)
+		o.Store, o.Inspector = m, modelInspector{Model: m}
 		o.MaxItemSize = differentialItemSize
 	})
 }

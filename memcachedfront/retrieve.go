@@ -92,6 +92,13 @@ func (c *conn) metaGet(r *protocol.Request, b *session.Burst) {
 	if r.Meta.Has(protocol.MetaPeek) {
 		cmd.Mods |= session.Peek
 	}
+	cmd.CAS = r.CAS // for hasVersion
+}
+
+// hasVersion reports whether a mg names the version that the item has: its client
+// knows the value then and does not get it.
+func hasVersion(a *answer, b *session.Burst) bool {
+	return a.meta.Has(protocol.MetaCompareCAS) && b.Commands[a.first].CAS == b.Results[a.first].Item.Version
 }
 
 func (c *conn) answerMetaGet(dst []byte, a *answer, b *session.Burst) []byte {
@@ -109,6 +116,9 @@ func (c *conn) answerMetaGet(dst []byte, a *answer, b *session.Burst) []byte {
 	reply.Size = len(result.Item.Value)
 	reply.CAS = result.Item.Version
 	reply.Idle = c.server.idle(&result.Item, b.Now)
+	if hasVersion(a, b) {
+		a.meta &^= protocol.MetaValue
+	}
 	dst = appendMetaHit(dst, a, reply.Size)
 	dst = protocol.AppendMetaFlags(dst, &reply, metaGetFlags)
 	dst = appendRecache(dst, result)

@@ -87,7 +87,7 @@ func TestAdministration(t *testing.T) {
 		"cache_memlimit 4\r\n":                "MEMLIMIT_TOO_SMALL cannot set maxbytes to less than 8m\r\n",
 		"cache_memlimit 100000\r\n":           "MEMLIMIT_ADJUST_FAILED out of bounds or unable to adjust\r\n",
 		"cache_memlimit 64 noreply\r\nmn\r\n": "MN\r\n",
-		"shutdown\r\n":                        "ERROR: shutdown not enabled\r\n",
+		"shutdown\r\n":                        "SERVER_ERROR: shutdown not enabled\r\n",
 		"flush_all\r\nflush_all 0\r\nflush_all x\r\nflush_all 0 noreply\r\nflush_all noreply\r\nmn\r\n": "OK\r\nOK\r\nCLIENT_ERROR invalid exptime argument\r\nMN\r\n",
 		"slabs reassign 1 2\r\nslabs automove 1\r\nslabs automove 7\r\nslabs\r\n":                       "NOSPARE source class has no spare pages\r\nOK\r\nERROR\r\nERROR\r\n",
 		"lru_crawler enable\r\nlru_crawler crawl all\r\nlru_crawler crawl x\r\nlru_crawler\r\n":         "OK\r\nOK\r\nBADCLASS invalid class id\r\nERROR\r\n",
@@ -225,7 +225,7 @@ func TestDumps(t *testing.T) {
 		t.Fatalf("metadump: %q", meta)
 	}
 	meta = meta[1:]
-	if !strings.HasPrefix(meta[1], "key=a exp=-1 la=") || !strings.HasSuffix(meta[1], " cas=1 fetch=no cls=1 size=4 flags=5") {
+	if !strings.HasPrefix(meta[1], "key=a exp=-1 la=") || !strings.HasSuffix(meta[1], " cas=1 fetch=no cls=1 size=4 flags=5 ") {
 		t.Errorf("metadump: %q", meta[1])
 	}
 	if !strings.HasPrefix(meta[2], "key=a%20b exp=1") {

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -94,70 +93,22 @@ func TestMemcachedOddKeys(t *testing.T) {
 	}
 }
 
-// newer answers like a memcached of a version that cannot be had here, line by
-// line: what a request begins with, and the answer.
-func newer(t *testing.T, script ...[2]string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer nc.Close()
-				in := bufio.NewScanner(nc)
-				for in.Scan() {
-					io.WriteString(nc, lookUp(script, in.Text()))
-				}
-			}()
-		}
-	}()
-	return ln.Addr().String()
-}
-
 // TestMemcachedBusy waits until a crawl that the source has begun by itself is over.
 func TestMemcachedBusy(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		nc, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		defer nc.Close()
-		answers := map[string][]string{
-			"version": {"VERSION 1.6.45\r\n"}, "mg a v f t O0 q": {"VA 1 f7 t-1 O0\r\n1\r\n"}, "mn": {"MN\r\n"},
-			"lru_crawler metadump hash": {"BUSY currently processing crawler request\r\n", "BUSY currently processing crawler request\r\n", "OK\r\nkey=a exp=-1\nEND\r\n"},
-		}
-		for in := bufio.NewScanner(nc); in.Scan(); {
-			if next := answers[in.Text()]; len(next) > 0 {
-				io.WriteString(nc, next[0])
-				answers[in.Text()] = next[1:]
-			}
-		}
-	}()
-	got, _, _ := collect(t, func(emit Emit) (Summary, error) {
-		return Memcached(t.Context(), ln.Addr().String(), Options{}, emit)
-	})
+	const busy = "BUSY currently processing crawler request\r\n"
+	addr := scripted(t, step{"version", []string{"VERSION 1.6.45\r\n"}},
+		step{"lru_crawler metadump hash", []string{busy, busy, "OK\r\nkey=a exp=-1\nEND\r\n"}},
+		step{"mg a v f t O0 q", []string{"VA 1 f7 t-1 O0\r\n1\r\n"}}, step{"mn", []string{"MN\r\n"}})
+	got, _, _ := collect(t, func(emit Emit) (Summary, error) { return Memcached(t.Context(), addr, Options{}, emit) })
 	compare(t, got, map[string]sent{"a": {"1", 7, 0}})
 }
 
-func lookUp(script [][2]string, request string) string {
-	for _, line := range script {
-		if strings.HasPrefix(request, line[0]) {
-			return line[1]
-		}
+// steps makes a script of pairs: what a request begins with, and the answer.
+func steps(pairs [][2]string) (script []step) {
+	for _, p := range pairs {
+		script = append(script, step{p[0], []string{p[1]}})
 	}
-	return "ERROR\r\n"
+	return script
 }
 
 func TestMemcachedOtherVersions(t *testing.T) {
@@ -193,7 +144,7 @@ func TestMemcachedOtherVersions(t *testing.T) {
 			skipped := ""
 			options := Options{Skipped: func(key []byte, reason string) { skipped += string(key) + ": " + reason + "\n" }}
 			got, _, summary := collect(t, func(emit Emit) (Summary, error) {
-				return Memcached(t.Context(), newer(t, c.script...), options, emit)
+				return Memcached(t.Context(), scripted(t, steps(c.script)...), options, emit)
 			})
 			compare(t, got, c.want)
 			if summary != c.summary || !strings.HasPrefix(skipped, c.skipped) {

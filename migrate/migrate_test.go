@@ -177,38 +177,14 @@ func TestForeignAnswers(t *testing.T) {
 		":5\r\n" + strings.Repeat("*1\r\n", 100), "$-5\r\n", ":x\r\n", "?\r\n",
 	} {
 		none := func(int64, *Record) error { return nil }
-		if _, err := Memcached(t.Context(), answering(t, answer), Options{}, none); err == nil {
+		addr := scripted(t, step{"", []string{answer}})
+		if _, err := Memcached(t.Context(), addr, Options{}, none); err == nil {
 			t.Errorf("memcached that says %q: no error", answer)
 		}
-		if _, err := Redis(t.Context(), answering(t, answer), Options{}, none); err == nil {
+		if _, err := Redis(t.Context(), addr, Options{}, none); err == nil {
 			t.Errorf("Redis that says %q: no error", answer)
 		}
 	}
-}
-
-// answering gives the address of a server that says the same to everyone.
-func answering(t *testing.T, answer string) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer nc.Close()
-				io.WriteString(nc, answer)
-				nc.(*net.TCPConn).CloseWrite()
-				io.Copy(io.Discard, nc)
-			}()
-		}
-	}()
-	return ln.Addr().String()
 }
 
 func TestNobodyThere(t *testing.T) {

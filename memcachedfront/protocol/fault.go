@@ -13,7 +13,6 @@ const (
 	BadChunk
 	BadExptime
 	BadDelta
-	BadDeleteUsage
 	BadToken
 	BadKeyEncoding
 	BadMode
@@ -46,7 +45,6 @@ var faultLines = [numFaults]string{
 	BadChunk:               "CLIENT_ERROR bad data chunk\r\n",
 	BadExptime:             "CLIENT_ERROR invalid exptime argument\r\n",
 	BadDelta:               "CLIENT_ERROR invalid numeric delta argument\r\n",
-	BadDeleteUsage:         "CLIENT_ERROR bad command line format.  Usage: delete <key> [noreply]\r\n",
 	BadToken:               "CLIENT_ERROR bad token in command line format\r\n",
 	BadKeyEncoding:         "CLIENT_ERROR error decoding key\r\n",
 	BadMode:                "CLIENT_ERROR invalid mode for ms M token\r\n",

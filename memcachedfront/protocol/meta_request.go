@@ -1,15 +1,14 @@
 package protocol
 
-import (
-	"encoding/base64"
-
-	"cairn/session"
-)
+import "encoding/base64"
 
 const (
 	// maxMetaTokens is the largest number of tokens in the line of a meta
 	// command.
 	maxMetaTokens = 20
+
+	// maxMetaSplit is how many tokens memcached splits the line into.
+	maxMetaSplit = 23
 
 	// maxOpaque is the longest flag O in bytes, its letter included.
 	maxOpaque = 32
@@ -55,7 +54,7 @@ func parseMetaLine(letter byte, args []byte, limits *Limits, r *Request) (length
 	case 'n':
 		r.Verb = MetaNoop
 	default:
-		r.refuse(UnknownCommand)
+		parseAdministrative(nil, args, r)
 	}
 	return -1
 }
@@ -100,6 +99,11 @@ func (r *Request) refuseMeta(f Fault) {
 // and refuses r if they are wrong.
 func parseMetaFlags(tokens int, limits *Limits, r *Request) {
 	r.Delta = 1
+	tokens, ok := countMetaFlags(tokens, r.Args)
+	if !ok {
+		r.refuseMeta(BadFormat)
+		return
+	}
 	fault := scanMetaFlags(tokens, limits, r)
 	if fault != NoFault && r.Verb == MetaArithmetic {
 		fault = InvalidOrDuplicateFlag // as memcached words it here
@@ -115,16 +119,29 @@ func parseMetaFlags(tokens int, limits *Limits, r *Request) {
 	}
 }
 
+// countMetaFlags adds the flags to the tokens that stand before them, up to
+// maxMetaSplit. It reports whether each of these begins with what a flag may begin
+// with; memcached finds no tokens at all in the line otherwise.
+func countMetaFlags(tokens int, args []byte) (_ int, ok bool) {
+	for flag, rest := nextToken(args); flag != nil && tokens < maxMetaSplit; flag, rest = nextToken(rest) {
+		c := flag[0]
+		if (c < 'A' || c > 'z') && (c < '0' || c > '9') {
+			return tokens, false
+		}
+		tokens++
+	}
+	return tokens, true
+}
+
 // scanMetaFlags reads the flags. Of several faults it reports the last, unless
-// one is so bad that it ends the search, as in memcached.
+// one is so bad that it ends the search, and never that of F if there is another,
+// as in memcached.
 func scanMetaFlags(tokens int, limits *Limits, r *Request) (fault Fault) {
 	if len(r.Key) > limits.MaxKeyLen {
 		return BadFormat
 	}
-	for flag, rest := nextToken(r.Args); flag != nil; flag, rest = nextToken(rest) {
-		if tokens++; tokens > maxMetaTokens {
-			return TooManyFlags
-		}
+	if tokens > maxMetaTokens {
+		return TooManyFlags
 	}
 	var seen [2]uint64 // bits for 7-bit letters
 	for flag, rest := nextToken(r.Args); flag != nil; flag, rest = nextToken(rest) {
@@ -137,6 +154,10 @@ func scanMetaFlags(tokens int, limits *Limits, r *Request) (fault Fault) {
 		case NoFault:
 		case InvalidFlag:
 			return f
+		case BadFormat:
+			if fault == NoFault {
+				fault = f
+			}
 		default:
 			fault = f
 		}
@@ -152,31 +173,31 @@ func parseMetaFlag(letter byte, token []byte, r *Request) Fault {
 		ok, fault = checkBase64(r.Key), BadKeyEncoding
 		r.Base64Key = true
 	case 'T':
-		r.Exptime, ok = ParseExptime(token)
+		r.Exptime, ok = parseArgument(token, ParsePlainExptime)
 		r.Meta |= MetaTTL
 		if r.Meta.Has(MetaVivify) {
 			r.VivifyExptime = r.Exptime // the later of the two flags counts
 		}
 	case 'N':
-		r.VivifyExptime, ok = ParseExptime(token)
+		r.VivifyExptime, ok = parseArgument(token, ParsePlainExptime)
 		r.Meta |= MetaVivify
 	case 'R':
-		r.RecacheExptime, ok = ParseExptime(token)
+		r.RecacheExptime, ok = parseArgument(token, ParsePlainExptime)
 		r.Meta |= MetaRecache
 	case 'C':
-		r.CAS, ok = session.ParseNumber(token)
+		r.CAS, ok = parseArgument(token, ParsePlainUint64)
 		r.Meta |= MetaCompareCAS
 	case 'E':
-		r.NewCAS, ok = session.ParseNumber(token)
+		r.NewCAS, ok = parseArgument(token, ParsePlainUint64)
 		r.Meta |= MetaNewCAS
 	case 'F':
-		r.Flags, ok = ParseUint32(token)
+		r.Flags, ok = parseArgument(token, ParsePlainUint32)
 		fault = BadFormat
 	case 'J':
-		r.Initial, ok = session.ParseNumber(token)
+		r.Initial, ok = parseArgument(token, ParsePlainUint64)
 		fault = BadInitial
 	case 'D':
-		r.Delta, ok = session.ParseNumber(token)
+		r.Delta, ok = parseArgument(token, ParsePlainUint64)
 		fault = BadMetaDelta
 	case 'M':
 		r.Mode = ' '
@@ -207,6 +228,14 @@ func parseMetaFlag(letter byte, token []byte, r *Request) Fault {
 		return NoFault
 	}
 	return fault
+}
+
+// parseArgument reads the number that is attached to a flag. There must be one.
+func parseArgument[N any](token []byte, parse func([]byte) (N, bool)) (n N, ok bool) {
+	if len(token) == 0 {
+		return n, false
+	}
+	return parse(token)
 }
 
 // maxBase64Key is the length in bytes of what the longest key in base64 decodes

@@ -3,11 +3,13 @@ package protocol
 import (
 	"bytes"
 	"math"
-
-	"cairn/session"
 )
 
 const (
+	// minLine is the shortest line in bytes, with its end, that memcached looks
+	// at: a command of two letters. It answers BadFormat to all shorter ones.
+	minLine = 4
+
 	// MaxLine is the number of bytes without a line end after which nothing
 	// but a retrieval is accepted, as in memcached.
 	MaxLine = 2048
@@ -41,8 +43,12 @@ func ParseText(buf []byte, limits *Limits, r *Request) (n int, err error) {
 		line = line[:eol-1]
 	}
 	n = eol + 1
+	if n < minLine {
+		r.refuse(BadFormat)
+		return n, nil
+	}
 	length := parseLine(line, limits, r)
-	if r.Verb == Invalid && isHTTP(line) {
+	if r.Fault == UnknownCommand && isHTTP(line) {
 		return 0, ErrHopeless
 	}
 	switch {
@@ -74,7 +80,10 @@ func isHopeless(buf []byte) bool {
 // isHTTP reports whether line is the first of an HTTP request. memcached closes
 // the connection then, so that a browser cannot be tricked into sending it
 // commands as the body.
-func isHTTP(line []byte) bool { return bytes.HasPrefix(lastToken(line), []byte("HTTP/")) }
+func isHTTP(line []byte) bool {
+	last := lastToken(line)
+	return bytes.HasPrefix(last, []byte("HTTP/")) && len(last) < len(bytes.Trim(line, " "))
+}
 
 // parseBlock takes the data block of length bytes that stands at buf[start:].
 func parseBlock(buf []byte, start, length int, r *Request) (n int, err error) {
@@ -95,10 +104,23 @@ func parseBlock(buf []byte, start, length int, r *Request) (n int, err error) {
 // follows, or -1 if none does.
 func parseLine(line []byte, limits *Limits, r *Request) (length int) {
 	verb, args := nextToken(line)
+	if line[0] == ' ' {
+		// memcached finds only its administrative commands behind spaces.
+		parseAdministrative(verb, args, r)
+		return -1
+	}
 	if len(verb) == 2 && verb[0] == 'm' {
 		return parseMetaLine(verb[1], args, limits, r)
 	}
 	switch string(verb) {
+	case "version":
+		parseArguments(Version, args, r)
+	case "quit":
+		parseArguments(Quit, args, r)
+	case "stats":
+		parseArguments(Stats, args, r)
+	case "watch":
+		parseArguments(Watch, args, r)
 	case "get":
 		parseRetrieval(Get, args, limits, r)
 	case "gets":
@@ -120,7 +142,7 @@ func parseLine(line []byte, limits *Limits, r *Request) (length int) {
 	case "cas":
 		return parseStorage(CAS, args, limits, r)
 	case "delete":
-		parseDelete(args, limits, r)
+		parseKeyed(Delete, args, limits, r)
 	case "touch":
 		parseTouch(args, limits, r)
 	case "incr":
@@ -133,24 +155,25 @@ func parseLine(line []byte, limits *Limits, r *Request) (length int) {
 	return -1
 }
 
+// parseArguments reads: <verb> <argument>*
+func parseArguments(verb Verb, args []byte, r *Request) {
+	r.Verb = verb
+	r.Args = args
+}
+
+// parseAdministrative reads: <verb> <argument>* [noreply]. An unknown command may
+// want no reply, too.
 func parseAdministrative(verb, args []byte, r *Request) {
 	r.Verb = administrativeVerb(verb)
-	if r.Verb == Invalid {
-		r.Fault = UnknownCommand
-		return
-	}
 	r.Args = args
 	r.Quiet = saysNoreply(lastToken(args))
+	if r.Verb == Invalid {
+		r.Fault = UnknownCommand
+	}
 }
 
 func administrativeVerb(verb []byte) Verb {
 	switch string(verb) {
-	case "version":
-		return Version
-	case "quit":
-		return Quit
-	case "stats":
-		return Stats
 	case "flush_all":
 		return FlushAll
 	case "verbosity":
@@ -165,8 +188,6 @@ func administrativeVerb(verb []byte) Verb {
 		return LRU
 	case "lru_crawler":
 		return LRUCrawler
-	case "watch":
-		return Watch
 	case "config":
 		return Config
 	case "refresh_certs":
@@ -201,7 +222,7 @@ func parseTouchingRetrieval(verb Verb, args []byte, limits *Limits, r *Request) 
 		return
 	}
 	var ok bool
-	if r.Exptime, ok = ParseExptime(token); !ok {
+	if r.Exptime, ok = ParsePlainExptime(token); !ok {
 		r.refuse(BadExptime)
 	}
 }
@@ -227,10 +248,11 @@ func parseStorage(verb Verb, args []byte, limits *Limits, r *Request) (length in
 	casOK := true
 	if verb == CAS {
 		unique, _ = nextToken(args)
-		r.CAS, casOK = session.ParseNumber(unique)
+		r.CAS, casOK = ParsePlainUint64(unique)
+		casOK = casOK && len(unique) > 0
 	}
 	var flagsOK, exptimeOK bool
-	r.Flags, flagsOK = ParseUint32(flags)
+	r.Flags, flagsOK = ParseFlags(flags)
 	r.Exptime, exptimeOK = ParseExptime(exptime)
 	switch {
 	case len(r.Key) > limits.MaxKeyLen || !flagsOK || !exptimeOK || !casOK:
@@ -252,27 +274,11 @@ func parseKeyed(verb Verb, args []byte, limits *Limits, r *Request) (rest []byte
 	return rest
 }
 
-// parseDelete reads: delete <key> [0] [noreply]. The 0 is what remains of a
-// delay that old clients send.
-func parseDelete(args []byte, limits *Limits, r *Request) {
-	rest := parseKeyed(Delete, args, limits, r)
-	token, rest := nextToken(rest)
-	if string(token) == "0" {
-		token, rest = nextToken(rest)
-	}
-	if saysNoreply(token) {
-		token, _ = nextToken(rest)
-	}
-	if token != nil {
-		r.refuse(BadDeleteUsage)
-	}
-}
-
 // parseTouch reads: touch <key> <exptime> [noreply]
 func parseTouch(args []byte, limits *Limits, r *Request) {
 	rest := parseKeyed(Touch, args, limits, r)
 	token, _ := nextToken(rest)
-	exptime, ok := ParseExptime(token)
+	exptime, ok := ParsePlainExptime(token)
 	switch {
 	case token == nil:
 		r.refuse(BadFormat)
@@ -286,7 +292,7 @@ func parseTouch(args []byte, limits *Limits, r *Request) {
 func parseArithmetic(verb Verb, args []byte, limits *Limits, r *Request) {
 	rest := parseKeyed(verb, args, limits, r)
 	token, _ := nextToken(rest)
-	delta, ok := session.ParseNumber(token)
+	delta, ok := ParsePlainUint64(token)
 	switch {
 	case token == nil:
 		r.refuse(BadFormat)

@@ -364,12 +364,7 @@ func TestGreedyClient(t *testing.T) {
 // Others are answered meanwhile.
 func TestSlowLoris(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	listener.Close()
+	address := freeAddress(t)
 	s := newServer(t, "--http-listen", address)
 	s.start()
 	for range rounds(100, 2000) {

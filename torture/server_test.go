@@ -51,6 +51,17 @@ func newServer(t testing.TB, flags ...string) *server {
 	return s
 }
 
+// freeAddress returns a loopback address that nobody listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
 // launch starts the process without waiting for it to serve.
 func (s *server) launch() {
 	s.t.Helper()

@@ -60,8 +60,11 @@ type client struct {
 }
 
 // connect opens a connection to a Unix socket.
-func connect(sock string, d dialect) (*client, error) {
-	conn, err := net.Dial("unix", sock)
+func connect(sock string, d dialect) (*client, error) { return connectTo("unix", sock, d) }
+
+// connectTo opens a connection to an address of any network.
+func connectTo(network, address string, d dialect) (*client, error) {
+	conn, err := net.Dial(network, address)
 	if err != nil {
 		return nil, err
 	}

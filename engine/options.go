@@ -202,6 +202,12 @@ func exit(logger *slog.Logger) func(error) {
 // reserveShare is the part of a small volume that is its default reserve.
 const reserveShare = 1. / 8
 
+// DefaultDiskReserve is the reserve, in bytes, on a disk of that size unless
+// Options.DiskReserve says otherwise.
+func DefaultDiskReserve(total int64) int64 {
+	return min(defaultDiskReserve, int64(float64(total)*reserveShare))
+}
+
 // reserveOf is the reserve, in bytes, on a disk of that size.
 func (o *Options) reserveOf(total int64) int64 {
 	if !o.scaleReserve {

@@ -89,7 +89,7 @@ func (p *program) commands() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	server := &cobra.Group{ID: "server", Title: "The server:"}
 	root.AddGroup(append([]*cobra.Group{server}, admincli.Groups()...)...)
-	for _, cmd := range []*cobra.Command{p.serveCommand(), p.configCommand(), p.rulesCommand()} {
+	for _, cmd := range []*cobra.Command{p.serveCommand(), p.configCommand(), p.rulesCommand(), p.doctorCommand()} {
 		cmd.GroupID = server.ID
 		root.AddCommand(cmd)
 	}

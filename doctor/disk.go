@@ -1,0 +1,120 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is what memcached-session-manager waits for an answer by default.
+const patience = 100 * time.Millisecond
+
+// directory looks whether the data directory can be used, and how much of its
+// file system is free.
+func directory(_ context.Context, o *Options) []Finding {
+	if o.Dir == "" {
+		return nil
+	}
+	const check = "data directory"
+	info, err := os.Stat(o.Dir)
+	switch {
+	case os.IsNotExist(err):
+		return []Finding{{check, Warn, o.Dir + " does not exist", "a server that is started makes it, and begins with an empty store"}}
+	case err != nil:
+		return []Finding{{check, Fail, err.Error(), "let the user of the server enter it"}}
+	case !info.IsDir():
+		return []Finding{{check, Fail, o.Dir + " is not a directory", "name another with --data-dir"}}
+	}
+	found := []Finding{{check, OK, o.Dir, ""}}
+	if mode := info.Mode().Perm(); mode&0o007 != 0 {
+		found[0] = Finding{check, Warn, fmt.Sprintf("%s has mode %04o: every user may look into it", o.Dir, mode), "chmod 700 " + o.Dir}
+	}
+	return append(found, space(o))
+}
+
+// space looks at what is free.
+func space(o *Options) Finding {
+	const check = "free space"
+	var fs unix.Statfs_t
+	if err := unix.Statfs(o.Dir, &fs); err != nil {
+		return Finding{check, Warn, err.Error(), ""}
+	}
+	free, total := int64(fs.Bavail)*int64(fs.Bsize), int64(fs.Blocks)*int64(fs.Bsize)
+	f := Finding{check, OK, fmt.Sprintf("%s of %s", size(free), size(total)), ""}
+	reserve := int64(0)
+	if o.Reserve != nil {
+		reserve = o.Reserve(total)
+	}
+	switch {
+	case free < reserve:
+		f.Grade, f.Advice = Fail, fmt.Sprintf("below --disk-reserve (%s) new sessions are refused: make room", size(reserve))
+	case free < total/10:
+		f.Grade, f.Advice = Warn, "less than a tenth is free: see what fills it"
+	}
+	return f
+}
+
+// syncs measures how long the disk takes to make 4 KB durable.
+func syncs(ctx context.Context, o *Options) []Finding {
+	if o.Dir == "" {
+		return nil
+	}
+	const check = "fdatasync of 4 KB"
+	times, err := measure(ctx, o.Dir, o.Syncs)
+	switch {
+	case os.IsNotExist(err):
+		return nil // said above
+	case err != nil:
+		return []Finding{{check, Fail, err.Error(), "the user of the server must be able to write into the data directory"}}
+	case len(times) == 0:
+		return nil
+	}
+	slices.Sort(times)
+	at := func(share float64) time.Duration {
+		return times[min(len(times)-1, int(share*float64(len(times))))].Round(10 * time.Microsecond)
+	}
+	f := Finding{Check: check, Grade: OK, Found: fmt.Sprintf("half within %v, 99%% within %v, longest %v of %d", at(0.5), at(0.99), at(1), len(times))}
+	switch longest := at(1); {
+	case at(0.99) > patience:
+		f.Grade, f.Advice = Fail, fmt.Sprintf("clients such as memcached-session-manager give up after %v: use another disk, or see what else writes to this one", patience)
+	case longest > patience || at(0.5) > patience/10:
+		f.Grade, f.Advice = Warn, fmt.Sprintf("every acknowledged write waits for one, and some clients give up after %v: see what else writes to this disk", patience)
+	}
+	return []Finding{f}
+}
+
+// measure writes and syncs n times a file in dir, as the write-ahead log does:
+// over blocks that have been written before.
+func measure(ctx context.Context, dir string, n int) (times []time.Duration, err error) {
+	file, err := os.CreateTemp(dir, ".doctor-*")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(file.Name())
+	defer file.Close()
+	page := make([]byte, 4096)
+	for i := range 64 {
+		if _, err := file.WriteAt(page, int64(i)*4096); err != nil {
+			return nil, err
+		}
+	}
+	if err := file.Sync(); err != nil {
+		return nil, err
+	}
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		page[0]++
+		began := time.Now()
+		if _, err := file.WriteAt(page, int64(i%64)*4096); err != nil {
+			return nil, err
+		}
+		if err := datasync(file); err != nil {
+			return nil, err
+		}
+		times = append(times, time.Since(began))
+	}
+	return times, nil
+}

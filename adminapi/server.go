@@ -24,11 +24,12 @@ type LogLevel struct {
 
 // Liveness is the answer of a process that runs.
 type Liveness struct {
-	Status string `json:"status" enum:"ok"`
+	Status   string `json:"status" enum:"ok"`
+	ReadOnly bool   `json:"read_only,omitempty" doc:"Nothing can be written for now, such as on a full disk. A restart would not help."`
 }
 
 // Readiness says whether the server takes traffic.
 type Readiness struct {
 	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space."`
+	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space, read_only."`
 }

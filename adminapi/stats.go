@@ -78,7 +78,8 @@ type DiskStats struct {
 	WriteStalls        int64   `json:"write_stalls_total" metric:"cairn_write_stalls_total"`
 	WriteStallSeconds  float64 `json:"write_stall_seconds_total" metric:"cairn_write_stall_seconds_total"`
 	Stalled            bool    `json:"stalled" metric:"cairn_write_stalled" doc:"Writes wait for flushes or compactions now."`
-	OutOfSpace         bool    `json:"out_of_space" metric:"cairn_out_of_space" doc:"Writes are refused now."`
+	OutOfSpace         bool    `json:"out_of_space" metric:"cairn_out_of_space" doc:"What stores values is refused now."`
+	ReadOnly           bool    `json:"read_only" metric:"cairn_read_only" doc:"Nothing can be written now, not even deletes and touches."`
 	ReadErrors         int64   `json:"read_errors_total" metric:"cairn_read_errors_total"`
 	Corruptions        int64   `json:"corruptions_total" metric:"cairn_corruptions_total"`
 }

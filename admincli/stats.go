@@ -84,6 +84,7 @@ func (a *app) trouble(s *adminapi.Stats) string {
 		}
 	}
 	add(s.Disk.OutOfSpace, "out of space")
+	add(s.Disk.ReadOnly, "read-only")
 	add(s.Disk.Stalled, "writes stalled")
 	add(s.Commits.Errors > 0, "commit errors")
 	add(s.Disk.ReadErrors > 0, "read errors")

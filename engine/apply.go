@@ -226,6 +226,7 @@ func (b *burst) carryOut() *pebble.Batch {
 	// What another burst has found expired under these locks stays so.
 	b.now = s.horizon.latest()
 	b.begin()
+	b.frozen = s.frozen()
 	b.gather()
 	b.first = s.memory.ledger.reserve(len(b.places))
 	b.runAll()
@@ -271,6 +272,10 @@ func (s *Store) flushDue(now session.Time) {
 	s.doors.lockGate()
 	defer s.doors.unlockGate()
 	if !s.flushes.due(now) || s.doors.closed.Load() {
+		return
+	}
+	if s.options.ReadOnly {
+		s.hideAll()
 		return
 	}
 	b := s.newBurst(now)

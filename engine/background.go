@@ -39,6 +39,7 @@ func (s *Store) run(ctx context.Context, d time.Duration, f func(context.Context
 func (s *Store) Tick(context.Context) {
 	s.horizon.watch(s.options.Logger)
 	s.files.disk.LookAtSpace()
+	s.files.disk.TakeBallast()
 	if now := s.horizon.clock.Now(); s.flushIsDue(now) {
 		s.advance(now)
 	}
@@ -58,6 +59,9 @@ func (s *Store) Tick(context.Context) {
 func (s *Store) mark(now session.Time) {
 	if s.horizon.hasMarked(now) || s.options.ExternalLog {
 		return // entries of the log carry its clock
+	}
+	if s.frozen() {
+		return // only reads are answered, and what they saw to be expired stays so until a crash
 	}
 	batch := s.files.db.NewBatch()
 	ledger := record.Ledger{Now: now, Version: s.memory.ledger.version.Load()}
@@ -126,6 +130,9 @@ func (s *Store) sweepClock() session.Time {
 // instant may write into a dead bucket, but only what has expired by now; it
 // names the bucket again, so the next sweep takes it away.
 func (s *Store) DropExpired(ctx context.Context) error {
+	if s.options.ReadOnly {
+		return nil
+	}
 	if !s.doors.enter() {
 		return session.ErrClosed
 	}

@@ -61,6 +61,8 @@ type burst struct {
 	identical       int64 // of stored: put with the value that was there
 	hits, misses    int64 // of gets, for those of the cache
 
+	frozen bool // nothing may be written
+
 	// reading says that nothing but plain gets may run, without locks, and
 	// fetching that slots are only filled, without locks.
 	reading, fetching bool

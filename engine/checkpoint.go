@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 
 	"cairn/session"
@@ -15,7 +16,10 @@ func (s *Store) Checkpoint(dir string) error {
 		return session.ErrClosed
 	}
 	defer s.doors.leave()
-	err := s.files.log.checkpoint(dir)
+	if s.frozen() {
+		return fmt.Errorf("engine: checkpoint to %s: %w", dir, session.ErrNoSpace)
+	}
+	err := s.checkpoint(dir)
 	if err == nil {
 		err = putFormat(s.options.FS, dir, s.files.features.load())
 	}
@@ -23,4 +27,19 @@ func (s *Store) Checkpoint(dir string) error {
 		return fmt.Errorf("engine: checkpoint to %s: %w", dir, err)
 	}
 	return nil
+}
+
+// checkpoint lets the log make the copy. It makes an error of what Pebble panics
+// with, such as a failed sync of dir, and then removes dir.
+func (s *Store) checkpoint(dir string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("pebble: %v", p)
+			if cause, ok := p.(error); ok {
+				err = fmt.Errorf("pebble: %w", cause)
+			}
+			err = errors.Join(err, s.options.FS.RemoveAll(dir))
+		}
+	}()
+	return s.files.log.checkpoint(dir)
 }

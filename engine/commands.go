@@ -12,6 +12,9 @@ import (
 // burst must begin anew as a write.
 func (b *burst) run(c *session.Command, r *session.Result) error {
 	switch {
+	case b.frozen && changes(c):
+		fail(r, session.ErrNoSpace)
+		return nil
 	case c.Op == session.OpFlush:
 		b.flush(c, r)
 		return nil
@@ -181,7 +184,7 @@ func (b *burst) get(s *slot, c *session.Command, r *session.Result) error {
 		b.vivify(s, c, nil, r)
 		return nil
 	}
-	wins := wins(it, c)
+	wins := wins(it, c) && !b.frozen
 	if wins && b.reading {
 		return b.errClaim()
 	}

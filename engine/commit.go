@@ -62,7 +62,7 @@ func (s *Store) promiseReads(r *request, ticket uint64) {
 
 // awaitsLog reports whether batches are waited for until the log has them.
 func (s *Store) awaitsLog() bool {
-	return s.options.Durability.Interval == 0 && !s.options.ExternalLog
+	return s.options.Durability.Interval == 0 && !s.options.ExternalLog && !s.options.ReadOnly
 }
 
 // await waits until the commit's batch is durable.

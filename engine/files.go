@@ -45,6 +45,9 @@ func (f *files) release() error {
 	if f.blocks != nil {
 		f.blocks.Unref()
 	}
+	if f.lock == nil {
+		return err
+	}
 	if closeErr := f.lock.Close(); closeErr != nil {
 		err = errors.Join(err, fmt.Errorf("engine: release the lock: %w", closeErr))
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"cairn/engine/disk"
+	"cairn/session"
 )
 
 // formatFile says what a data directory holds: that it is a store of Cairn, and
@@ -180,6 +181,9 @@ func (s *Store) need(feature features) error {
 	defer s.files.features.mu.Unlock()
 	all := s.files.features.load() | feature
 	if err := putFormat(s.options.FS, s.options.Dir, all); err != nil {
+		if disk.Passing(err) {
+			err = fmt.Errorf("%w: %w", session.ErrNoSpace, err)
+		}
 		return fmt.Errorf("engine: note in %s what the store uses from now on: %w", formatFile, err)
 	}
 	s.files.features.bits.Store(uint32(all))

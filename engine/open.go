@@ -37,9 +37,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := newStore(&o)
 	if err := s.open(); err != nil {
-		if s.files.lock != nil {
-			err = errors.Join(err, s.files.release())
-		}
+		err = errors.Join(err, s.files.release())
 		return nil, fmt.Errorf("engine: open %s: %w", o.Dir, err)
 	}
 	s.stations.open(s)
@@ -54,23 +52,21 @@ func newStore(o *Options) *Store {
 	s.files.disk = disk.New(disk.Options{
 		FS: o.FS, Dir: o.Dir, Logger: o.Logger, Fatal: o.Fatal,
 		MemtableBytes: o.MemtableBytes, SpareLogs: o.SpareLogs, Reserve: o.reserveOf, Watch: o.watchDisk,
+		OpenFiles: o.OpenFiles, ReadOnly: o.ReadOnly, Short: o.short,
 	})
 	return s
 }
 
 func (s *Store) open() (err error) {
 	o := &s.options
-	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
-		return err
-	}
-	if s.files.lock, err = lockDir(o); err != nil {
-		return err
-	}
-	found, err := checkFormat(o.FS, o.Dir)
+	found, err := s.openDir()
 	if err != nil {
 		return err
 	}
 	s.files.features.bits.Store(uint32(found))
+	if o.standIn != nil && !o.ReadOnly {
+		o.standIn.forStore(s.files.disk)
+	}
 	s.memory.hot = newHotEntries(o.HotBytes, o.largeValue)
 	if !o.JustClosed {
 		if err := disk.Inspect(o.FS, o.Dir); err != nil {
@@ -83,16 +79,42 @@ func (s *Store) open() (err error) {
 	s.files.blocks = newBlockCache(o)
 	options := s.pebbleOptions()
 	if s.files.db, err = openPebble(o.Dir, options); err != nil {
-		return disk.Blame(o.FS, o.Dir, options, err)
+		return s.blame(options, err)
+	}
+	if o.standIn != nil && !o.ReadOnly {
+		o.standIn.setOpen()
 	}
 	s.files.log = s.newBatchLog()
 	if err := s.load(); err != nil {
-		return disk.Blame(o.FS, o.Dir, options, err)
+		return s.blame(options, err)
 	}
 	if err := s.start(); err != nil {
-		return disk.Blame(o.FS, o.Dir, options, err)
+		return s.blame(options, err)
 	}
 	return nil
+}
+
+// blame adds to err, with which the store could not be opened, what is damaged.
+func (s *Store) blame(options *pebble.Options, err error) error {
+	if disk.Passing(err) {
+		return err
+	}
+	return disk.Blame(s.options.FS, s.options.Dir, options, err)
+}
+
+// openDir makes the data directory, if there is none, and locks it.
+func (s *Store) openDir() (found features, err error) {
+	o := &s.options
+	if o.ReadOnly {
+		return readFormat(o.FS, o.Dir)
+	}
+	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
+		return 0, err
+	}
+	if s.files.lock, err = lockDir(o); err != nil {
+		return 0, err
+	}
+	return checkFormat(o.FS, o.Dir)
 }
 
 // openPebble makes an error of what Pebble panics with, such as a failed sync of
@@ -267,6 +289,7 @@ func (s *Store) start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.background.stop = cancel
 	s.files.disk.LookAtSpace()
+	s.files.disk.TakeBallast()
 	s.files.disk.WarnOfReserve()
 	// Before anything else, and even if the clock stands still: otherwise the
 	// next start could hand out the versions of this one again.
@@ -281,16 +304,26 @@ func (s *Store) start() error {
 	if !s.awaitsLog() {
 		s.tickets.neverWait()
 	}
+	s.work(ctx)
+	return nil
+}
+
+// work begins what happens without a request.
+func (s *Store) work(ctx context.Context) {
+	if s.options.DropEvery > 0 {
+		s.run(ctx, tickEvery, s.Tick)
+	}
+	if s.options.ReadOnly {
+		return
+	}
 	if s.options.Durability.Interval > 0 {
 		s.run(ctx, s.options.Durability.Interval, func(context.Context) { s.sync() })
 	}
 	if s.options.DropEvery > 0 {
-		s.run(ctx, tickEvery, s.Tick)
 		s.run(ctx, s.options.DropEvery, s.sweep)
 		s.run(ctx, trainEvery, s.train)
 		s.run(ctx, prepareEvery, s.prepareLogs)
 	}
-	return nil
 }
 
 // dropAtStart drops what died while the store was closed, unless the disk is

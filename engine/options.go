@@ -92,6 +92,16 @@ type Options struct {
 	// the error and exit with status 1.
 	Fatal func(error)
 
+	// OpenFiles bounds the file descriptors that the store keeps open. Default:
+	// no bound that matters.
+	OpenFiles int
+
+	// ReadOnly opens the store to be read only. Commands that would change
+	// something fail with session.ErrNoSpace. The directory is neither locked nor
+	// written to; what is only in the log is read into memory. Default: the store
+	// can be written to.
+	ReadOnly bool
+
 	// SpareLogs is how many files are kept ready to become logs, of
 	// MemtableBytes each: a log that overwrites one is synced faster. Default:
 	// 2 on the operating system's file system, none on others. Negative: none.
@@ -103,6 +113,10 @@ type Options struct {
 	entriesInFlight uint64
 
 	largeValue int // see large.go, in bytes. Default: defaultLargeValue
+
+	standIn *standIn // see OpenSoon; nil: nobody reads while it opens
+
+	short func() // is called now and then while something waits for space or a descriptor
 
 	scaleReserve bool // DiskReserve is for large disks
 
@@ -162,7 +176,7 @@ func (o *Options) complete() error {
 		o.FS, o.watchDisk = vfs.Default, true
 		setDefault(&o.SpareLogs, defaultSpareLogs)
 	}
-	if o.ExternalLog {
+	if o.ExternalLog || o.ReadOnly {
 		o.SpareLogs = -1
 	}
 	if o.Logger == nil {

@@ -25,7 +25,6 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		FlushDelayDeleteRange: time.Second,
 		L0StopWritesThreshold: 1000,
 		LBaseMaxBytes:         64 << 20,
-		MaxOpenFiles:          4096,
 	}
 	s.files.disk.Configure(o)
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.NumCPU()/2) }

@@ -107,11 +107,16 @@ func (r *request) flushes() bool {
 // readsOnly reports whether the commands are gets that as such write nothing.
 func readsOnly(in *session.Burst) bool {
 	for i := range in.Commands {
-		if c := &in.Commands[i]; c.Op != session.OpGet || c.Mods&(session.SetExpiry|session.Vivify) != 0 {
+		if changes(&in.Commands[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// changes reports whether the command is more than a get.
+func changes(c *session.Command) bool {
+	return c.Op != session.OpGet || c.Mods&(session.SetExpiry|session.Vivify) != 0
 }
 
 // sent is how many bytes the client gave for what was written.

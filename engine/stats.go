@@ -38,5 +38,6 @@ func (s *Store) Stats() session.Stats {
 		Hot:        s.memory.hot.stats(),
 		Stalled:    s.files.disk.Figures().Stalled,
 		OutOfSpace: s.files.disk.Low(),
+		ReadOnly:   s.frozen(),
 	}
 }

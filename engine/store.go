@@ -71,6 +71,8 @@ func (s *Store) fatal(err error) { s.options.Fatal(err) }
 // session.ErrClosed, as may those that still wait. A second Close does nothing.
 func (s *Store) Close() error {
 	s.background.stop()
+	// What waits for space until then was not acknowledged.
+	defer time.AfterFunc(closePatience, s.files.disk.GiveUp).Stop()
 	s.background.running.Wait()
 	s.files.disk.Hurry()
 	err := s.Settle() // while bursts go on
@@ -86,7 +88,11 @@ func (s *Store) Close() error {
 	if Invariants {
 		s.checkNewest()
 	}
-	return errors.Join(err, s.settle(), s.files.release())
+	err = errors.Join(err, s.settle(), s.files.release())
+	if s.options.ReadOnly && s.options.standIn != nil {
+		s.options.standIn.end()
+	}
+	return err
 }
 
 // Settle moves what is only in memory and in the log into tables. A Close soon
@@ -104,8 +110,22 @@ func (s *Store) Settle() error {
 // not in tables by then is in the log.
 const patience = 10 * time.Second
 
+// shortPatience is how long, if tables could not be written lately.
+const shortPatience = time.Second
+
+// closePatience is how long Close waits for a full disk that does not even take
+// the end of the log.
+const closePatience = patience + 5*time.Second
+
 func (s *Store) settle() error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	if s.options.ReadOnly {
+		return nil
+	}
+	wait := patience
+	if s.files.disk.Short() {
+		wait = shortPatience
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	s.files.disk.Hurry()
 	defer s.files.disk.Calm()

@@ -12,7 +12,7 @@ import (
 type livezOutput struct{ Body adminapi.Liveness }
 
 func (s *Server) livez(context.Context, *struct{}) (*livezOutput, error) {
-	return &livezOutput{Body: adminapi.Liveness{Status: "ok"}}, nil
+	return &livezOutput{Body: adminapi.Liveness{Status: "ok", ReadOnly: s.engine.Stats().ReadOnly}}, nil
 }
 
 type readyzOutput struct {
@@ -41,6 +41,9 @@ func (s *Server) unreadiness() []string {
 	}
 	if stats.OutOfSpace {
 		reasons = append(reasons, "out_of_space")
+	}
+	if stats.ReadOnly {
+		reasons = append(reasons, "read_only")
 	}
 	return reasons
 }

@@ -35,7 +35,7 @@ func failure(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, session.ErrNoSpace):
-		return huma.NewError(http.StatusInsufficientStorage, "disk space is below the reserve; reads, deletes and touches still work")
+		return huma.NewError(http.StatusInsufficientStorage, "disk space is below the reserve; reads still work, and deletes and touches unless the disk is full to the last byte")
 	case errors.Is(err, session.ErrClosed):
 		return huma.Error503ServiceUnavailable("the store is closing")
 	case errors.Is(err, session.ErrUnavailable):

@@ -397,6 +397,7 @@ func TestReadiness(t *testing.T) {
 		{session.Stats{Stalled: true}, 503, "[stalled]"},
 		{session.Stats{OutOfSpace: true}, 503, "[out_of_space]"},
 		{session.Stats{Stalled: true, OutOfSpace: true}, 503, "[stalled out_of_space]"},
+		{session.Stats{OutOfSpace: true, ReadOnly: true}, 503, "[out_of_space read_only]"},
 	} {
 		h.engine.stats.Store(&c.stats)
 		got := as[adminapi.Readiness](t, h.do("GET", "/readyz", nil).want(t, c.status))

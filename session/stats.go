@@ -18,7 +18,8 @@ type Stats struct {
 	Hot HotStats
 
 	Stalled    bool // writes wait for the disk
-	OutOfSpace bool // writes are refused, see ErrNoSpace
+	OutOfSpace bool // what stores values is refused, see ErrNoSpace
+	ReadOnly   bool // all that changes something is
 }
 
 // HotStats describe the cache of hot sessions. Hits and misses are those of

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,12 +20,7 @@ import (
 // server recovers by itself when space returns.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	need(t, os.Getuid() == 0, "root, to mount a small file system")
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=320m"); err != nil {
-		need(t, false, "leave to mount a tmpfs: "+err.Error())
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir := smallDisk(t, 320)
 	s := newServer(t, "--disk-reserve", "100m")
 	s.dir = filepath.Join(dir, "data")
 	s.start()
@@ -46,20 +42,17 @@ func TestFullDisk(t *testing.T) {
 	d.untilAccepted()
 
 	grow(t, ballast, dir, 0) // full to the last byte
-	refusedOrGone := d.untilRefusedOrGone()
-	gone := false
-	select {
-	case <-s.done: // it may end rather than break a promise
-		gone = true
-	case <-time.After(span(time.Second, 10*time.Second)): // a while on the full disk
+	d.untilRefused()
+	for range rounds(5, 100) {
+		d.others()
+		d.refused()
 	}
+	s.mustRun(span(time.Second, 30*time.Second))
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	if !gone {
-		d.untilAccepted()
-		s.kill()
-	}
+	d.untilAccepted()
+	s.kill()
 	s.start()
 	if d.c, err = connect(s.sock, text{}); err != nil {
 		t.Fatal(err)
@@ -71,20 +64,15 @@ func TestFullDisk(t *testing.T) {
 	if lines > 300 || written > 256<<10 {
 		t.Errorf("a flood of %d lines, %d bytes in the log", lines, written)
 	}
-	figures(t, "%d writes acknowledged and found again, %s when the disk was full, %d lines of log", len(d.acknowledged), refusedOrGone, lines)
+	figures(t, "%d writes acknowledged and found again, deletes and touches went on when the disk was full, %d lines of log", len(d.acknowledged), lines)
 }
 
 // TestFullDiskWithoutReserve lets a server fill its file system to the last byte.
-// It may refuse or end itself, but what it acknowledged is there once there is
-// space.
+// It refuses writes, or delays them, but it goes on, and what it acknowledged is
+// there.
 func TestFullDiskWithoutReserve(t *testing.T) {
 	t.Parallel()
-	need(t, os.Getuid() == 0, "root, to mount a small file system")
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
-		need(t, false, "leave to mount a tmpfs: "+err.Error())
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir := smallDisk(t, 64)
 	ballast := filepath.Join(dir, "ballast")
 	s := newServer(t, "--disk-reserve", "1")
 	s.dir = filepath.Join(dir, "data")
@@ -98,7 +86,8 @@ func TestFullDiskWithoutReserve(t *testing.T) {
 		}
 		d.mustStore(20)
 		grow(t, ballast, dir, 4<<20)
-		outcome := d.untilRefusedOrGone()
+		outcome := d.untilRefusedOrSilent()
+		s.mustRun(0)
 		d.c.close()
 		s.kill()
 		if lines, _ := s.log.count(); lines > 300 {
@@ -121,6 +110,18 @@ func TestFullDiskWithoutReserve(t *testing.T) {
 		s.stop(20 * time.Second)
 	}
 	figures(t, "%v; everything acknowledged was found again", outcomes)
+}
+
+// smallDisk mounts a file system of so many megabytes until the test ends.
+func smallDisk(t *testing.T, megabytes int) (dir string) {
+	t.Helper()
+	need(t, os.Getuid() == 0, "root, to mount a small file system")
+	dir = t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm", megabytes)); err != nil {
+		need(t, false, "leave to mount a tmpfs: "+err.Error())
+	}
+	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir
 }
 
 // diskFiller stores values that do not compress and remembers them.
@@ -221,19 +222,39 @@ func (d *diskFiller) untilAccepted() {
 	d.t.Fatal("the server did not recover when space returned")
 }
 
-func (d *diskFiller) untilRefusedOrGone() string {
+func (d *diskFiller) untilRefusedOrSilent() string {
 	for range 4000 {
-		d.c.conn.SetDeadline(time.Now().Add(10 * time.Second))
+		d.c.conn.SetDeadline(time.Now().Add(5 * time.Second))
 		a, err := d.store()
 		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return "writes were delayed"
 		case err != nil:
-			return "the server ended or fell silent"
+			d.t.Fatal(err)
 		case a.status != session.OK:
 			return "writes were refused"
 		}
 	}
 	d.t.Error("4000 writes fit on a full disk")
 	return "?"
+}
+
+// refused checks that a value is refused.
+func (d *diskFiller) refused() {
+	d.t.Helper()
+	if a, err := d.store(); err != nil || !strings.HasPrefix(a.message, "SERVER_ERROR") {
+		d.t.Fatalf("a value on a full disk: %d %q %v", a.status, a.message, err)
+	}
+}
+
+// mustRun checks for some time that the process has not ended.
+func (s *server) mustRun(d time.Duration) {
+	s.t.Helper()
+	select {
+	case <-s.done:
+		s.t.Fatalf("the process ended: %v\n%s", s.err, s.log)
+	case <-time.After(d):
+	}
 }
 
 // verify reads everything that was acknowledged.

@@ -27,6 +27,8 @@ type server struct {
 
 	program string // to run instead of the one that was built
 
+	credential *syscall.Credential // whom the process runs as; nil: the test's user
+
 	cmd  *exec.Cmd
 	log  *tail
 	done chan struct{} // closed when cmd has ended
@@ -71,7 +73,7 @@ func (s *server) launch() {
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.log = new(tail)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: s.credential}
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}

@@ -42,6 +42,9 @@ func TestDiskErrors(t *testing.T) {
 			}
 			for try := range rounds(1, 6) {
 				f := &diskFault{kind: kind, errno: errno, first: rng.IntN(pick(rng, 3, 40, 400)), length: pick(rng, 1, 5, 100)}
+				if errno == syscall.ENOSPC {
+					f.length = pick(rng, 1, 3, 8) // what meets it waits before it tries again
+				}
 				if try == 0 && long {
 					f.first = 0 // some operations come once
 				}
@@ -280,6 +283,8 @@ func (v *victim) check(t *testing.T, f *diskFault) {
 		fail("a flood of %d lines, %d bytes in the log", lines, bytes)
 	}
 	switch {
+	case f.errno == syscall.ENOSPC && v.exit == 1 && strings.Contains(v.log.String(), "cannot go on"):
+		fail("a full disk has ended the process")
 	case v.exit <= 1:
 	case v.exit == 2 && strings.Contains(v.log.String(), "panic: ") && strings.Contains(v.log.String(), "(*DB).rotateWAL"):
 		// Pebble itself panics when it cannot make its next log.

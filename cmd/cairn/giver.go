@@ -40,7 +40,12 @@ type estate struct{ *server }
 
 func (e estate) Listeners() []takeover.Listener { return e.sockets.forTaker() }
 
-func (e estate) Prepare(ctx context.Context) error { return e.store.current.Load().Quiesce(ctx) }
+func (e estate) Prepare(ctx context.Context) error {
+	if err := e.store.lendable(); err != nil {
+		return err
+	}
+	return e.store.current.Load().Quiesce(ctx)
+}
 
 func (e estate) Freeze(ctx context.Context) ([]takeover.Conn, error) {
 	if e.admin != nil {

@@ -16,8 +16,12 @@ import (
 )
 
 // sparedFiles is about how many descriptors the store, the log and the HTTP
-// API need besides the clients' connections.
-const sparedFiles = 2048
+// API need besides the clients' connections, and fewestFiles how many they need
+// at least.
+const (
+	sparedFiles = 2048
+	fewestFiles = 128
+)
 
 // prepareProcess gives the process the shape that cfg asks for: processors,
 // limits, locked memory, its user. What fails for want of a right is logged
@@ -27,7 +31,9 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
-	raiseFileLimit(cfg, logger)
+	if err := raiseFileLimit(cfg, logger); err != nil {
+		return err
+	}
 	if cfg.CoreDumps {
 		raiseCoreLimit(logger)
 	}
@@ -71,19 +77,44 @@ func setProcessors(threads int) int {
 	return threads
 }
 
-// raiseFileLimit makes room for conn-limit connections if the system allows.
-func raiseFileLimit(cfg *config.Config, logger *slog.Logger) {
+// raiseFileLimit makes room for conn-limit connections if the system allows. If
+// not, it lowers conn-limit to what there is room for, so that the store has the
+// descriptors that it needs. It is an error if there are too few for that.
+func raiseFileLimit(cfg *config.Config, logger *slog.Logger) error {
 	want := uint64(cfg.ConnLimit) + sparedFiles
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= want {
-		return
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil
 	}
-	raised := syscall.Rlimit{Cur: want, Max: max(limit.Max, want)}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised); err == nil {
-		return
+	for _, raised := range []syscall.Rlimit{{Cur: want, Max: max(limit.Max, want)}, {Cur: limit.Max, Max: limit.Max}} {
+		if raised.Cur > limit.Cur && syscall.Setrlimit(syscall.RLIMIT_NOFILE, &raised) == nil {
+			limit = raised
+		}
 	}
+	switch {
+	case limit.Cur >= want:
+		return nil
+	case limit.Cur < fewestFiles:
+		return fmt.Errorf("the limit on open files is %d, and the server needs %d at least: raise it (ulimit -n, LimitNOFILE=)",
+			limit.Cur, fewestFiles)
+	}
+	room := int(limit.Cur - sparedOf(limit.Cur))
 	logger.Warn("the limit on open files is too low for so many connections",
-		"conn-limit", cfg.ConnLimit, "open files", limit.Max, "needed", want)
+		"conn-limit", cfg.ConnLimit, "open files", limit.Cur, "needed", want, "connections", min(room, cfg.ConnLimit))
+	cfg.ConnLimit = min(room, cfg.ConnLimit)
+	return nil
+}
+
+// sparedOf is how many of the descriptors are not for connections.
+func sparedOf(limit uint64) uint64 { return min(sparedFiles, limit/2) }
+
+// openTables is how many descriptors the store may keep; 0: plenty.
+func openTables() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > 1<<20 {
+		return 0
+	}
+	return int(sparedOf(limit.Cur)) / 2
 }
 
 func raiseCoreLimit(logger *slog.Logger) {

@@ -165,6 +165,7 @@ func storeOptions(cfg *config.Config, logger *slog.Logger) engine.Options {
 		MaxValueSize: int(cfg.MaxItemSize),
 		Durability:   cfg.Durability,
 		DiskReserve:  cfg.DiskReserve,
+		OpenFiles:    openTables(),
 	}
 	switch cfg.Compression {
 	case "off":

@@ -7,14 +7,14 @@ package disk
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Options say which disk a store has. All fields are required but for the last
-// three.
+// Options say which disk a store has. All fields are required up to Fatal.
 type Options struct {
 	FS            vfs.FS
 	Dir           string // the data directory
@@ -25,6 +25,9 @@ type Options struct {
 	SpareLogs int                     // how many files are kept ready to become logs; not positive: none
 	Reserve   func(total int64) int64 // what must stay free on a disk of that size, bytes; nil or not positive: nothing
 	Watch     bool                    // FS is the operating system's: slow operations are reported
+	OpenFiles int                     // how many descriptors the store may have; 0: plenty
+	ReadOnly  bool                    // nothing is written
+	Short     func()                  // is called now and then while something waits for space or a descriptor; may be nil
 }
 
 // Disk is how the Pebble of one store uses its disk. Its methods may be called
@@ -32,31 +35,46 @@ type Options struct {
 type Disk struct {
 	options   Options
 	logs      *logPool // nil: none
+	claimed   claim
 	space     space
 	pacer     pacer
 	compactor *compactor
 	events    *events
+	shortage  *shortage
+	keeper    keeper
+	ballast   ballast // only with spare logs
 }
 
 // New returns the disk of a store, without spare logs.
 func New(o Options) *Disk {
 	d := &Disk{options: o, compactor: newCompactor(), events: newEvents(&o)}
 	d.space.disk = &d.options
+	d.ballast.fs, d.ballast.path = o.FS, o.FS.PathJoin(o.Dir, ballastFile)
+	d.shortage = newShortage(&d.options, d.relieve, d.space.look, &d.space.free)
+	d.events.shortage = d.shortage
 	return d
+}
+
+// files is the file system on which a shortage is no error.
+func (d *Disk) files() vfs.FS {
+	fs := d.options.FS
+	return thriftyFS{keepingFS{patientFS{fs, fs.PathJoin(d.options.Dir), d.shortage}, &d.keeper}, &d.claimed, d.shortage}
 }
 
 // OpenLogs takes over the spare logs that an earlier process has left, if there
 // are to be any. It is called before Configure.
 func (d *Disk) OpenLogs() (err error) {
 	if d.options.SpareLogs > 0 {
-		d.logs, err = openLogPool(&d.options)
+		d.space.look()
+		d.ballast.adopt(d.ballast.sizeOn(d.space.total.Load()))
+		d.logs, err = openLogPool(d.files(), &d.options, &d.claimed, d.shortage)
 	}
 	return err
 }
 
 // Configure makes Pebble use the disk this way.
 func (d *Disk) Configure(o *pebble.Options) {
-	var files vfs.FS = thriftyFS{d.options.FS}
+	files := d.files()
 	if d.logs != nil {
 		files = d.logs
 		o.Cleaner = newDeleter(pebble.DeleteCleaner{}.Clean)
@@ -68,6 +86,13 @@ func (d *Disk) Configure(o *pebble.Options) {
 	o.MemTableStopWritesThreshold = memtablesToWait
 	o.L0CompactionThreshold = 2 * compactAtSublevels // Pebble counts each twice
 	o.Experimental.CompactionScheduler = d.compactor
+	o.MaxOpenFiles = openTables
+	if d.options.OpenFiles > 0 {
+		o.MaxOpenFiles = min(openTables, d.options.OpenFiles)
+	}
+	if d.options.ReadOnly {
+		o.ReadOnly, o.FS = true, sharedFS{o.FS}
+	}
 	if d.options.Watch {
 		o.WithFSDefaults()
 	}
@@ -90,16 +115,63 @@ func (d *Disk) Quiet(ctx context.Context) error { return d.compactor.quiet(ctx) 
 // Resume lets compactions begin again.
 func (d *Disk) Resume() { d.compactor.resume() }
 
+// Exhausted reports whether nothing may be written, because something that has to
+// be written waits already, or would have to soon: the disk is full to the last
+// byte, and so is what the log has claimed before.
+func (d *Disk) Exhausted() bool {
+	if d.options.ReadOnly || d.shortage.waiting.Load() > 0 {
+		return true
+	}
+	return d.space.none.Load() && d.claimed.left()+d.spareBytes()+d.ballast.held.Load() < leastClaim
+}
+
+func (d *Disk) spareBytes() int64 {
+	if d.logs == nil {
+		return 0
+	}
+	return d.logs.bytes()
+}
+
+// relieve frees space by giving up a spare log or the ballast, or reports that
+// there is none.
+func (d *Disk) relieve() bool { return d.logs != nil && (d.logs.giveUp() || d.ballast.drop()) }
+
+// TakeBallast claims the space that is kept for a full disk, if it is not claimed
+// and there is enough of it.
+func (d *Disk) TakeBallast() {
+	if d.logs == nil || d.options.ReadOnly {
+		return
+	}
+	size := d.ballast.sizeOn(d.space.total.Load())
+	if d.space.free.Load() >= max(0, d.space.reserve.Load())+2*size {
+		d.ballast.take(size)
+	}
+}
+
+// Short reports whether something that had to be written could not be lately, and
+// waits.
+func (d *Disk) Short() bool {
+	d.shortage.mu.Lock()
+	defer d.shortage.mu.Unlock()
+	return d.shortage.short
+}
+
+// GiveUp makes what waits for space fail. It is for the end: Pebble does not
+// survive it.
+func (d *Disk) GiveUp() { d.shortage.giveUp() }
+
 // PrepareLogs makes spare logs if there are to be any and there is plenty of free
-// space; on a full disk it gives up those that there are. It rests between the
-// pieces, and returns nil when ctx ends.
+// space. Below the reserve those that there are stay, as space for the log that
+// nobody else can take, until the disk is full for other files. It rests between
+// the pieces, and returns nil when ctx ends.
 func (d *Disk) PrepareLogs(ctx context.Context) error {
 	if d.logs == nil {
 		return nil
 	}
 	low := d.Low()
-	if err := d.logs.setFull(low); err != nil || low {
-		return err
+	d.logs.setLow(low)
+	if low {
+		return nil
 	}
 	if free := d.space.free.Load(); free > 0 && free < max(0, d.space.reserve.Load())+spareRoom*d.options.MemtableBytes {
 		return nil
@@ -112,6 +184,18 @@ func (d *Disk) PrepareLogs(ctx context.Context) error {
 func (d *Disk) WorthLogs(written int64) bool {
 	return float64(written) >= fillAfter*float64(d.options.MemtableBytes) || d.Low()
 }
+
+// openTables is how many tables are kept open.
+const openTables = 4096
+
+// sharedFS is the file system of a store that is read while another Disk of the
+// same process, which has the lock, opens it.
+type sharedFS struct{ vfs.FS }
+
+func (fs sharedFS) Unwrap() vfs.FS { return fs.FS }
+
+// Lock implements vfs.FS.
+func (fs sharedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // SyncDir makes the names in dir durable.
 func SyncDir(fs vfs.FS, dir string) error {

@@ -21,6 +21,8 @@ type events struct {
 	logger *slog.Logger
 	fatal  func(error)
 
+	shortage *shortage
+
 	corruptions atomic.Int64
 
 	stalls   atomic.Int64
@@ -74,6 +76,9 @@ func (e *events) listener() *pebble.EventListener {
 			if errors.Is(err, pebble.ErrCancelledCompaction) {
 				return // a drop of buckets came in between; no failure
 			}
+			if Passing(err) {
+				return // it waits, and has said why
+			}
 			e.log(slog.LevelError, "background work of the storage engine failed; it will be tried again", "error", err)
 		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
@@ -82,6 +87,9 @@ func (e *events) listener() *pebble.EventListener {
 				"file", info.Path, "error", fmt.Errorf("%w: %w", session.ErrCorrupt, info.Details))
 		},
 		DiskSlow: func(info pebble.DiskSlowInfo) {
+			if e.shortage.waiting.Load() > 0 {
+				return // it waits, and says why
+			}
 			e.slow.Add(1)
 			// The callee must not wait for a disk, where the log may be.
 			go e.log(slog.LevelWarn, "the disk is slow", "operation", info.String())

@@ -16,13 +16,15 @@ type Figures struct {
 	WriteStallTime time.Duration // the present stall included
 	Stalled        bool          // writes wait at present
 	OutOfSpace     bool          // free space is below the reserve
+	ReadOnly       bool          // nothing can be written at present
 }
 
 // Declared are the figures of a Disk that operators see.
 var Declared = figures.Set[Figures]{
 	figures.Gauge("cairn_filesystem_free_bytes", "Free bytes of the store's file system; 0 if unknown.", func(f Figures) int64 { return f.Free }),
 	figures.Gauge("cairn_filesystem_size_bytes", "Size of the store's file system; 0 if unknown.", func(f Figures) int64 { return f.Total }),
-	figures.Flag("cairn_out_of_space", "1 while writes are refused because disk space is below the reserve.", func(f Figures) bool { return f.OutOfSpace }),
+	figures.Flag("cairn_out_of_space", "1 while values are refused because disk space is below the reserve.", func(f Figures) bool { return f.OutOfSpace }),
+	figures.Flag("cairn_read_only", "1 while nothing can be written, not even deletes and touches, because the disk is full or takes no writes.", func(f Figures) bool { return f.ReadOnly }),
 	figures.Flag("cairn_write_stalled", "1 while writes wait for flushes or compactions.", func(f Figures) bool { return f.Stalled }),
 	figures.Counter("cairn_write_stalls_total", "Times that writes had to wait for flushes or compactions.", func(f Figures) int64 { return f.WriteStalls }),
 	figures.Counter("cairn_write_stall_seconds_total", "Time that writes waited for flushes or compactions.", func(f Figures) float64 { return f.WriteStallTime.Seconds() }),
@@ -40,9 +42,8 @@ func (d *Disk) Figures() Figures {
 		WriteStallTime: d.events.stallTime(),
 		Stalled:        d.events.stalled.Load() != 0,
 		OutOfSpace:     d.Low(),
-	}
-	if d.logs != nil {
-		f.SpareBytes = d.logs.bytes()
+		ReadOnly:       d.Exhausted(),
+		SpareBytes:     d.spareBytes(),
 	}
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -27,8 +28,10 @@ import (
 // of logs take for the end. Its name tells the highest of them.
 type logPool struct {
 	vfs.FS
-	dir  string
-	size int64 // of a full log, bytes
+	claimed  *claim
+	shortage *shortage
+	dir      string
+	size     int64 // of a full log, bytes
 
 	// spares is how many spares there should be while Pebble writes one log.
 	// Logs and spares of full length are spares+2 at most, unless Pebble alone
@@ -39,7 +42,9 @@ type logPool struct {
 	live int        // logs that Pebble has
 	next int64      // how long the next log will be if its memtable fills up
 	idle []spareLog // oldest first
-	full bool       // the disk is: nothing is kept
+	low  bool       // free space is: no spare is made, and any log is worth one
+
+	known atomic.Int64 // what bytes last returned
 
 	filling sync.Mutex // is taken before mu
 	failed  bool       // to fill; guarded by filling
@@ -73,8 +78,8 @@ const (
 
 // openLogPool makes the pool of the store's directory, with the spares that an
 // earlier process has left.
-func openLogPool(o *Options) (*logPool, error) {
-	p := &logPool{FS: thriftyFS{o.FS}, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs, next: firstMemtable}
+func openLogPool(fs vfs.FS, o *Options, claimed *claim, shortage *shortage) (*logPool, error) {
+	p := &logPool{FS: fs, claimed: claimed, shortage: shortage, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs, next: firstMemtable}
 	names, err := p.List(o.Dir)
 	if err != nil {
 		return nil, err
@@ -113,7 +118,7 @@ func (p *logPool) adopt(name, base string) error {
 // fits reports whether the pool has use for the spare. p.mu is held, if others
 // know of p.
 func (p *logPool) fits(s spareLog) bool {
-	return !p.full && p.live+len(p.idle) < p.spares+2 && p.size/2 <= s.size && s.size <= 2*p.size && !p.has(s.number)
+	return p.live+len(p.idle) < p.spares+2 && p.size/2 <= s.size && s.size <= 2*p.size && !p.has(s.number)
 }
 
 func (p *logPool) has(number wal.NumWAL) bool {
@@ -146,38 +151,39 @@ func (p *logPool) Create(path string, category vfs.DiskWriteCategory) (vfs.File,
 	if !ok {
 		return p.FS.Create(path, category)
 	}
-	reused, err := p.reuse(number, path)
+	size, err := p.reuse(number, path)
 	if err != nil {
 		return nil, err
 	}
-	if !reused {
+	if size == 0 {
 		return p.FS.Create(path, category)
 	}
 	f, err := p.OpenReadWrite(path, category)
 	if err != nil {
 		return nil, err
 	}
-	return filledFile{f}, nil
+	return thriftyFS{p.FS, p.claimed, p.shortage}.newLog(f, size), nil
 }
 
-// reuse counts a new log, and makes it of a spare if there is one. The logs of
-// small memtables are not worth one: it would be missing soon after.
-func (p *logPool) reuse(number wal.NumWAL, path string) (bool, error) {
+// reuse counts a new log, and makes it of a spare if there is one, whose size it
+// returns. The logs of small memtables are not worth one, unless space is low: it
+// would be missing soon after.
+func (p *logPool) reuse(number wal.NumWAL, path string) (size int64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.live++
 	length := p.next
 	p.next = min(2*length, p.size)
-	if length < p.size/8 {
-		return false, nil
+	if length < p.size/8 && !p.low {
+		return 0, nil
 	}
 	i := slices.IndexFunc(p.idle, func(s spareLog) bool { return s.size > 0 && s.number < number })
 	if i < 0 {
-		return false, nil
+		return 0, nil
 	}
 	spare := p.idle[i]
 	p.idle = slices.Delete(p.idle, i, i+1)
-	return true, p.Rename(p.path(spare), path)
+	return spare.size, p.Rename(p.path(spare), path)
 }
 
 // Remove implements vfs.FS.
@@ -211,8 +217,8 @@ func (p *logPool) recycle(number wal.NumWAL, path string) (kept bool, err error)
 }
 
 // fill makes spares of zeros until there are enough. It is in no hurry, so that
-// the syncs of the present log do not wait for it. After an error it does
-// nothing any more: all works without spares, if slower.
+// the syncs of the present log do not wait for it. After an error that
+// will not pass it does nothing any more: all works without spares, if slower.
 func (p *logPool) fill(ctx context.Context) error {
 	p.filling.Lock()
 	defer p.filling.Unlock()
@@ -223,7 +229,7 @@ func (p *logPool) fill(ctx context.Context) error {
 		}
 		err := p.writeZeros(ctx, p.path(spare))
 		if err = p.end(spare, err); err != nil && ctx.Err() == nil {
-			p.failed = true
+			p.failed = !Passing(err)
 			return fmt.Errorf("engine: make a spare log: %w", err)
 		}
 	}
@@ -234,7 +240,7 @@ func (p *logPool) fill(ctx context.Context) error {
 func (p *logPool) begin() (s spareLog, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.full || p.live+len(p.idle) > p.spares {
+	if p.low || p.live+len(p.idle) > p.spares {
 		return s, false
 	}
 	for p.has(s.number) {
@@ -249,7 +255,7 @@ func (p *logPool) end(s spareLog, err error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := slices.Index(p.idle, s)
-	if err == nil && !p.full {
+	if err == nil {
 		p.idle[i].size = p.size
 		return nil
 	}
@@ -293,38 +299,42 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// setFull tells whether the disk is full. If so, spares are given up.
-func (p *logPool) setFull(full bool) error {
+// setLow tells whether free space is low.
+func (p *logPool) setLow(low bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.full = full
-	if !full {
-		return nil
+	p.low = low
+}
+
+// giveUp removes a spare, or reports that there is none. It waits for nobody: who
+// is at the pool may be waiting for space.
+func (p *logPool) giveUp() bool {
+	if !p.mu.TryLock() {
+		return false
 	}
-	var errs []error
-	p.idle = slices.DeleteFunc(p.idle, func(s spareLog) bool {
-		if s.size > 0 { // else fill does it
-			errs = append(errs, p.FS.Remove(p.path(s)))
-		}
-		return s.size > 0
-	})
-	return errors.Join(errs...)
+	defer p.mu.Unlock()
+	i := slices.IndexFunc(p.idle, func(s spareLog) bool { return s.size > 0 })
+	if i < 0 {
+		return false
+	}
+	spare := p.idle[i]
+	p.idle = slices.Delete(p.idle, i, i+1)
+	return p.FS.Remove(p.path(spare)) == nil
 }
 
 // bytes is the size of all spares.
-func (p *logPool) bytes() (sum int64) {
-	p.mu.Lock()
+func (p *logPool) bytes() int64 {
+	if !p.mu.TryLock() { // who has it may be waiting for space
+		return p.known.Load()
+	}
 	defer p.mu.Unlock()
+	sum := int64(0)
 	for _, s := range p.idle {
 		sum += s.size
 	}
+	p.known.Store(sum)
 	return sum
 }
-
-// filledFile is a log made of a spare. Its space is claimed.
-type filledFile struct{ vfs.File }
-
-func (filledFile) Preallocate(offset, length int64) error { return nil }
 
 // deleter is a pebble.Cleaner that removes files. That it embeds an
 // ArchiveCleaner makes Pebble remove its logs instead of keeping them for reuse

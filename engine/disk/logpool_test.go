@@ -61,36 +61,55 @@ func TestSpareOfLaterLogIsNotUsed(t *testing.T) {
 }
 
 func TestSparesNeedSpace(t *testing.T) {
-	const reserve = 1 << 20
-	fs := vfs.NewMem()
-	o := testOptions(t, fs)
-	o.Reserve = func(int64) int64 { return reserve }
-	o.Logger = discard
-	plenty := uint64(reserve + spareRoom*o.MemtableBytes)
-	for _, c := range []struct {
-		free   uint64
-		spares bool
-	}{{plenty - 1, false}, {plenty, true}, {1<<20 + 1, true}, {1<<20 - 1, false}} {
-		fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: c.free, TotalBytes: 1 << 40})
+	for _, lacking := range []uint64{1, 0} {
+		fs := vfs.NewMem()
+		o := reserving(t, fs)
+		fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: plenty(o) - lacking, TotalBytes: 1 << 40})
 		d := open(t, o)
-		if d.Low() != (c.free < reserve) {
-			t.Errorf("%d bytes free: low %v", c.free, d.Low())
-		}
 		d.prepare(t)
-		spares := files(t, o, spareSuffix)
-		for range 3000 { // until Pebble has removed the log before
-			if (len(spares) > 0) == c.spares {
-				break
-			}
-			time.Sleep(10 * time.Millisecond)
-			spares = files(t, o, spareSuffix)
+		if spares := files(t, o, spareSuffix); len(spares) != 2*int(1-lacking) {
+			t.Errorf("%d bytes are lacking: spares %v", lacking, spares)
 		}
-		if (len(spares) > 0) != c.spares {
-			t.Errorf("%d bytes free: spares %v, want some: %v", c.free, spares, c.spares)
-		}
-		d.close(t)
 	}
 }
+
+// Below the reserve spares stay, as space that nobody else can take: for a log,
+// however small, or to be given up, one at a time.
+func TestSparesAreForAFullDisk(t *testing.T) {
+	fs := vfs.NewMem()
+	o := reserving(t, fs)
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: plenty(o), TotalBytes: 1 << 40})
+	d := open(t, o)
+	d.prepare(t)
+	fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 0, TotalBytes: 1 << 40})
+	d.LookAtSpace()
+	d.prepare(t)
+	if !d.Low() || len(files(t, o, spareSuffix)) != 2 {
+		t.Fatalf("low %v, spares %v", d.Low(), files(t, o, spareSuffix))
+	}
+	if err := d.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if d.claimed.left() < o.MemtableBytes/2 {
+		t.Errorf("the new log has space for %d bytes", d.claimed.left())
+	}
+	for d.relieve() {
+	}
+	if spares := files(t, o, spareSuffix); len(spares) > 0 || d.spareBytes() > 0 {
+		t.Errorf("spares %v were not given up", spares)
+	}
+}
+
+// reserving are options with a reserve.
+func reserving(t *testing.T, fs vfs.FS) Options {
+	o := testOptions(t, fs)
+	o.Reserve = func(int64) int64 { return 1 << 20 }
+	o.Logger = discard
+	return o
+}
+
+// plenty is the free space from which on there are spares.
+func plenty(o Options) uint64 { return uint64(1<<20 + spareRoom*o.MemtableBytes) }
 
 // A fill that is cut short leaves nothing, and one comes after it.
 func TestFillStops(t *testing.T) {

@@ -28,6 +28,7 @@ const (
 	maxRest = 20 * time.Millisecond
 
 	tableExt = ".sst"
+	logExt   = ".log"
 
 	// Writers wait for a flush when there are memtablesToWait memtables. Flushes
 	// hurry from one less on.

@@ -10,6 +10,7 @@ import (
 type space struct {
 	disk        *Options
 	lacking     atomic.Bool
+	none        atomic.Bool  // there is as good as no free space
 	free, total atomic.Int64 // bytes; 0: unknown
 	reserve     atomic.Int64 // bytes that writes must leave free; not positive: none
 }
@@ -30,6 +31,9 @@ func (d *Disk) WarnOfReserve() {
 	}
 }
 
+// noSpace is the free space, in bytes, that does not count.
+const noSpace = 1 << 20
+
 func (w *space) look() {
 	usage, err := w.disk.FS.GetDiskUsage(w.disk.Dir)
 	if err != nil {
@@ -39,6 +43,7 @@ func (w *space) look() {
 	if w.disk.Reserve != nil {
 		reserve = w.disk.Reserve(int64(usage.TotalBytes))
 	}
+	w.none.Store(int64(usage.AvailBytes) < noSpace)
 	w.free.Store(int64(usage.AvailBytes))
 	w.total.Store(int64(usage.TotalBytes))
 	w.reserve.Store(reserve)

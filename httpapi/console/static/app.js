@@ -56,7 +56,7 @@ function navigate() {
 
 // State of the server
 
-const words = { draining: "Draining", stalled: "Writes stalled", out_of_space: "Disk full" };
+const words = { draining: "Draining", stalled: "Writes stalled", out_of_space: "Disk full", read_only: "Read-only" };
 
 function showStatus() {
   const { problem, server } = feed;

@@ -9,7 +9,7 @@ export function health(stats, server, point) {
   const used = d.total_bytes ? 1 - d.free_bytes / d.total_bytes : 0;
   const trouble = (n) => (n > 0 ? "bad" : "good");
   return [
-    ["Writes", writes(stats, server), d.out_of_space ? "bad" : d.stalled ? "warn" : "good"],
+    ["Writes", writes(stats, server), d.out_of_space || d.read_only ? "bad" : d.stalled ? "warn" : "good"],
     ["File system", d.total_bytes ? meter(used, bytes(d.free_bytes) + " free") : "unknown", ""],
     ["Compactions running", count(d.compactions_running), ""],
     ["Compaction debt", bytes(d.compaction_debt_bytes), d.compaction_debt_bytes > Math.max(d.bytes, 1 << 30) ? "warn" : ""],
@@ -28,6 +28,7 @@ export function health(stats, server, point) {
 }
 
 function writes(stats, server) {
+  if (stats.disk.read_only) return "refused, deletes too: the disk takes no writes";
   if (stats.disk.out_of_space) return "refused: disk is full";
   if (stats.disk.stalled) return "waiting for the disk";
   if (server?.reasons?.includes("draining")) return "accepted, draining";

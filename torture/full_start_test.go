@@ -1,0 +1,320 @@
+package torture
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"cairn/engine"
+	"cairn/session"
+)
+
+// TestStartOnFullDisk starts servers on a disk without a free byte, with logs to
+// replay: each answers reads within seconds, refuses the rest in words, says so in
+// the log without a flood, and takes writes on the same connection as soon as
+// there is space.
+func TestStartOnFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t, 200)
+	s := newServer(t)
+	s.dir = filepath.Join(dir, "data")
+	d := &diskFiller{t: t}
+	ballast := filepath.Join(dir, "ballast")
+	for round := range rounds(2, 8) {
+		s.start()
+		d.c = s.mustConnect(text{})
+		d.mustStore(100)
+		s.kill()
+		os.Remove(filepath.Join(s.dir, "ballast")) // stores of earlier releases have none
+		grow(t, ballast, dir, 0)
+		s.start()
+		d.c = s.mustConnect(text{})
+		d.verify()
+		d.refusedAll()
+		if round > 0 { // a start can be killed, too
+			s.kill()
+			s.start()
+			d.c = s.mustConnect(text{})
+			d.verify()
+		}
+		s.mustRun(span(time.Second, 20*time.Second))
+		if tables := countFiles(t, s.dir, ".sst"); tables > 60 {
+			t.Errorf("%d tables on the full disk", tables)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		d.untilAccepted()
+		d.verify()
+		if lines, _ := s.log.count(); lines > 40 {
+			t.Errorf("%d lines in the log", lines)
+		}
+		if log := s.log.String(); !strings.Contains(log, "read-only") || !strings.Contains(log, "the store is writable") {
+			t.Error("the log does not say what happened")
+		}
+		s.kill()
+	}
+	s.start()
+	d.c = s.mustConnect(text{})
+	d.verify()
+	s.stop(20 * time.Second)
+	figures(t, "%d writes acknowledged and found again, by reads on the full disk too", len(d.acknowledged))
+}
+
+// TestStopOnFullDisk ends servers on a disk without a free byte, one of them
+// while it is read-only.
+func TestStopOnFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t, 64)
+	s := newServer(t)
+	s.dir = filepath.Join(dir, "data")
+	s.start()
+	d := &diskFiller{t: t, c: s.mustConnect(text{})}
+	d.mustStore(50)
+	ballast := filepath.Join(dir, "ballast")
+	grow(t, ballast, dir, 0)
+	d.untilRefused()
+	s.stop(20 * time.Second)
+	s.start()
+	d.c = s.mustConnect(text{})
+	d.verify()
+	s.stop(20 * time.Second)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	d.c = s.mustConnect(text{})
+	d.verify()
+	d.untilAccepted()
+	s.stop(20 * time.Second)
+}
+
+// refusedAll checks that nothing can be changed.
+func (d *diskFiller) refusedAll() {
+	d.t.Helper()
+	key := fillerKey(d.acknowledged[0])
+	answers, err := d.c.do([]session.Command{
+		{Op: session.OpSet, Key: key, Value: []byte("x"), Expiry: session.Never},
+		{Op: session.OpTouch, Key: key, Expiry: session.FromUnix(time.Now().Unix() + 3600)},
+		{Op: session.OpDelete, Key: key},
+		{Op: session.OpFlush},
+		{Op: session.OpGet, Key: key},
+	}, wallNow())
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	for i, a := range answers[:4] {
+		if !strings.HasPrefix(a.message, "SERVER_ERROR") {
+			d.t.Errorf("command %d of a read-only server: %d %q", i, a.status, a.message)
+		}
+	}
+	if answers[4].status != session.OK {
+		d.t.Errorf("a get: %d %q", answers[4].status, answers[4].message)
+	}
+}
+
+func countFiles(t *testing.T, dir, suffix string) (n int) {
+	t.Helper()
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name.Name(), suffix) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestFileSystemBecomesReadOnly lets ext4 find an error, upon which it takes no
+// more writes: reads go on, the rest is refused, and nothing acknowledged is lost.
+func TestFileSystemBecomesReadOnly(t *testing.T) {
+	t.Parallel()
+	disk := newExt4(t, 64)
+	s := newServer(t)
+	s.dir = filepath.Join(disk.dir, "data")
+	s.start()
+	d := &diskFiller{t: t, c: s.mustConnect(text{})}
+	d.mustStore(100)
+	disk.breakIt(t)
+	d.c.conn.SetDeadline(time.Now().Add(5 * time.Second))
+	if a, err := d.store(); err == nil && a.status == session.OK {
+		t.Error("a write was acknowledged that cannot be durable")
+	} else if err != nil {
+		d.c = s.mustConnect(text{}) // it waits
+	}
+	for range rounds(20, 200) {
+		d.refusedAll()
+	}
+	d.verify()
+	s.mustRun(0)
+	s.kill()
+	disk.remount(t)
+	s.start()
+	d.c = s.mustConnect(text{})
+	d.verify()
+	d.mustStore(10)
+	s.stop(20 * time.Second)
+}
+
+// ext4 is a small file system in a file.
+type ext4 struct{ image, dir string }
+
+func newExt4(t *testing.T, megabytes int) *ext4 {
+	t.Helper()
+	need(t, os.Getuid() == 0, "root, to mount a small file system")
+	base := t.TempDir()
+	e := &ext4{image: filepath.Join(base, "image"), dir: filepath.Join(base, "mount")}
+	if err := os.Mkdir(e.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	size := fmt.Sprintf("%dm", megabytes)
+	if out, err := exec.Command("mkfs.ext4", "-q", e.image, size).CombinedOutput(); err != nil {
+		t.Skipf("needs mkfs.ext4: %v %s", err, out)
+	}
+	if out, err := exec.Command("mount", "-o", "loop,errors=remount-ro", e.image, e.dir).CombinedOutput(); err != nil {
+		t.Skipf("needs leave to mount a file: %v %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("umount", "-l", e.dir).Run() })
+	return e
+}
+
+// breakIt makes the file system find an error.
+func (e *ext4) breakIt(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command("findmnt", "-n", "-o", "SOURCE", e.dir).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	device := filepath.Base(strings.TrimSpace(string(out)))
+	if err := os.WriteFile("/sys/fs/ext4/"+device+"/trigger_fs_error", []byte("1"), 0); err != nil {
+		t.Skip("needs a file system that can be told to fail: ", err)
+	}
+}
+
+// remount does what a restart of the machine does.
+func (e *ext4) remount(t *testing.T) {
+	t.Helper()
+	for _, args := range [][]string{{"umount", e.dir}, {"e2fsck", "-fy", e.image}, {"mount", "-o", "loop", e.image, e.dir}} {
+		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+		if err != nil && args[0] != "e2fsck" { // which reports what it has mended
+			t.Fatalf("%v: %v %s", args, err, out)
+		}
+	}
+}
+
+// TestFewFileDescriptors starts servers whose limit on open files cannot be
+// raised. One that is far too low is refused at once and in words; with one that
+// is somewhat low, connections are limited, and the store does not run out.
+func TestFewFileDescriptors(t *testing.T) {
+	t.Parallel()
+	need(t, os.Getuid() == 0, "root, to run as somebody else")
+	s := limitedServer(t, 64)
+	s.launch()
+	select {
+	case <-s.done:
+	case <-time.After(patience):
+		t.Fatal("a server with 64 file descriptors goes on")
+	}
+	if log := s.log.String(); s.err == nil || !strings.Contains(log, "limit on open files is 64") {
+		t.Errorf("it ends with %v and says %q", s.err, log)
+	}
+	s.cmd = nil
+
+	s = limitedServer(t, 256)
+	s.start()
+	d := &diskFiller{t: t, c: s.mustConnect(text{})}
+	d.mustStore(20)
+	var conns []net.Conn
+	for range 600 {
+		c, err := net.Dial("unix", s.sock)
+		if err != nil {
+			break // the queue of those that wait to be accepted is full
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	d.mustStore(200)
+	d.verify()
+	if lines, written := s.log.count(); lines > 200 || written > 64<<10 {
+		t.Errorf("a flood of %d lines, %d bytes in the log", lines, written)
+	}
+	for _, c := range conns {
+		c.Close()
+	}
+	deadline := time.Now().Add(patience)
+	for !s.answers() {
+		if time.Now().After(deadline) {
+			t.Fatal("no new client is accepted though the others have gone")
+		}
+	}
+	s.stop(20 * time.Second)
+	figures(t, "%d clients at 256 file descriptors, %d writes meanwhile", len(conns), len(d.acknowledged))
+}
+
+// limitedServer is a server that runs as nobody, with a limit on open files.
+func limitedServer(t *testing.T, files int) *server {
+	t.Helper()
+	s := newServer(t, "--conn-limit", "500")
+	base := filepath.Dir(s.dir)
+	program := filepath.Join(base, "cairn-limited")
+	script := fmt.Sprintf("#!/bin/sh\nulimit -n %d\nexec %s \"$@\"\n", files, cairn(t))
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(cairn(t)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{base} {
+		if err := os.Chown(path, nobody, nobody); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.program = program
+	s.credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	return s
+}
+
+const nobody = 65534
+
+// TestFullDiskDuringCheckpoint fills the disk while copies of the store are made:
+// they fail, leave nothing, and the store goes on.
+func TestFullDiskDuringCheckpoint(t *testing.T) {
+	t.Parallel()
+	dir := smallDisk(t, 64)
+	store, err := engine.Open(engine.Options{Dir: filepath.Join(dir, "data"), HotBytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	b := &session.Burst{Now: store.Now()}
+	for i := range 100 {
+		*b.Add() = session.Command{Op: session.OpSet, Key: fillerKey(i), Value: fillerValue(i), Expiry: session.Never}
+	}
+	session.Do(store, b)
+	ballast := filepath.Join(dir, "ballast")
+	for free := uint64(0); free < 256<<10; free += 4096 {
+		grow(t, ballast, dir, free)
+		copied := filepath.Join(dir, "data", "copy")
+		if err := store.Checkpoint(copied); err == nil {
+			os.RemoveAll(copied)
+		} else if _, err := os.Stat(copied); err == nil {
+			t.Fatalf("with %d bytes free a copy failed and left something", free)
+		}
+		if err := os.Truncate(ballast, 0); err != nil {
+			t.Fatal(err)
+		}
+		store.Tick(t.Context())
+	}
+	copied := filepath.Join(dir, "data", "copy")
+	if err := store.Checkpoint(copied); err != nil {
+		t.Error("with space: ", err)
+	}
+}

@@ -63,6 +63,9 @@ func (s *store) promote(opened *engine.Store, err error) {
 		if err == nil {
 			err = opened.Close()
 		}
+		if err != nil {
+			s.options.Logger.Warn("leave read-only operation", "error", err)
+		}
 		return
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -68,6 +69,8 @@ func syncs(ctx context.Context, o *Options) []Finding {
 	switch {
 	case os.IsNotExist(err):
 		return nil // said above
+	case errors.Is(err, unix.ENOSPC):
+		return []Finding{{check, Fail, err.Error(), "a server that runs is read-only until there is room, and so is one that is started: make room, it goes on by itself"}}
 	case err != nil:
 		return []Finding{{check, Fail, err.Error(), "the user of the server must be able to write into the data directory"}}
 	case len(times) == 0:

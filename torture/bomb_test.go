@@ -1,0 +1,99 @@
+package torture
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// wideFrame is a zstd frame that asks for a window of 1 GB and holds 128 KB of one
+// letter.
+var wideFrame = []byte{0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa0, 0x03, 0x00, 0x10, 'a'}
+
+// bombs are small files that unpack into much, by their names. length is that of
+// the whole in bytes.
+func bombs(t *testing.T, length int64) map[string]string {
+	t.Helper()
+	dir := t.TempDir()
+	paths := map[string]string{}
+	write := func(name, piece string, wrap func(io.Writer) (io.WriteCloser, error)) {
+		paths[name] = filepath.Join(dir, name)
+		f, err := os.Create(paths[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		w, err := wrap(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := bytes.Repeat([]byte(piece), (1<<20)/len(piece))
+		for written := int64(0); written < length; written += int64(len(block)) {
+			if _, err := w.Write(block); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zipped := func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, gzip.BestSpeed) }
+	squeezed := func(w io.Writer) (io.WriteCloser, error) {
+		return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.SpeedFastest))
+	}
+	write("line.gz", "a", zipped)
+	write("line.zst", "a", squeezed)
+	write("zeros.zst", "\x00", squeezed)
+	write("lines.gz", "\n", zipped)
+	write("record.zst", "{\"key\":", squeezed)
+	paths["window.zst"] = filepath.Join(dir, "window.zst")
+	if err := os.WriteFile(paths["window.zst"], wideFrame, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+// TestBombs imports and restores files that unpack into far more than they are:
+// the commands end with an error and little memory, a restore leaves nothing, and
+// the server goes on.
+func TestBombs(t *testing.T) {
+	t.Parallel()
+	length := int64(rounds(300, 4000)) << 20
+	const most = 384 << 20 // of data, as the kernel counts it
+	address := freeAddress(t)
+	s := newServer(t, "--http-listen", address)
+	s.start()
+	neighbour := newNeighbour(t, s)
+	limit := fmt.Sprintf(`ulimit -d %d; exec "$0" "$@"`, most>>10)
+	run := func(args ...string) {
+		t.Helper()
+		said, err := exec.Command("sh", append([]string{"-c", limit, cairn(t)}, args...)...).CombinedOutput()
+		t.Logf("%s: %.300s", filepath.Base(args[1]), said)
+		if err == nil || len(said) == 0 || len(said) > 2000 || bytes.Contains(said, []byte("goroutine")) {
+			t.Errorf("%v: %v, %.500s", args, err, said)
+		}
+	}
+	for name, path := range bombs(t, length) {
+		if name != "lines.gz" { // an import of nothing is none
+			run("import", path, "--url", "http://"+address)
+		}
+		target := filepath.Join(t.TempDir(), "restored")
+		run("restore", path, "--data-dir", target)
+		if left, err := os.ReadDir(target); len(left) > 0 {
+			t.Errorf("restore of %s left %v, %v", name, left, err)
+		}
+		neighbour.check()
+	}
+	peak := s.memory("VmHWM")
+	if peak > most {
+		t.Errorf("%d bytes of memory in the server", peak)
+	}
+	figures(t, "files of %d MB when unpacked: less than %d MB of memory in the command, %d MB in the server", length>>20, most>>20, peak>>20)
+}

@@ -164,9 +164,13 @@ func (m *importing) file(ctx context.Context, name string, options migrate.Optio
 			return migrate.TSV(ctx, plain, options, m.emit)
 		})
 	}
-	result, err := m.client.Import(ctx, plain, m.flags.keep)
+	source := &faultyReader{Reader: plain}
+	result, err := m.client.Import(ctx, source, m.flags.keep)
 	read.end()
-	if err != nil {
+	switch {
+	case source.fault() != nil:
+		return fmt.Errorf("%s: %w", name, source.fault())
+	case err != nil:
 		return err
 	}
 	for _, s := range result.Skipped {

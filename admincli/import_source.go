@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -102,6 +103,31 @@ func (l *leftOut) name(session, reason string) {
 	case l.n == maxNamed+1:
 		fmt.Fprintln(l.to, "left out: more, which are only counted")
 	}
+}
+
+// faultyReader remembers why its reader failed, so that a file which cannot be read
+// is not taken for a server that cannot be reached.
+type faultyReader struct {
+	io.Reader
+	mu  sync.Mutex
+	err error
+}
+
+func (f *faultyReader) Read(p []byte) (int, error) {
+	n, err := f.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.err = err
+	}
+	return n, err
+}
+
+// fault returns why reading failed, or nil.
+func (f *faultyReader) fault() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
 }
 
 // decompress returns what is in a gzip or zstd stream, and any other as it is.

@@ -39,7 +39,7 @@ func TestImportCompressed(t *testing.T) {
 		}
 	}
 	r.stdin = zipped.String()[:zipped.Len()-4]
-	r.refuse("unexpected EOF", "import")
+	r.refuse("-: unexpected EOF", "import")
 }
 
 // TestImportNamesWhatItLeavesOut stores the rest, and says so with its exit

@@ -51,7 +51,6 @@ func bombs(t *testing.T, length int64) map[string]string {
 	write("line.gz", "a", zipped)
 	write("line.zst", "a", squeezed)
 	write("zeros.zst", "\x00", squeezed)
-	write("lines.gz", "\n", zipped)
 	write("record.zst", "{\"key\":", squeezed)
 	paths["window.zst"] = filepath.Join(dir, "window.zst")
 	if err := os.WriteFile(paths["window.zst"], wideFrame, 0o600); err != nil {
@@ -65,8 +64,8 @@ func bombs(t *testing.T, length int64) map[string]string {
 // the server goes on.
 func TestBombs(t *testing.T) {
 	t.Parallel()
-	length := int64(rounds(300, 4000)) << 20
-	const most = 384 << 20 // of data, as the kernel counts it
+	length := int64(rounds(256, 4000)) << 20
+	const most = 192 << 20 // of data, as the kernel counts it
 	address := freeAddress(t)
 	s := newServer(t, "--http-listen", address)
 	s.start()
@@ -75,19 +74,16 @@ func TestBombs(t *testing.T) {
 	run := func(args ...string) {
 		t.Helper()
 		said, err := exec.Command("sh", append([]string{"-c", limit, cairn(t)}, args...)...).CombinedOutput()
-		t.Logf("%s: %.300s", filepath.Base(args[1]), said)
-		if err == nil || len(said) == 0 || len(said) > 2000 || bytes.Contains(said, []byte("goroutine")) {
+		if err == nil || len(said) == 0 || len(said) > 2000 || bytes.Contains(said, []byte("goroutine")) || bytes.Contains(said, []byte("cannot reach")) {
 			t.Errorf("%v: %v, %.500s", args, err, said)
 		}
 	}
-	for name, path := range bombs(t, length) {
-		if name != "lines.gz" { // an import of nothing is none
-			run("import", path, "--url", "http://"+address)
-		}
+	for _, path := range bombs(t, length) {
+		run("import", path, "--url", "http://"+address)
 		target := filepath.Join(t.TempDir(), "restored")
 		run("restore", path, "--data-dir", target)
 		if left, err := os.ReadDir(target); len(left) > 0 {
-			t.Errorf("restore of %s left %v, %v", name, left, err)
+			t.Errorf("restore of %s left %v, %v", path, left, err)
 		}
 		neighbour.check()
 	}

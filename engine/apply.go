@@ -162,6 +162,7 @@ func (s *Store) newBurst(now session.Time) *burst {
 	b.store, b.now = s, now
 	b.hint = -1
 	b.unsynced = !s.awaitsLog()
+	b.observed = s.options.Observers.Wanted()
 	return b
 }
 
@@ -284,7 +285,7 @@ func (s *Store) flushDue(now session.Time) {
 	// crash take it back, the flush is still pending.
 	b.unsynced = true
 	b.begin()
-	b.flush(&session.Command{Op: session.OpFlush}, new(session.Result))
+	b.carryOutDue()
 	batch := b.write()
 	b.addCounts(batch != nil)
 	s.closeBatch(batch)

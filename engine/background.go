@@ -161,5 +161,6 @@ func (s *Store) DropExpired(ctx context.Context) error {
 		}
 	}
 	s.counts.dropped.Add(int64(s.memory.buckets.remove(last)))
+	s.tellSwept(last.Deadline())
 	return nil
 }

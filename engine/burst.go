@@ -57,6 +57,11 @@ type burst struct {
 	body   []byte // for compressed values
 	doomed []ttl.Bucket
 
+	// observed says that somebody is to be told of events: what the commands have
+	// done so far.
+	observed bool
+	events   []session.Event
+
 	stored, flushes int64 // for the store's counters
 	identical       int64 // of stored: put with the value that was there
 	hits, misses    int64 // of gets, for those of the cache

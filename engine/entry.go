@@ -77,7 +77,10 @@ func (e *entry) stands(now session.Time) ttl.Bucket {
 }
 
 // size is what the item counts in the ledger, in bytes.
-func (e *entry) size() int64 { return int64(len(e.key)+len(e.value)) + int64(e.unread) }
+func (e *entry) size() int64 { return int64(len(e.key) + e.valueLen()) }
+
+// valueLen is the length of the item's value in bytes, wherever that is.
+func (e *entry) valueLen() int { return len(e.value) + int(e.unread) }
 
 // newEntry makes an entry that refers to key and value.
 func newEntry(key, value []byte) *entry {

@@ -139,6 +139,10 @@ func (b *burst) runAll() {
 			if j < len(r.in.Frames) {
 				b.frame = &r.in.Frames[j]
 			}
+			if b.observed {
+				b.runObserved(&r.in.Commands[j], &r.in.Results[j], r.in.Origin)
+				continue
+			}
 			_ = b.run(&r.in.Commands[j], &r.in.Results[j]) // errUnlocked is for reads
 		}
 	}
@@ -208,6 +212,7 @@ func (b *burst) undo() {
 	for _, r := range b.requests {
 		r.in.SizeResults()
 	}
+	b.events = b.events[:0]
 	b.stored, b.identical, b.flushes, b.hits, b.misses = 0, 0, 0, 0, 0
 }
 

@@ -24,6 +24,11 @@ type Options struct {
 	// FS holds the data directory. Default: the operating system's.
 	FS vfs.FS
 
+	// Observers are told of what happens to sessions; those of one store go on
+	// to the next that is opened with them. Default: ones that only
+	// Store.Subscribe adds to.
+	Observers *session.Observers
+
 	// Logger gets what an operator should know. Default: slog.Default.
 	Logger *slog.Logger
 
@@ -181,6 +186,9 @@ func (o *Options) complete() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Observers == nil {
+		o.Observers = new(session.Observers)
 	}
 	setDefault(&o.HotBytes, defaultHotBytes)
 	setDefault(&o.MaxValueSize, session.DefaultMaxValueSize)

@@ -138,7 +138,7 @@ func (s *Store) replay(at Position, in *session.Burst) error {
 	b.begin()
 	b.gather()
 	if due {
-		b.flush(&session.Command{Op: session.OpFlush}, new(session.Result))
+		b.carryOutDue()
 	}
 	b.runAll()
 	batch := b.write()

@@ -48,7 +48,7 @@ func (f *follower) Try(*session.Burst) bool { return false }
 // the others go through the log.
 func (f *follower) Apply(in *session.Burst, to session.Completer) {
 	in.FailAll(session.ErrBadCommand)
-	known, places := &session.Burst{Now: in.Now}, []int{}
+	known, places := &session.Burst{Now: in.Now, Origin: in.Origin}, []int{}
 	for i, c := range in.Commands {
 		if codec.Check(&session.Burst{Commands: []session.Command{c}}, codec.Latest) == nil {
 			known.Commands = append(known.Commands, c)
@@ -84,6 +84,7 @@ func (f *follower) append(in *session.Burst) error {
 	if _, err := codec.DecodeBurst(data, &b); err != nil {
 		return err
 	}
+	b.Origin = in.Origin
 	if err := f.Replay(at, &b); err != nil {
 		return err
 	}

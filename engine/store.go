@@ -39,6 +39,8 @@ type Store struct {
 var (
 	_ session.Store = (*Store)(nil)
 	_ session.Clock = (*Store)(nil)
+
+	_ session.Observable = (*Store)(nil)
 )
 
 // Now is the store's logical clock. It never decreases, not even across

@@ -16,6 +16,7 @@ func testOptions(t *testing.T, fs vfs.FS, clock *sessiontest.Clock) Options {
 	return Options{
 		Dir:           "data",
 		FS:            fs,
+		Observers:     new(session.Observers),
 		Logger:        slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 		Wall:          clock.Wall,
 		HotBytes:      256 << 10,

@@ -34,6 +34,9 @@ func (b *burst) write() *pebble.Batch {
 	b.writeDictionaries(batch)
 	if b.fault != nil || batch.Empty() && !b.replaying() {
 		b.must(batch.Close())
+		if b.fault == nil {
+			b.tell() // of what has expired before it was stored, and left nothing
+		}
 		return nil
 	}
 	b.stamp(&delta)
@@ -46,6 +49,7 @@ func (b *burst) write() *pebble.Batch {
 	b.begun = time.Now()
 	b.ticket = b.store.apply(batch, !b.unsynced)
 	b.share(&delta)
+	b.tell()
 	return batch
 }
 

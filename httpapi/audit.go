@@ -16,6 +16,12 @@ type record struct {
 	detail string // what was changed or shown
 }
 
+// Front, ID and User make a record the session.Origin of what its request asks of
+// the store.
+func (r *record) Front() string { return "http" }
+func (r *record) ID() uint64    { return 0 }
+func (r *record) User() string  { return r.caller.name }
+
 type recordKey struct{}
 
 func withRecord(ctx context.Context, r *record) context.Context {

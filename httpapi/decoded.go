@@ -27,7 +27,7 @@ func (s *Server) getDecoded(ctx context.Context, in *decodedInput) (*decodedOutp
 		return nil, gone(err)
 	}
 	defer s.decoding.release()
-	it, _, err := s.find(in.key)
+	it, _, err := s.find(ctx, in.key)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,7 @@ func (s *Server) flush(ctx context.Context, in *struct{ Body adminapi.FlushBody 
 	result := adminapi.FlushResult{Sessions: s.engine.Stats().Items}
 	at := after(s.engine.Now(), in.Body.DelaySeconds)
 	note(ctx, fmt.Sprintf("flush of %d sessions in %gs", result.Sessions, in.Body.DelaySeconds))
-	r, now := s.apply(session.Command{Op: session.OpFlush, FlushAt: at})
+	r, now := s.apply(ctx, session.Command{Op: session.OpFlush, FlushAt: at})
 	if err := storeProblem(r); err != nil {
 		return nil, err
 	}

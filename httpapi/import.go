@@ -77,7 +77,7 @@ type importer struct {
 // run reads to the end of r. Its errors are problems.
 func (m *importer) run(ctx context.Context, r io.Reader) error {
 	lines := lineReader{in: bufio.NewReaderSize(r, 64<<10), max: int(m.server.maxPutBody())}
-	m.burst.Reset(m.server.engine.Now())
+	m.server.begin(ctx, &m.burst)
 	for {
 		line, err := lines.next()
 		if err == io.EOF {
@@ -216,7 +216,7 @@ func (m *importer) store() error {
 			return storeProblem(r)
 		}
 	}
-	m.burst.Reset(m.server.engine.Now())
+	m.server.again(&m.burst)
 	m.lines, m.bytes = m.lines[:0], 0
 	return nil
 }

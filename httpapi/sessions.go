@@ -76,19 +76,32 @@ func parseETag(s string) (uint64, error) {
 	return version, nil
 }
 
+// begin empties a burst for commands of the request of ctx.
+func (s *Server) begin(ctx context.Context, b *session.Burst) {
+	b.Reset(s.engine.Now())
+	b.Origin = recordOf(ctx)
+}
+
+// again empties a burst for further commands of the same request.
+func (s *Server) again(b *session.Burst) {
+	from := b.Origin
+	b.Reset(s.engine.Now())
+	b.Origin = from
+}
+
 // apply runs one command and gives its result, whose bytes are the caller's to
 // read until it is garbage.
-func (s *Server) apply(c session.Command) (*session.Result, session.Time) {
+func (s *Server) apply(ctx context.Context, c session.Command) (*session.Result, session.Time) {
 	var b session.Burst
-	b.Reset(s.engine.Now())
+	s.begin(ctx, &b)
 	*b.Add() = c
 	session.Do(s.engine, &b)
 	return &b.Results[0], b.Now
 }
 
 // find reads a session without leaving a trace on it.
-func (s *Server) find(key []byte) (*session.Item, session.Time, error) {
-	r, now := s.apply(session.Command{Op: session.OpGet, Mods: session.Peek, Key: key})
+func (s *Server) find(ctx context.Context, key []byte) (*session.Item, session.Time, error) {
+	r, now := s.apply(ctx, session.Command{Op: session.OpGet, Mods: session.Peek, Key: key})
 	return &r.Item, now, storeProblem(r)
 }
 
@@ -103,7 +116,7 @@ func (s *Server) getSession(ctx context.Context, in *getInput) (*SessionOutput, 
 			return nil, err
 		}
 	}
-	it, now, err := s.find(in.key)
+	it, now, err := s.find(ctx, in.key)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +138,7 @@ type valueOutput struct {
 }
 
 func (s *Server) getValue(ctx context.Context, in *struct{ KeyParam }) (*valueOutput, error) {
-	it, _, err := s.find(in.key)
+	it, _, err := s.find(ctx, in.key)
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +251,7 @@ func (s *Server) putValue(ctx context.Context, in *putValueInput) (*SessionOutpu
 // store carries out a command that stores a session, and describes that.
 func (s *Server) store(ctx context.Context, c session.Command) (*SessionOutput, error) {
 	note(ctx, fmt.Sprintf("put %s size=%d expires=%s", quoteKey(c.Key), len(c.Value), auditTime(c.Expiry)))
-	r, now := s.apply(c)
+	r, now := s.apply(ctx, c)
 	if r.Status != session.OK && c.Op == session.OpReplace {
 		return nil, huma.Error412PreconditionFailed("no such session")
 	}
@@ -256,7 +269,7 @@ type touchInput struct {
 
 func (s *Server) touchSession(ctx context.Context, in *touchInput) (*SessionOutput, error) {
 	var b session.Burst
-	b.Reset(s.engine.Now())
+	s.begin(ctx, &b)
 	expiry, err := expiryOf(&in.Body, b.Now)
 	if err != nil {
 		return nil, invalid("body", err)
@@ -289,6 +302,6 @@ func (s *Server) deleteSession(ctx context.Context, in *deleteInput) (*struct{},
 		c.Mods = session.IfVersion
 	}
 	note(ctx, "delete "+quoteKey(in.key))
-	r, _ := s.apply(c)
+	r, _ := s.apply(ctx, c)
 	return nil, storeProblem(r)
 }

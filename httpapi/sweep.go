@@ -23,7 +23,7 @@ type sweep struct {
 // that failed, or when ctx ends. The result is valid in every case.
 func (w *sweep) run(ctx context.Context) error {
 	var failed error
-	w.burst.Reset(w.server.engine.Now())
+	w.server.begin(ctx, &w.burst)
 	examine := func(*session.Item) bool {
 		w.result.Examined++
 		return true
@@ -68,7 +68,7 @@ func (w *sweep) delete() error {
 			failed = r.Err
 		}
 	}
-	w.burst.Reset(w.server.engine.Now())
+	w.server.again(&w.burst)
 	return failed
 }
 

@@ -125,6 +125,7 @@ func (c *conn) Errand() serve.Errand {
 
 // Consume implements serve.Conn: it plans the answers to what it consumes.
 func (c *conn) Consume(in []byte, b *session.Burst) (used, need int) {
+	b.Origin = c
 	used = c.consume(in, b)
 	if used > 0 {
 		c.depend(b)
@@ -271,7 +272,7 @@ func (c *conn) resumeRetrieval(in []byte, b *session.Burst) (n int) {
 func (c *conn) Reply(out *serve.Output, b *session.Burst) (done bool) {
 	if c.answered == 0 && c.replied == 0 && len(b.Commands) > 0 {
 		c.learn(b)
-		c.server.observe(c, b)
+		c.server.answering(c, b)
 	}
 	c.out = out
 	for c.answered < len(c.plan) && !out.Enough(out.Text) {

@@ -38,6 +38,11 @@ type Options struct {
 	// zero and dumps are refused.
 	Inspector Inspector
 
+	// Effects tell watch and "stats detail" what happens to sessions, whichever
+	// front asks for it. Default: the Store, if it is one that tells. Without them
+	// both know of reads and of what fails only.
+	Effects session.Observable
+
 	// Version is what the command version answers. Clients choose features by
 	// it, so it is the version of memcached that the server is compatible
 	// with. Default "1.6.45".
@@ -94,6 +99,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.MaxItemSize <= 0 {
 		o.MaxItemSize = session.DefaultMaxValueSize
+	}
+	if o.Effects == nil {
+		o.Effects, _ = o.Store.(session.Observable)
 	}
 	return o.Options.SetDefaults()
 }

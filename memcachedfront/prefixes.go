@@ -31,19 +31,42 @@ type prefixes struct {
 
 type prefixCounts struct{ get, hit, set, del uint64 }
 
-// results counts commands.
+// countPrefixes begins or ends to count operations by prefix.
+func (s *Server) countPrefixes(on bool) {
+	s.prefixes.on.Store(on)
+	s.listen()
+}
+
+// results counts reads, and what has failed.
 func (p *prefixes) results(commands []session.Command, results []session.Result) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range results {
-		cmd := &commands[i]
-		prefix, _, found := bytes.Cut(cmd.Key, []byte{prefixDelimiter})
-		if !found {
-			continue
+		if cmd := &commands[i]; cmd.Op == session.OpGet || results[i].Status != session.OK {
+			p.count(cmd, results[i].Status)
 		}
-		if counts := p.of(prefix); counts != nil {
-			counts.count(cmd.Op, results[i].Status)
+	}
+}
+
+// happened counts what was stored and what was deleted.
+func (p *prefixes) happened(events []session.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range events {
+		if cmd := events[i].Command; cmd != nil && cmd.Op != session.OpGet {
+			p.count(cmd, session.OK)
 		}
+	}
+}
+
+// count counts one command. The lock is held.
+func (p *prefixes) count(cmd *session.Command, status session.Status) {
+	prefix, _, found := bytes.Cut(cmd.Key, []byte{prefixDelimiter})
+	if !found {
+		return
+	}
+	if counts := p.of(prefix); counts != nil {
+		counts.count(cmd.Op, status)
 	}
 }
 

@@ -33,6 +33,7 @@ type Server struct {
 	watchers    watchers
 	prefixes    prefixes
 	fences      fences
+	effects     effects
 	flushNotes  rate.Sometimes // bounds the log lines about ignored flushes
 }
 
@@ -102,14 +103,4 @@ func (s *Server) setMemoryLimit(bytes int64) error {
 	}
 	s.memoryLimit.Store(bytes)
 	return nil
-}
-
-// observe tells those who watch what a client's commands did.
-func (s *Server) observe(c *conn, b *session.Burst) {
-	if s.watchers.want(fetchers | mutations | deletions) {
-		s.watchers.results(c, b)
-	}
-	if s.prefixes.on.Load() {
-		s.prefixes.results(b.Commands, b.Results)
-	}
 }

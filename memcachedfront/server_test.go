@@ -264,7 +264,20 @@ func TestWatch(t *testing.T) {
 	watcher := dial(t, "tcp", address)
 	send(t, watcher, "watch fetchers mutations deletions connevents\r\n")
 	expect(t, watcher, "OK\r\n")
-	converse(t, address, "set a%20 0 100 1\r\nx\r\nget a%20 nope\r\nadd a%20 0 0 1\r\nx\r\nincr n 1\r\ndelete a%20\r\n")
+	client := dial(t, "tcp", address)
+	for _, step := range [][2]string{
+		{"set a%20 0 100 1\r\nx\r\n", "STORED\r\n"},
+		{"get a%20 nope\r\n", "VALUE a%20 0 1\r\nx\r\nEND\r\n"},
+		{"add a%20 0 0 1\r\nx\r\n", "NOT_STORED\r\n"},
+		{"append a%20 0 0 2\r\nyz\r\n", "STORED\r\n"},
+		{"incr n 1\r\n", "NOT_FOUND\r\n"},
+		{"delete nope\r\n", "NOT_FOUND\r\n"},
+		{"delete a%20\r\n", "DELETED\r\n"},
+	} {
+		send(t, client, step[0])
+		expect(t, client, step[1])
+	}
+	client.Close()
 	lines := bufio.NewScanner(watcher)
 	for _, want := range []string{
 		" type=conn_new rip=127.0.0.1 rport=",
@@ -272,8 +285,9 @@ func TestWatch(t *testing.T) {
 		" type=item_get key=a%2520 status=found ",
 		" type=item_get key=nope status=not_found ",
 		" type=item_store key=a%2520 status=not_stored cmd=add ttl=0 ",
+		" type=item_store key=a%2520 status=stored cmd=append ttl=100 clsid=1 cfd=2 size=3",
 		" type=item_store key=n status=not_found cmd=incr ",
-		" type=deleted key=a%2520 cmd=delete ",
+		" type=deleted key=a%2520 cmd=delete clsid=1 cfd=2 size=3",
 		" type=conn_close rip=127.0.0.1 rport=",
 	} {
 		if !lines.Scan() {

@@ -72,7 +72,7 @@ func (c *conn) answerBinaryStats(dst []byte, h protocol.BinaryHeader, a *answer,
 	case "reset":
 		c.server.resetStats()
 	case "detail on", "detail off":
-		c.server.prefixes.on.Store(group == "detail on")
+		c.server.countPrefixes(group == "detail on")
 	case "detail dump":
 		dump := append(c.server.prefixes.append(nil), protocol.End...)
 		dst = protocol.AppendBinary(dst, h, []byte("detailed"), string(dump))
@@ -103,7 +103,7 @@ func (c *conn) answerStatsDetail(dst []byte, args []string) []byte {
 	if len(args) > 0 {
 		switch args[0] {
 		case "on", "off":
-			p.on.Store(args[0] == "on")
+			c.server.countPrefixes(args[0] == "on")
 			return append(dst, protocol.OK...)
 		case "dump":
 			return append(p.append(dst), protocol.End...)

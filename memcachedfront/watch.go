@@ -87,17 +87,20 @@ func (c *conn) watch(r *protocol.Request, b *session.Burst) {
 	}
 	w := &watcher{topics: wanted, lines: make(chan []byte, watcherBacklog)}
 	c.errand = func(ctx context.Context, to serve.Peer) error {
-		return c.server.watchers.serve(ctx, w, to)
+		defer c.server.listen()
+		return c.server.watchers.serve(ctx, w, to, c.server.listen)
 	}
 }
 
-// serve sends lines to a watcher until it goes or ctx ends.
-func (ws *watchers) serve(ctx context.Context, w *watcher, to serve.Peer) error {
+// serve sends lines to a watcher until it goes or ctx ends. listen is called when
+// the watcher wants lines, before it is told that it gets them.
+func (ws *watchers) serve(ctx context.Context, w *watcher, to serve.Peer, listen func()) error {
 	if !ws.add(w) {
 		_, err := to.Write([]byte("WATCHER_TOO_MANY log watcher limit reached\r\n"))
 		return err
 	}
 	defer ws.remove(w)
+	listen()
 	if _, err := to.Write([]byte(protocol.OK)); err != nil {
 		return err
 	}
@@ -204,7 +207,7 @@ func closeReason(err error) string {
 	return "error"
 }
 
-// results tells what commands did.
+// results tells of reads, and of stores that failed.
 func (ws *watchers) results(c *conn, b *session.Burst) {
 	id := c.link.ID()
 	for i := range b.Results {
@@ -212,13 +215,38 @@ func (ws *watchers) results(c *conn, b *session.Burst) {
 		switch cmd.Op {
 		case session.OpGet, session.OpTouch:
 			ws.fetched(id, cmd, result)
-		case session.OpDelete:
-			ws.deleted(id, cmd, result)
-		case session.OpFlush:
+		case session.OpDelete, session.OpFlush:
 		default:
-			ws.stored(id, cmd, result, b.Now)
+			if result.Status != session.OK {
+				ws.stored(id, cmd, result.Status, seconds(cmd.Expiry, b.Now), len(cmd.Value))
+			}
 		}
 	}
+}
+
+// happened tells of what was stored and what was deleted.
+func (ws *watchers) happened(events []session.Event) {
+	for i := range events {
+		e := &events[i]
+		if e.Command == nil {
+			continue
+		}
+		switch e.Command.Op {
+		case session.OpGet, session.OpTouch, session.OpFlush:
+		case session.OpDelete:
+			ws.deleted(connectionOf(e.Origin), e.Command, e.Size)
+		default:
+			ws.stored(connectionOf(e.Origin), e.Command, session.OK, seconds(e.Result.Item.Expiry, e.Now), e.Size)
+		}
+	}
+}
+
+// seconds returns how long an item lives from now on; 0: for ever.
+func seconds(expiry, now session.Time) int64 {
+	if expiry == session.Never || expiry == 0 {
+		return 0
+	}
+	return protocol.TTL(expiry, now)
 }
 
 func (ws *watchers) fetched(id uint64, cmd *session.Command, result *session.Result) {
@@ -233,21 +261,17 @@ func (ws *watchers) fetched(id uint64, cmd *session.Command, result *session.Res
 		appendURIEncoded(nil, cmd.Key), status, class, id, len(result.Item.Value))
 }
 
-func (ws *watchers) stored(id uint64, cmd *session.Command, result *session.Result, now session.Time) {
+func (ws *watchers) stored(id uint64, cmd *session.Command, status session.Status, ttl int64, size int) {
 	if !ws.want(mutations) {
 		return
 	}
-	ttl := int64(0)
-	if cmd.Expiry != session.Never && cmd.Expiry != 0 {
-		ttl = protocol.TTL(cmd.Expiry, now)
-	}
 	ws.tell(mutations, "type=item_store key=%s status=%s cmd=%s ttl=%d clsid=1 cfd=%d size=%d",
-		appendURIEncoded(nil, cmd.Key), storeStatus(result.Status), storeName(cmd), ttl, id, len(cmd.Value))
+		appendURIEncoded(nil, cmd.Key), storeStatus(status), storeName(cmd), ttl, id, size)
 }
 
-func (ws *watchers) deleted(id uint64, cmd *session.Command, result *session.Result) {
-	if ws.want(deletions) && result.Status == session.OK {
-		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=0", appendURIEncoded(nil, cmd.Key), id)
+func (ws *watchers) deleted(id uint64, cmd *session.Command, size int) {
+	if ws.want(deletions) {
+		ws.tell(deletions, "type=deleted key=%s cmd=delete clsid=1 cfd=%d size=%d", appendURIEncoded(nil, cmd.Key), id, size)
 	}
 }
 

@@ -44,6 +44,7 @@ func unavailable(r *Result) bool {
 // if nothing did.
 func (r *Retry) Begin(b *Burst, now Time) bool {
 	r.Burst.Reset(now)
+	r.Burst.Origin = b.Origin
 	r.places = r.places[:0]
 	for i := range b.Results {
 		if unavailable(&b.Results[i]) {

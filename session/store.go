@@ -63,6 +63,10 @@ type Burst struct {
 	// unchanged.
 	Results []Result
 
+	// Origin is where the burst comes from, for those who observe what it does;
+	// nil: unknown. It has no influence on that.
+	Origin Origin
+
 	// Owner is what the caller likes to find when its Completer gets the burst.
 	// Stores leave it alone, as does Reset.
 	Owner any
@@ -70,7 +74,7 @@ type Burst struct {
 
 // Reset empties the burst, keeping its memory, and stamps it with now.
 func (b *Burst) Reset(now Time) {
-	b.Now = now
+	b.Now, b.Origin = now, nil
 	b.MaxValue, b.Full = 0, false
 	clear(b.Frames)
 	b.Frames = b.Frames[:0]

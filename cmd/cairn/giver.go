@@ -44,7 +44,7 @@ func (e estate) Prepare(ctx context.Context) error {
 	if err := e.store.lendable(); err != nil {
 		return err
 	}
-	return e.store.current.Load().Quiesce(ctx)
+	return e.store.quiesce(ctx)
 }
 
 func (e estate) Freeze(ctx context.Context) ([]takeover.Conn, error) {
@@ -68,7 +68,7 @@ func (e estate) Thaw() {
 
 // goOn lets everything but the memcached front end go on.
 func (e estate) goOn() {
-	e.store.current.Load().Resume()
+	e.store.resume()
 	if e.admin != nil {
 		e.admin.serve()
 	}

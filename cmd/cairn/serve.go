@@ -99,7 +99,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	defer stop()
 
 	s := &server{cfg: cfg, logger: logger, level: level, reloads: reloads, stop: stop,
-		sockets: sockets, store: &store{options: storeOptions(cfg, logger), rules: cfg.Rules}}
+		sockets: sockets, store: &store{keep: openEngine, options: storeOptions(cfg, logger), rules: cfg.Rules}}
 	if err := s.begin(ctx, takeOver); err != nil {
 		return errors.Join(err, s.close())
 	}

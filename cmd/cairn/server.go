@@ -147,7 +147,7 @@ func (s *server) shutdown() error {
 // close closes what is open while nothing is being served.
 func (s *server) close() error {
 	s.sockets.close()
-	if s.store.current.Load() == nil {
+	if !s.store.isOpen() {
 		return nil
 	}
 	err := s.store.close()
@@ -160,6 +160,7 @@ func (s *server) close() error {
 func storeOptions(cfg *config.Config, logger *slog.Logger) engine.Options {
 	o := engine.Options{
 		Dir:          cfg.DataDir,
+		Observers:    new(session.Observers),
 		Logger:       logger,
 		HotBytes:     cfg.Memory,
 		MaxValueSize: int(cfg.MaxItemSize),

@@ -16,18 +16,61 @@ import (
 	"cairn/session"
 )
 
-// store is the engine's store as the front ends hold it. It can be closed and
-// opened again under them: what they ask for meanwhile fails with
+// keeper is what keeps the sessions, as this program needs it: the engine's store,
+// or what stands before several of those.
+type keeper interface {
+	session.Store
+	session.Clock
+	prometheus.Collector
+
+	Stats() session.Stats
+	Forecast() []session.ForecastSlot
+	Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error
+	Checkpoint(dir string) error
+	SetHotBytes(n int64) error
+
+	// Quiesce makes a Close soon after it quick; Resume undoes it.
+	Quiesce(ctx context.Context) error
+	Resume()
+
+	// ReadOnly reports whether another keeper will take this one's place, because
+	// the disk does not take what has to be written first.
+	ReadOnly() bool
+	Close() error
+}
+
+// store is the keeper of the sessions as the front ends hold it. It can be closed
+// and opened again under them: what they ask for meanwhile fails with
 // session.ErrClosed. It is opened before anything else is called. On a full disk
 // it is read-only at first, and becomes writable under them.
 type store struct {
+	keep    opener
 	mu      sync.Mutex // open, close, SetHotBytes
 	options engine.Options
 	rules   *policy.Rules
-	current atomic.Pointer[engine.Store]
+	current atomic.Pointer[opened]
 	away    atomic.Bool // closed, but not for good
 
 	standsIn bool // current is read-only until promote is called; guarded by mu
+}
+
+type opened struct{ keeper }
+
+// opener opens a keeper. If that is read-only, writable gets the one that takes its
+// place, or why there is none.
+type opener func(o engine.Options, writable func(keeper, error)) (keeper, error)
+
+// openEngine is the opener of a store of the engine.
+func openEngine(o engine.Options, writable func(keeper, error)) (keeper, error) {
+	s, err := engine.OpenSoon(o, func(s *engine.Store, err error) { writable(s, err) })
+	if err != nil {
+		return nil, err
+	}
+	if s.ReadOnly() {
+		o.Logger.Error("the store is read-only, since the disk does not take what has to be written first; it becomes writable by itself",
+			"free", s.Figures().Disk.Free)
+	}
+	return s, nil
 }
 
 // open opens the store; see engine.Options for justClosed.
@@ -36,17 +79,13 @@ func (s *store) open(justClosed bool) error {
 	defer s.mu.Unlock()
 	o := s.options
 	o.JustClosed = justClosed
-	opened, err := engine.OpenSoon(o, s.promote)
+	k, err := s.keep(o, s.promote)
 	if err != nil {
 		return err
 	}
-	s.current.Store(opened)
+	s.current.Store(&opened{k})
 	s.away.Store(false)
-	s.standsIn = opened.ReadOnly()
-	if s.standsIn {
-		o.Logger.Error("the store is read-only, since the disk does not take what has to be written first; it becomes writable by itself",
-			"free", opened.Figures().Disk.Free)
-	}
+	s.standsIn = k.ReadOnly()
 	return nil
 }
 
@@ -56,12 +95,12 @@ const lateCalls = time.Second
 
 // promote puts the store in the place of the one that is read only, as soon as
 // it is open.
-func (s *store) promote(opened *engine.Store, err error) {
+func (s *store) promote(k keeper, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.standsIn { // closed meanwhile
 		if err == nil {
-			err = opened.Close()
+			err = k.Close()
 		}
 		if err != nil {
 			s.options.Logger.Warn("leave read-only operation", "error", err)
@@ -73,11 +112,11 @@ func (s *store) promote(opened *engine.Store, err error) {
 		return
 	}
 	if s.options.HotBytes > 0 {
-		err = opened.SetHotBytes(s.options.HotBytes) // which may have changed
+		err = k.SetHotBytes(s.options.HotBytes) // which may have changed
 	}
-	reader := s.current.Swap(opened)
+	reader := s.current.Swap(&opened{k})
 	s.standsIn = false
-	s.options.Logger.Info("the store is writable", "sessions", opened.Stats().Items)
+	s.options.Logger.Info("the store is writable", "sessions", k.Stats().Items)
 	time.Sleep(lateCalls)
 	if err = errors.Join(err, reader.Close()); err != nil {
 		s.options.Logger.Warn("leave read-only operation", "error", err)
@@ -104,13 +143,18 @@ func (s *store) lendable() error {
 func (s *store) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	opened := s.current.Load()
-	if opened == nil {
+	if !s.isOpen() {
 		return nil
 	}
-	s.standsIn = false
-	return opened.Close()
+	return s.current.Load().Close()
 }
+
+// isOpen reports whether the store was opened; it may have been closed since.
+func (s *store) isOpen() bool { return s.current.Load() != nil }
+
+// quiesce makes lend quick, and resume undoes it.
+func (s *store) quiesce(ctx context.Context) error { return s.current.Load().Quiesce(ctx) }
+func (s *store) resume()                           { s.current.Load().Resume() }
 
 // lend closes the store for another process, perhaps for a while.
 func (s *store) lend() error {
@@ -127,6 +171,11 @@ func (s *store) SetHotBytes(n int64) error {
 		s.options.HotBytes = n
 	}
 	return err
+}
+
+// Subscribe is session.Observable's. Who is told is told by the next store, too.
+func (s *store) Subscribe(o session.Observer) (cancel func()) {
+	return s.options.Observers.Subscribe(o)
 }
 
 func (s *store) Try(b *session.Burst) bool        { return s.current.Load().Try(b) }

@@ -16,6 +16,7 @@ type Lockstep struct {
 	Model     *Model
 	Versions  Versions
 
+	told    *Recorder           // by the model, for the suite
 	history map[string][]uint64 // versions of the model that each key has shown
 }
 

@@ -21,9 +21,15 @@ type Model struct {
 	flushAt      session.Time   // of the pending flush, session.Never if none
 	maxValueSize int
 	closed       bool
+
+	observers session.Observers // of this clone
+	events    []session.Event   // of the burst that is being carried out
 }
 
-var _ session.Store = (*Model)(nil)
+var (
+	_ session.Store      = (*Model)(nil)
+	_ session.Observable = (*Model)(nil)
+)
 
 // NewModel makes an empty model that keeps values of at most maxValueSize
 // bytes (0: session.DefaultMaxValueSize).
@@ -63,8 +69,15 @@ func (m *Model) carryOut(b *session.Burst) {
 	b.SizeResults()
 	m.advance(b.Now)
 	for i := range b.Commands {
-		b.Results[i] = m.execute(&b.Commands[i])
+		c := &b.Commands[i]
+		before := m.items[string(c.Key)]
+		b.Results[i] = m.execute(c)
+		m.note(c, &b.Results[i], before, b.Origin)
 	}
+	if len(m.events) > 0 {
+		m.observers.Observe(m.events)
+	}
+	m.events = nil
 }
 
 // onlyReads reports whether b would leave everything durable as it is.
@@ -145,6 +158,7 @@ func (m *Model) advance(now session.Time) {
 	m.now = max(m.now, now)
 	if m.flushAt <= m.now {
 		m.flush()
+		m.note(&session.Command{Op: session.OpFlush}, &session.Result{Status: session.OK}, session.Item{}, nil)
 	}
 }
 

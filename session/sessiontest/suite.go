@@ -72,6 +72,7 @@ func Run(t *testing.T, open Opener) {
 		{"Delete", deleteTests}, {"Stale", staleTests}, {"Vivify", vivifyTests}, {"Expiry", expiryTests},
 		{"Flush", flushTests}, {"Burst", burstTests}, {"Limit", limitTests}, {"Reopen", reopenTests},
 		{"Completion", completionTests}, {"Concurrency", concurrencyTests}, {"Random", randomTests},
+		{"Observe", observeTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {
@@ -91,6 +92,8 @@ type fixture struct {
 	*testing.T
 	*Instance
 	clock *Clock
+
+	told *Recorder // by the store; nil: nobody asked
 }
 
 func newFixture(t *testing.T, open Opener) *fixture {

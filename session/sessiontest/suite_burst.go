@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -388,6 +389,7 @@ var concurrencyTests = []suiteTest{
 		f.wantValue("n", fmt.Sprint(workers*increments))
 	}},
 	{"OneClaimWins", func(f *fixture) {
+		told := f.record(f.Store)
 		for range 20 {
 			f.set("k", "v")
 			f.mustOK(invalidate("k"))
@@ -406,6 +408,9 @@ var concurrencyTests = []suiteTest{
 			}
 			if winners != 1 {
 				f.Errorf("%d winners", winners)
+			}
+			if n := len(told.Take()); n != 3 {
+				f.Errorf("%d events of a set, an invalidation and a claim", n)
 			}
 		}
 	}},
@@ -494,11 +499,12 @@ var randomTests = []suiteTest{
 		}
 	}},
 	{"Concurrent", func(f *fixture) {
-		const workers = 4
-		parallel(workers, func(w int) {
+		told, want := f.record(f.Store), make([]*Recorder, 4)
+		parallel(len(want), func(w int) {
 			l := NewLockstep(uint64(10+w), f.MaxValueSize)
 			l.Generator.Prefix = fmt.Sprintf("w%d-", w)
 			l.Generator.NoFlush = true
+			want[w] = f.record(l.Model)
 			for range 200 {
 				if err := l.Step(f.Store, f.clock.Now(), 1+l.Generator.Rand.IntN(6)); err != nil {
 					f.Errorf("worker %d: %v", w, err)
@@ -506,12 +512,20 @@ var randomTests = []suiteTest{
 				}
 			}
 		})
+		all := told.Take()
+		for w := range want { // each has carried out one burst after the other
+			own := slices.DeleteFunc(slices.Clone(all), func(e Told) bool { return e.Key[:3] != fmt.Sprintf("w%d-", w) })
+			if diff := Differ(own, want[w].Take()); diff != "" {
+				f.Errorf("worker %d: %s", w, diff)
+			}
+		}
 	}},
 }
 
 func (f *fixture) againstTheModel(seed uint64, steps int) *Lockstep {
 	l := NewLockstep(seed, f.MaxValueSize)
 	l.Generator.TooLong = f.MaxValueSize + 1
+	f.told, l.told = f.record(f.Store), f.record(l.Model)
 	f.steps(l, steps)
 	return l
 }
@@ -531,6 +545,9 @@ func (f *fixture) steps(l *Lockstep, n int) {
 		}
 		if err := l.Step(f.Store, f.clock.Now(), 1+rng.IntN(12)); err != nil {
 			f.Fatalf("step %d: %v", i, err)
+		}
+		if diff := Differ(f.told.Take(), l.told.Take()); diff != "" {
+			f.Fatalf("step %d: %s", i, diff)
 		}
 	}
 	if err := l.Verify(f.Store, l.Model, f.clock.Now()); err != nil {

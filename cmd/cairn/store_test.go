@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/engine"
+	"cairn/policy"
+	"cairn/session"
+	"cairn/session/sessiontest"
+)
+
+// memoryKeeper is a keeper that is no store of the engine.
+type memoryKeeper struct {
+	*sessiontest.Model
+	observers *session.Observers
+}
+
+func (k memoryKeeper) Observe(events []session.Event)   { k.observers.Observe(events) }
+func (k memoryKeeper) Describe(chan<- *prometheus.Desc) {}
+func (k memoryKeeper) Collect(chan<- prometheus.Metric) {}
+func (k memoryKeeper) Stats() session.Stats             { return session.Stats{Items: 42} }
+func (k memoryKeeper) Forecast() []session.ForecastSlot { return nil }
+func (k memoryKeeper) Checkpoint(string) error          { return nil }
+func (k memoryKeeper) SetHotBytes(int64) error          { return nil }
+func (k memoryKeeper) Quiesce(context.Context) error    { return nil }
+func (k memoryKeeper) ReadOnly() bool                   { return false }
+func (k memoryKeeper) Resume()                          {}
+func (k memoryKeeper) Scan(context.Context, []byte, []byte, func(*session.Item) bool) error {
+	return nil
+}
+
+func setAndCount(t *testing.T, s *store, told *sessiontest.Recorder) int {
+	t.Helper()
+	b := &session.Burst{Now: s.Now()}
+	*b.Add() = session.Command{Op: session.OpSet, Key: []byte("k"), Value: []byte("v"), Expiry: session.Never}
+	if session.Do(s, b); b.Results[0].Status != session.OK {
+		t.Fatalf("%+v", b.Results[0])
+	}
+	return len(told.Take())
+}
+
+// Whatever keeps the sessions, what stands before it is the same, and those who
+// observe go on when it was given away and came back.
+func TestStoreIsLentAndOpenedAgain(t *testing.T) {
+	rules, err := policy.Open(nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, keep := range map[string]opener{
+		"engine": openEngine,
+		"other": func(o engine.Options, _ func(keeper, error)) (keeper, error) {
+			k := memoryKeeper{sessiontest.NewModel(0), o.Observers}
+			k.Subscribe(k)
+			return k, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &store{keep: keep, rules: rules, options: engine.Options{Dir: t.TempDir(), DiskReserve: -1, Observers: new(session.Observers)}}
+			if err := s.open(false); err != nil {
+				t.Fatal(err)
+			}
+			told := new(sessiontest.Recorder)
+			cancel := s.Subscribe(told)
+			if n := setAndCount(t, s, told); n != 1 {
+				t.Errorf("%d events of a set", n)
+			}
+			if err := s.quiesce(t.Context()); err != nil {
+				t.Error(err)
+			}
+			if err := s.lend(); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.open(true); err != nil {
+				t.Fatal(err)
+			}
+			if n := setAndCount(t, s, told); n != 1 {
+				t.Errorf("%d events of a set once the store was back", n)
+			}
+			cancel()
+			if n := setAndCount(t, s, told); n != 0 {
+				t.Errorf("%d events after the end", n)
+			}
+			if err := s.close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

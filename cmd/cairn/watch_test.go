@@ -1,0 +1,50 @@
+//go:build linux
+
+package main
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// What is changed through the HTTP API is seen by those who watch, and counted by
+// prefix, as what clients change is.
+func TestWatchSeesTheHTTPAPI(t *testing.T) {
+	admin := freeAddress(t)
+	r := start(t, t.TempDir(), "--http-listen", admin)
+	watcher, counter := connect(t, "tcp", r.addr), connect(t, "tcp", r.addr)
+	watcher.ask("watch mutations deletions\r\n", "OK\r\n")
+	counter.ask("stats detail on\r\n", "OK\r\n")
+	request := func(method, path, body string) {
+		t.Helper()
+		req, err := http.NewRequest(method, "http://"+admin+"/v1/"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		reply, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply.Body.Close()
+		if reply.StatusCode >= 300 {
+			t.Fatalf("%s %s: %s", method, path, reply.Status)
+		}
+	}
+	request(http.MethodPut, "sessions/s%3A1", `{"value":"from afar","ttl_seconds":600}`)
+	request(http.MethodDelete, "sessions/s%3A1", "")
+	counter.ask("set s:2 0 60 4\r\nhere\r\n", "STORED\r\n")
+	request(http.MethodPost, "bulk-delete", `{"filter":{"prefix":"s:"},"dry_run":false}`)
+	for _, want := range []string{
+		" type=item_store key=s%3A1 status=stored cmd=set ttl=600 clsid=1 cfd=0 size=9\n",
+		" type=deleted key=s%3A1 cmd=delete clsid=1 cfd=0 size=9\n",
+		" type=item_store key=s%3A2 status=stored cmd=set ttl=60 clsid=1 cfd=",
+		" type=deleted key=s%3A2 cmd=delete clsid=1 cfd=0 size=4\n",
+	} {
+		if line, err := watcher.replies.ReadString('\n'); err != nil || !strings.Contains(line, want) {
+			t.Errorf("%q, %v; want %q in it", line, err, want)
+		}
+	}
+	counter.ask("stats detail dump\r\n", "PREFIX s get 0 hit 0 set 2 del 2\r\nEND\r\n")
+}

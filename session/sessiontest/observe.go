@@ -1,0 +1,97 @@
+package sessiontest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"cairn/session"
+)
+
+// Subscribe is session.Observable's.
+func (m *Model) Subscribe(o session.Observer) (cancel func()) { return m.observers.Subscribe(o) }
+
+// note notes the event of c, if it has one. before is what stood under its key.
+func (m *Model) note(c *session.Command, r *session.Result, before session.Item, from session.Origin) {
+	if r.Status != session.OK {
+		return
+	}
+	e := session.Event{Command: c, Result: r, Now: m.now, Origin: from}
+	after, left := m.items[string(c.Key)]
+	e.Size = len(after.Value)
+	switch {
+	case c.Op == session.OpFlush && c.FlushAt > m.now:
+		e.Effect = session.FlushPlanned
+	case c.Op == session.OpFlush:
+		e.Effect = session.Flushed
+	case c.Op == session.OpGet && !r.Created && !r.Won && !c.Has(session.SetExpiry):
+		return
+	case c.Op == session.OpDelete && c.Mods&(session.Invalidate|session.DropValue) == 0:
+		e.Effect, e.Size = session.Deleted, len(before.Value)
+	case !left:
+		e.Effect = session.Expired
+	case c.Op == session.OpDelete:
+		e.Effect = session.Invalidated
+	case c.Op == session.OpTouch, c.Op == session.OpGet && !r.Created:
+		e.Effect = session.Touched
+	default:
+		e.Effect = session.Stored
+	}
+	m.events = append(m.events, e)
+}
+
+// Told is what an Event says, to be compared.
+type Told struct {
+	Effect         session.Effect
+	Op             session.Op
+	Key            string
+	Size           int
+	Expiry         session.Time
+	Stale, Claimed bool
+}
+
+// A Recorder is a session.Observer that keeps what it is told, but for
+// session.Swept, which depends on when a store tidies up. It is safe for
+// concurrent use.
+type Recorder struct {
+	mu   sync.Mutex
+	told []Told
+}
+
+// Observe is session.Observer's.
+func (r *Recorder) Observe(events []session.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range events {
+		if e.Effect == session.Swept {
+			continue
+		}
+		it := &e.Result.Item
+		r.told = append(r.told, Told{
+			Effect: e.Effect, Op: e.Command.Op, Key: string(e.Command.Key), Size: e.Size,
+			Expiry: it.Expiry, Stale: it.Stale, Claimed: it.Claimed,
+		})
+	}
+}
+
+// Take returns what was told since the last call, in order.
+func (r *Recorder) Take() []Told {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	told := r.told
+	r.told = nil
+	return told
+}
+
+// Differ says in what two records of the same differ; "" if they do not.
+func Differ(got, want []Told) string {
+	if slices.Equal(got, want) {
+		return ""
+	}
+	for i := range got {
+		if i >= len(want) || got[i] != want[i] {
+			return fmt.Sprintf("event %d of %d is %+v, want the model's of %d: %+v", i, len(got), got[i], len(want), want[min(i, len(want)):min(i+1, len(want))])
+		}
+	}
+	return fmt.Sprintf("%d events, the model has %d more: %+v", len(got), len(want)-len(got), want[len(got)])
+}

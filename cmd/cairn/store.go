@@ -146,6 +146,7 @@ func (s *store) close() error {
 	if !s.isOpen() {
 		return nil
 	}
+	s.standsIn = false
 	return s.current.Load().Close()
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -87,5 +88,32 @@ func TestStoreIsLentAndOpenedAgain(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// readOnlyKeeper waits for another to take its place.
+type readOnlyKeeper struct{ memoryKeeper }
+
+func (readOnlyKeeper) ReadOnly() bool { return true }
+
+// A store that becomes writable after it was closed is closed as well.
+func TestStoreThatIsWritableTooLateIsClosed(t *testing.T) {
+	var late func(keeper, error)
+	s := &store{options: engine.Options{Logger: slog.New(slog.DiscardHandler)}, keep: func(_ engine.Options, writable func(keeper, error)) (keeper, error) {
+		late = writable
+		return readOnlyKeeper{memoryKeeper{Model: sessiontest.NewModel(0)}}, nil
+	}}
+	if err := s.open(false); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.close(); err != nil {
+		t.Fatal(err)
+	}
+	k := memoryKeeper{Model: sessiontest.NewModel(0)}
+	late(k, nil)
+	b := &session.Burst{}
+	*b.Add() = session.Command{Op: session.OpGet, Key: []byte("k")}
+	if session.Do(k, b); b.Results[0].Err != session.ErrClosed {
+		t.Errorf("it is open: %+v", b.Results[0])
 	}
 }

@@ -59,10 +59,6 @@ func (p *Problem) Error() string {
 		text = p.Title
 	}
 	for _, e := range p.Errors {
-		if e.Location == "" {
-			text += ": " + e.Message
-			continue
-		}
 		text += fmt.Sprintf("; %s: %s", e.Location, e.Message)
 	}
 	return text

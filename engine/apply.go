@@ -204,7 +204,7 @@ func (s *Store) applyBatch(requests []*request) {
 		s.counts.deferred.Add(int64(n))
 	}
 	for _, r := range b.cold {
-		s.stations.fetchers.add(r)
+		s.fetchAgain(r)
 	}
 	b.release()
 }

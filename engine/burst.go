@@ -71,6 +71,9 @@ type burst struct {
 	// reading says that nothing but plain gets may run, without locks, and
 	// fetching that slots are only filled, without locks.
 	reading, fetching bool
+
+	brought  int64 // bytes that the burst has read from the disk
+	admitted bool  // ... of which there may be any number; see room.go
 }
 
 // slot is one key of a burst.
@@ -228,6 +231,9 @@ func (b *burst) locate(key []byte, withValue bool) (*entry, error) {
 		}
 		if !found {
 			continue
+		}
+		if withValue && !b.admits(len(value)) {
+			return nil, errNoRoom
 		}
 		e, err := b.store.decode(key, value, withValue)
 		e.bucket, e.epoch = bucket, b.epoch

@@ -27,7 +27,7 @@ func (b *burst) run(c *session.Command, r *session.Result) error {
 	}
 	s := b.slot(c.Key, needsValue(c))
 	switch {
-	case s.err == errUnlocked:
+	case s.err == errUnlocked, s.err == errNoRoom:
 		return s.err
 	case s.err != nil && (b.replaying() || !(s.damaged() && replaces(c))):
 		b.noteFault(s.err)

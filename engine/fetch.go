@@ -99,11 +99,20 @@ func (s *Store) fetch(r *request) {
 		s.fetchFollower(r)
 		return
 	}
-	if r.fetches == 0 && readsOnly(r.in) && s.fetchReads(r) == nil {
+	if r.fetches == 0 && readsOnly(r.in) {
+		switch s.fetchReads(r) {
+		case nil:
+			return
+		case errNoRoom:
+			s.awaitRoom(r)
+			return
+		}
+	}
+	if s.fetchState(r) == errNoRoom {
+		s.awaitRoom(r)
 		return
 	}
 	r.fetches++
-	s.fetchState(r)
 	s.stations.queue.add(r)
 }
 
@@ -111,11 +120,14 @@ func (s *Store) fetch(r *request) {
 // nothing, if that needs locks or the log. The store is open.
 func (s *Store) fetchReads(r *request) error {
 	b := s.newBurst(s.horizon.latest())
-	b.reading = true
+	b.reading, b.admitted = true, r.admitted
 	b.requests = append(b.requests, r)
 	b.begin()
 	for i := range r.in.Commands {
 		if err := b.run(&r.in.Commands[i], &r.in.Results[i]); err != nil {
+			if err == errNoRoom {
+				b.estimate(r, i)
+			}
 			b.release()
 			r.in.SizeResults()
 			return err
@@ -141,25 +153,36 @@ func (s *Store) fetchFollower(r *request) {
 			runtime.Gosched()
 		}
 	}
-	if err != nil {
+	switch err {
+	case nil:
+	case errNoRoom:
+		s.awaitRoom(r)
+	default:
 		r.fail(err)
 	}
 }
 
-// fetchState reads the state of the keys of r. The store is open.
-func (s *Store) fetchState(r *request) {
+// fetchState reads the state of the keys of r. On errNoRoom it has done nothing.
+// The store is open.
+func (s *Store) fetchState(r *request) error {
 	b := s.newBurst(s.horizon.latest())
 	defer b.release()
-	b.fetching = true
+	b.fetching, b.admitted = true, r.admitted
 	b.begin()
 	r.forget()
 	for i := range r.in.Commands {
-		if c := &r.in.Commands[i]; c.Op != session.OpFlush && session.ValidKey(c.Key) {
-			b.slot(c.Key, needsValue(c))
+		if c := &r.in.Commands[i]; c.Op != session.OpFlush && session.ValidKey(c.Key) && b.slot(c.Key, needsValue(c)).err == errNoRoom {
+			b.estimate(r, i)
+			return errNoRoom
 		}
 	}
-	for _, key := range r.deep {
-		b.fetchDeep(b.slot(key, true))
+	for i, key := range r.deep {
+		s := b.slot(key, true)
+		if s.err == errNoRoom {
+			b.estimate(r, i)
+			return errNoRoom
+		}
+		b.fetchDeep(s)
 	}
 	for i := range b.slots {
 		if slot := &b.slots[i]; slot.cold {
@@ -169,6 +192,7 @@ func (s *Store) fetchState(r *request) {
 		}
 	}
 	r.epoch, r.snapshot = b.epoch, b.snapshot
+	return nil
 }
 
 // fetchDeep finds all copies of a key that the disk shows, whatever is known of

@@ -23,6 +23,10 @@ type request struct {
 	epoch    uint32
 	fetches  int // how often that was done
 
+	admitted bool  // there is room for the values that it reads; see room.go
+	room     int64 // how much that is, in bytes
+	heavy    bool  // it is much
+
 	// deep are the keys of which all is to be fetched: large values, and where
 	// older copies stand.
 	deep [][]byte

@@ -9,6 +9,7 @@ import (
 // passes bursts on to a later one, and none waits for an earlier one.
 type stations struct {
 	fetchers fetchers
+	heavy    fetchers // for large values; see room.go
 	queue    queue
 	appliers sync.WaitGroup
 	commits  commits
@@ -20,6 +21,7 @@ func (t *stations) open(s *Store) {
 	t.queue.init()
 	t.commits.init()
 	t.fetchers.limit, t.fetchers.fetch = s.options.Fetches, s.fetch
+	t.heavy.limit, t.heavy.fetch = heavyFetches(), s.fetch
 	for range min(runtime.GOMAXPROCS(0), maxAppliers) {
 		t.appliers.Go(s.applyWaiting)
 	}
@@ -30,6 +32,7 @@ func (t *stations) open(s *Store) {
 // are refused. Each station ends before the one that it passes bursts on to.
 func (t *stations) close() {
 	t.fetchers.close()
+	t.heavy.close()
 	t.queue.close()
 	t.appliers.Wait()
 	t.commits.close()

@@ -19,6 +19,7 @@ import (
 	"cairn/engine"
 	"cairn/figures"
 	"cairn/memcachedfront"
+	"cairn/memory"
 	"cairn/policy"
 	sockets "cairn/serve"
 	"cairn/session"
@@ -58,7 +59,7 @@ func startWhole(t *testing.T) (*harness, *engine.Store) {
 	if _, err := io.ReadAll(client); err != nil {
 		t.Fatal(err)
 	}
-	h := start(t, Options{Engine: store, Version: "1.2.3", Figures: []prometheus.Collector{store, front}})
+	h := start(t, Options{Engine: store, Version: "1.2.3", Figures: []prometheus.Collector{store, front, memory.NewPlan(memory.Wishes{Limit: 1 << 30})}})
 	return h, store
 }
 

@@ -184,8 +184,7 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 			return 0
 		}
 		if c.swallow = c.request.Swallow; c.swallow > 0 {
-			c.request.Forget()
-			return n
+			break
 		}
 		c.dispatch(&c.request, b)
 		if c.resume != protocol.Invalid {
@@ -198,6 +197,7 @@ func (c *conn) consumeOne(in []byte, b *session.Burst) (n int) {
 	default:
 		c.closing = true
 	}
+	c.request.Forget() // a connection must not keep a large value from one request to the next
 	return n
 }
 

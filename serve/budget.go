@@ -30,6 +30,11 @@ type budget struct {
 	holders int   // claims that were granted
 	grants  uint64
 	waiting []*claim // in the order in which they came
+
+	// handover says that connections are about to stand still, so that nobody
+	// gives back anything: only bursts that the store has get memory, up to twice
+	// the limit.
+	handover bool
 }
 
 // claim is one connection's part of a budget. Its connection alone calls its
@@ -40,6 +45,9 @@ type claim struct {
 	// granted is called when what ask waited for is there, from any goroutine,
 	// with the budget locked.
 	granted func()
+
+	// then is called instead, once, by a goroutine of its own, if a store waits.
+	then func()
 
 	has    int64
 	holds  bool   // it was granted more than freeBuffer
@@ -62,6 +70,22 @@ func (c *claim) ask(n int64) bool {
 	b.waiting = append(b.waiting, c)
 	b.grant(c)
 	return c.wants == 0
+}
+
+// take makes the claim n bytes if they are there, or there is nobody who could
+// give them back, and reports that. Otherwise then is called when they are. It is
+// called by a store that carries out a burst of the connection, which leaves the
+// claim alone meanwhile.
+func (c *claim) take(n int64, then func()) bool {
+	if n <= max(c.has, freeBuffer) {
+		return true
+	}
+	if c.holds {
+		c.set(n)
+		return true
+	}
+	c.then = then
+	return c.ask(n)
 }
 
 // set makes the claim n bytes whether they are there or not, because they are in
@@ -114,16 +138,25 @@ func (b *budget) remove(c *claim) {
 // grant gives what there is to those who wait. The one that asks just now learns
 // of it without being told.
 func (b *budget) grant(asking *claim) {
-	for len(b.waiting) > 0 {
-		c := b.next()
-		if b.used-c.has+c.wants > b.limit && b.holders > 0 {
+	limit := b.limit
+	if b.handover {
+		limit *= 2
+	}
+	for c := b.next(); c != nil; c = b.next() {
+		if b.used-c.has+c.wants > limit && b.holders > 0 {
 			break
 		}
 		b.grants++
 		n := c.wants
 		b.remove(c)
 		b.change(c, n, true)
-		if c != asking {
+		then := c.then
+		c.then = nil
+		switch {
+		case c == asking:
+		case then != nil:
+			go then()
+		default:
 			c.granted()
 		}
 	}
@@ -131,18 +164,28 @@ func (b *budget) grant(asking *claim) {
 }
 
 // next returns the claim to be granted next: the smallest, or the oldest if that
-// was overtaken too often.
-func (b *budget) next() *claim {
-	next := b.waiting[0]
-	if b.grants-next.before >= maxOvertakings {
-		return next
-	}
-	for _, c := range b.waiting[1:] {
-		if c.wants-c.has < next.wants-next.has {
+// was overtaken too often; nil: none.
+func (b *budget) next() (next *claim) {
+	for _, c := range b.waiting {
+		switch {
+		case b.handover && c.then == nil:
+		case next == nil:
+			if next = c; b.grants-c.before >= maxOvertakings {
+				return c
+			}
+		case c.wants-c.has < next.wants-next.has:
 			next = c
 		}
 	}
 	return next
+}
+
+// setHandover begins and ends a handover.
+func (b *budget) setHandover(on bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.handover = on
+	b.grant(nil)
 }
 
 // holds reports whether c has more than anybody may have without asking, and does

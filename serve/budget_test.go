@@ -73,6 +73,54 @@ func TestBudgetForgets(t *testing.T) {
 	}
 }
 
+// A store that waits for memory hears of it once, by a call of its own; who has
+// enough, or holds some already, does not wait.
+func TestBudgetTake(t *testing.T) {
+	b, c, granted := claimsOn(10*mega, 4)
+	called := make(chan struct{})
+	then := func() { called <- struct{}{} }
+	if !c[0].take(freeBuffer, then) || !c[0].take(8*mega, then) || !c[0].take(9*mega, then) || b.used != 9*mega {
+		t.Fatalf("waits for what is there; %d bytes are in use", b.used)
+	}
+	if c[1].take(4*mega, then) || c[2].ask(3*mega) {
+		t.Fatal("got what is not there")
+	}
+	c[0].end()
+	<-called
+	if len(*granted) != 1 || (*granted)[0] != 2 || b.used != 7*mega {
+		t.Errorf("granted %v, %d bytes in use", *granted, b.used)
+	}
+	c[1].end()
+	c[1].take(5*mega, then)
+	c[1].end()
+	if c[3].ask(9 * mega); c[2].has != 3*mega || len(*granted) != 1 {
+		t.Errorf("%v were granted", *granted)
+	}
+	c[2].end()
+	if len(*granted) != 2 {
+		t.Error("a claim that came after a store's was not granted as usual")
+	}
+}
+
+// While connections stand still, only stores get memory.
+func TestBudgetHandover(t *testing.T) {
+	b, c, granted := claimsOn(10*mega, 3)
+	called := make(chan struct{})
+	c[0].ask(9 * mega)
+	c[1].ask(5 * mega)
+	c[2].take(8*mega, func() { called <- struct{}{} })
+	b.setHandover(true)
+	<-called
+	if len(*granted) != 0 {
+		t.Fatal("a connection that stands still got memory")
+	}
+	b.setHandover(false)
+	c[2].end()
+	if c[0].end(); len(*granted) != 1 {
+		t.Error("a connection that goes on got no memory")
+	}
+}
+
 // Whatever connections do, the sums are right, and as long as some end, all are
 // granted.
 func TestBudgetAtRandom(t *testing.T) {

@@ -73,6 +73,7 @@ func (s *Server) partWithBlocking(ctx context.Context) error {
 // Thaw undoes Freeze.
 func (s *Server) Thaw() {
 	s.renewErrands()
+	s.budget.setHandover(false)
 	for _, l := range s.loops {
 		l.thaw()
 	}

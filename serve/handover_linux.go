@@ -22,6 +22,7 @@ type frozen struct {
 // freezeLoops makes all loops stand still, each when nothing is under way there
 // any more, and gives their connections.
 func (s *Server) freezeLoops(ctx context.Context) ([]FrozenConn, error) {
+	s.budget.setHandover(true)
 	results := make(chan frozen, len(s.loops))
 	for _, l := range s.loops {
 		if !l.do(func() { l.freezing = results }) {

@@ -28,6 +28,9 @@ func (cl *loopClient) mayHold(inputs, answers int64) bool {
 	return !cl.parked
 }
 
+// Take makes cl the session.Room of its bursts.
+func (cl *loopClient) Take(n int64, then func()) bool { return cl.claim.take(cl.inputs+n, then) }
+
 // holdAnswers counts the answers of t, which wait to be sent.
 func (cl *loopClient) holdAnswers(t *turn) {
 	if t != nil && !t.counted {

@@ -48,7 +48,7 @@ func (l *loop) newTurn(cl *loopClient) *turn {
 		t.burst.Owner = t
 	}
 	t.client, t.arrived = cl, l.began
-	t.burst.Now = l.now
+	t.burst.Now, t.burst.Room = l.now, cl
 	return t
 }
 
@@ -58,6 +58,7 @@ func (l *loop) end(t *turn) {
 		l.letGo(t.arena)
 	}
 	t.burst.Reset(0)
+	t.burst.Room = nil
 	*t = turn{burst: t.burst}
 	if len(l.spare) < maxSpareTurns && cap(t.burst.Commands) <= maxKeptCommands {
 		l.spare = append(l.spare, t)
@@ -107,7 +108,9 @@ func (l *loop) serveReady() {
 	for _, cl := range l.ready[:n] {
 		l.takeTurn(cl)
 	}
-	l.ready = l.ready[:copy(l.ready, l.ready[n:])]
+	rest := copy(l.ready, l.ready[n:])
+	clear(l.ready[rest:])
+	l.ready = l.ready[:rest]
 }
 
 // takeTurn gives cl its turn, unless it was closed meanwhile.

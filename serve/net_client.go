@@ -114,6 +114,7 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	defer r.release()
 	defer func() { cl.count(int64(cl.reader.size())) }()
 	r.burst.Reset(cl.server.options.Clock.Now())
+	r.burst.Room = cl
 	var n int
 	if n, cl.need = cl.conn.Consume(cl.reader.unread(), &r.burst); n == 0 {
 		return false, nil
@@ -146,6 +147,11 @@ func (cl *netClient) await(n int64) error {
 	case <-cl.server.life.Done():
 	}
 	return net.ErrClosed
+}
+
+// Take makes cl the session.Room of its bursts.
+func (cl *netClient) Take(n int64, then func()) bool {
+	return cl.claim.take(int64(cl.reader.size())+n, then)
 }
 
 // count makes the claim what the connection holds, if that is much.

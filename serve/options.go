@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"time"
 
+	"cairn/memory"
 	"cairn/session"
 )
 
@@ -103,7 +104,7 @@ func (o *Options) SetDefaults() error {
 		o.ReservedConns = 8
 	}
 	if o.BufferBytes <= 0 {
-		o.BufferBytes = max(memoryLimit()/8, minBufferBytes)
+		o.BufferBytes = max(memory.Limit()/8, minBufferBytes)
 	}
 	if o.StallTimeout <= 0 {
 		o.StallTimeout = 30 * time.Second

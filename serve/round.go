@@ -28,6 +28,7 @@ func newRound() *round { return rounds.Get().(*round) }
 // alive.
 func (r *round) release() {
 	r.burst.Reset(0)
+	r.burst.Room = nil
 	r.out.Reset()
 	if cap(r.out.Text) <= maxKeptOut && cap(r.burst.Commands) <= maxKeptCommands {
 		rounds.Put(r)

@@ -45,6 +45,7 @@ func unavailable(r *Result) bool {
 func (r *Retry) Begin(b *Burst, now Time) bool {
 	r.Burst.Reset(now)
 	r.Burst.Origin = b.Origin
+	r.Burst.Room = b.Room
 	r.places = r.places[:0]
 	for i := range b.Results {
 		if unavailable(&b.Results[i]) {

@@ -70,6 +70,20 @@ type Burst struct {
 	// Owner is what the caller likes to find when its Completer gets the burst.
 	// Stores leave it alone, as does Reset.
 	Owner any
+
+	// Room, if it is not nil, bounds how much memory the results may take. Reset
+	// leaves it alone.
+	Room Room
+}
+
+// Room is memory for the values in the results of a burst. A store asks for it
+// before it brings many bytes from the disk.
+type Room interface {
+	// Take asks for n bytes in all and reports whether they are there. If not,
+	// the store lets the burst wait, and then is called once they are, from any
+	// goroutine. It is called once at most for a burst; what was taken is given
+	// back by whoever owns the burst.
+	Take(n int64, then func()) bool
 }
 
 // Reset empties the burst, keeping its memory, and stamps it with now.

@@ -37,8 +37,8 @@ func TestCrowd(t *testing.T) {
 
 func crowd(t *testing.T, n int) {
 	s := newServer(t)
-	s.start()
-	confined := s.confine(1 << 30)
+	confined := newGroup(t, 1<<30)
+	confined.start(s)
 	neighbour := newNeighbour(t, s)
 	neighbour.c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("big"), Value: make([]byte, 256<<10), Expiry: session.Never})
 	for i := range n {
@@ -77,7 +77,7 @@ func crowd(t *testing.T, n int) {
 		t.Errorf("%d bytes of memory", peak)
 	}
 	figures(t, "beside %d connections with half a request, unread answers or nothing %d clients got all of %d answers; %d MB of memory at the highest%s",
-		n, polite, polite*each, peak>>20, confined())
+		n, polite, polite*each, peak>>20, confined.judge())
 }
 
 // dialPatiently connects to a Unix socket; while more connections wait to be
@@ -157,9 +157,8 @@ func manyKeys(keys int) (requests, replies map[string][]byte) {
 func TestMillionUnread(t *testing.T) {
 	n := rounds(100_000, 1_000_000)
 	s := newServer(t)
-	s.env = []string{"GOMEMLIMIT=256MiB"}
-	s.start()
-	confined := s.confine(1 << 30)
+	confined := newGroup(t, 1<<30)
+	confined.start(s)
 	neighbour := newNeighbour(t, s)
 	value := bytes.Repeat([]byte("v"), 4000)
 	neighbour.c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("page"), Value: value, Expiry: session.Never})
@@ -188,5 +187,5 @@ func TestMillionUnread(t *testing.T) {
 		t.Error(err)
 	}
 	neighbour.check()
-	figures(t, "%d gets of 4 KB in one pipeline, first unread, then all answered: %d MB of memory at the highest%s", n, peak>>20, confined())
+	figures(t, "%d gets of 4 KB in one pipeline, first unread, then all answered: %d MB of memory at the highest%s", n, peak>>20, confined.judge())
 }

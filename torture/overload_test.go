@@ -145,9 +145,8 @@ func TestSlowWriters(t *testing.T) {
 func TestNeverReading(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
-	s.env = []string{"GOMEMLIMIT=256MiB"}
-	s.start()
-	confined := s.confine(1 << 30)
+	confined := newGroup(t, 1<<30)
+	confined.start(s)
 	neighbour := newNeighbour(t, s)
 	neighbour.c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("big"), Value: make([]byte, 1<<20), Expiry: session.Never})
 	clients := rounds(30, 200)
@@ -168,7 +167,7 @@ func TestNeverReading(t *testing.T) {
 	if most := int64(600<<20) + int64(clients)*(3<<20); peak > most {
 		t.Errorf("%d bytes of memory for %d clients that do not read", peak, clients)
 	}
-	figures(t, "%d clients asked for 200 MB and more each and read nothing: %d MB of memory at the highest%s", clients, peak>>20, confined())
+	figures(t, "%d clients asked for 200 MB and more each and read nothing: %d MB of memory at the highest%s", clients, peak>>20, confined.judge())
 }
 
 // TestMillionPipelined sends a pipeline of commands on one connection without
@@ -212,10 +211,9 @@ func TestMillionPipelined(t *testing.T) {
 // clients at once, under a memory limit.
 func TestLargestValues(t *testing.T) {
 	s := newServer(t, "--max-item-size", "8m")
-	s.env = []string{"GOMEMLIMIT=400MiB"}
-	s.start()
 	clients, each := rounds(8, 32), rounds(2, 6)
-	confined := s.confine(700<<20 + int64(clients)*(40<<20))
+	confined := newGroup(t, 700<<20+int64(clients)*(40<<20))
+	confined.start(s)
 	var wg sync.WaitGroup
 	for i := range clients {
 		c := s.mustConnect(dialects[i%len(dialects)])
@@ -240,7 +238,7 @@ func TestLargestValues(t *testing.T) {
 	if most := int64(700<<20) + int64(clients)*(40<<20); peak > most {
 		t.Errorf("%d bytes of memory for %d clients with 8 MB each", peak, clients)
 	}
-	figures(t, "%d clients with values of 8 MB at once: %d MB of memory at the highest%s", clients, peak>>20, confined())
+	figures(t, "%d clients with values of 8 MB at once: %d MB of memory at the highest%s", clients, peak>>20, confined.judge())
 }
 
 // TestRandomBytes sends noise, and requests that turn into noise.

@@ -49,7 +49,7 @@ func (s *server) httpOptions() (httpapi.Options, error) {
 	o := httpapi.Options{
 		Memcached:          frontView{s},
 		Engine:             s.store,
-		Figures:            []prometheus.Collector{s.store, frontView{s}},
+		Figures:            []prometheus.Collector{s.store, frontView{s}, s.memory},
 		Console:            console.Handler(),
 		Version:            version,
 		Config:             s.running,

@@ -25,7 +25,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 			LoginTimeout:    s.cfg.LoginTimeout,
 
 			IdleTimeout: s.cfg.IdleTimeout,
-			BufferBytes: s.cfg.BufferMemory,
+			BufferBytes: s.memory.Buffers,
 			Threads:     s.cfg.Threads,
 			Logger:      s.logger,
 		},
@@ -33,8 +33,8 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 		Rules:          s.cfg.Rules,
 		Version:        compatibleVersion,
 		MaxItemSize:    int(s.cfg.MaxItemSize),
-		MemoryLimit:    s.cfg.Memory,
-		SetMemoryLimit: s.store.SetHotBytes,
+		MemoryLimit:    s.memory.Cache,
+		SetMemoryLimit: s.resizeCache,
 		Flush:          flushPolicies[s.cfg.FlushAll],
 		DisableDump:    s.cfg.DisableDumping,
 		DisableWatch:   s.cfg.DisableWatching,
@@ -103,8 +103,8 @@ func (s *server) setVerbosity(level int) {
 
 // settings are the lines of "stats settings" that only this program knows.
 func (s *server) settings() [][2]string {
-	return [][2]string{
+	return append([][2]string{
 		{"data_dir", s.cfg.DataDir},
 		{"durability", s.cfg.Durability.String()},
-	}
+	}, s.memorySettings()...)
 }

@@ -90,6 +90,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	if err := prepareProcess(cfg, logger); err != nil {
 		return err
 	}
+	plan := planMemory(cfg, p.getenv("GOMEMLIMIT"), logger)
 	sockets, err := givenSockets()
 	if err != nil {
 		return err
@@ -98,8 +99,8 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	ctx, stop := handleSignals(ctx, logger, reloads.reload, successor.start)
 	defer stop()
 
-	s := &server{cfg: cfg, logger: logger, level: level, reloads: reloads, stop: stop,
-		sockets: sockets, store: &store{keep: openEngine, options: storeOptions(cfg, logger), rules: cfg.Rules}}
+	s := &server{cfg: cfg, memory: plan, logger: logger, level: level, reloads: reloads, stop: stop,
+		sockets: sockets, store: &store{keep: openEngine, options: storeOptions(cfg, plan, logger), rules: cfg.Rules}}
 	if err := s.begin(ctx, takeOver); err != nil {
 		return errors.Join(err, s.close())
 	}

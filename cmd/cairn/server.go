@@ -10,6 +10,7 @@ import (
 	"cairn/cmd/cairn/config"
 	"cairn/engine"
 	"cairn/memcachedfront"
+	"cairn/memory"
 	"cairn/session"
 	"cairn/systemd"
 )
@@ -20,6 +21,7 @@ const stopTimeout = 10 * time.Second
 // server is what runs: a store and the front ends before it.
 type server struct {
 	cfg     *config.Config
+	memory  *memory.Plan
 	logger  *slog.Logger
 	level   *slog.LevelVar
 	reloads *reloader
@@ -157,16 +159,19 @@ func (s *server) close() error {
 	return err
 }
 
-func storeOptions(cfg *config.Config, logger *slog.Logger) engine.Options {
+func storeOptions(cfg *config.Config, plan *memory.Plan, logger *slog.Logger) engine.Options {
 	o := engine.Options{
 		Dir:          cfg.DataDir,
 		Observers:    new(session.Observers),
 		Logger:       logger,
-		HotBytes:     cfg.Memory,
+		HotBytes:     plan.Cache,
 		MaxValueSize: int(cfg.MaxItemSize),
 		Durability:   cfg.Durability,
 		DiskReserve:  cfg.DiskReserve,
 		OpenFiles:    openTables(),
+
+		MemtableBytes:   plan.Memtable,
+		BlockCacheBytes: plan.BlockCache,
 	}
 	switch cfg.Compression {
 	case "off":
@@ -174,7 +179,7 @@ func storeOptions(cfg *config.Config, logger *slog.Logger) engine.Options {
 	case "block":
 		o.Compression = engine.CompressionBlock
 	}
-	if cfg.Memory == 0 {
+	if plan.Cache == 0 {
 		o.HotBytes = -1
 	}
 	return o

@@ -66,10 +66,11 @@ type Config struct {
 	// What it keeps, and how.
 	DataDir     string
 	Durability  engine.Durability
+	MemoryTotal int64 // bytes; 0: a share of the memory there is
 	Memory      int64 // bytes of hot sessions
 	MaxItemSize int64 // bytes
 
-	BufferMemory int64 // bytes; 0: derived from the memory there is
+	BufferMemory int64 // bytes; 0: a share of MemoryTotal
 	Compression  string
 	DiskReserve  int64 // bytes; 0: the store's own default
 
@@ -110,6 +111,10 @@ func New() *Config {
 // nobody asked for its address.
 func (c *Config) HTTP() bool          { return c.HTTPListen != "off" && c.HTTPListen != "" }
 func (c *Config) HTTPIsDefault() bool { return !c.flags.Changed("http-listen") }
+
+// MemoryIsDefault reports whether nobody has said how much memory hot sessions
+// may take.
+func (c *Config) MemoryIsDefault() bool { return !c.flags.Changed("memory") }
 
 // Flags are the settings as command-line flags, bound to c.
 func (c *Config) Flags() *pflag.FlagSet { return c.flags }

@@ -162,12 +162,14 @@ func (d *definition) storage() {
 	d.text(&c.DataDir, "data-dir", "", "directory that holds the sessions; made if it is missing")
 	d.add(durabilityValue(&c.Durability), "durability", "",
 		"sync: a write is on disk before its reply; interval:100ms: within that time after it")
+	d.add(sizeValue(&c.MemoryTotal, 1, 0, most), "memory-total", "",
+		"all memory that the server is to use, in bytes or with a suffix k, m, g; what other settings of memory ask for is cut to fit; 0 means six tenths of what the machine or its control group has")
 	d.add(sizeValue(&c.Memory, mebibyte, 0, most), "memory", "m",
-		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk")
+		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk; by default less where memory-total is small")
 	d.add(sizeValue(&c.MaxItemSize, 1, 1<<10, 1<<30), "max-item-size", "I",
 		"largest value, in bytes or with a suffix k, m, g")
 	d.add(sizeValue(&c.BufferMemory, 1, 0, most), "buffer-memory", "",
-		"memory for large requests that arrive and large answers that wait to be sent, over all connections, with a suffix k, m, g; over it they wait for each other; 0 means an eighth of the memory of the machine or its control group")
+		"memory for large requests that arrive and large answers that wait to be sent, over all connections, with a suffix k, m, g; over it they wait for each other; 0 means up to a fifth of memory-total")
 	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
 		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",

@@ -1,0 +1,130 @@
+package torture
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	hdr "github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const largest = 8 << 20 // what --max-item-size allows unless it is set
+
+// TestManyLargeSets lets many clients store a value of 8 MB each at the same
+// time, on a server whose control group has 512 MB. Each of them is answered,
+// nobody is killed, and a client with small requests hardly notices.
+func TestManyLargeSets(t *testing.T) {
+	g := newGroup(t, 512<<20)
+	s := newServer(t)
+	g.start(s)
+	neighbour := newNeighbour(t, s)
+	clients := rounds(100, 1000)
+	value := bytes.Repeat([]byte("v"), largest)
+	stop := neighbour.watch()
+	var wg sync.WaitGroup
+	var failed atomic.Int64
+	for i := range clients {
+		wg.Go(func() {
+			if err := storeLarge(s.sock, i, value); err != nil && failed.Add(1) <= 3 {
+				t.Errorf("client %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	waits := stop()
+	if n := failed.Load(); n > 0 {
+		t.Errorf("%d of %d clients had no STORED", n, clients)
+	}
+	if t.Failed() {
+		t.Fatalf("%d kills, %s", g.kills(), waits)
+	}
+	peak := s.memory("VmHWM")
+	if peak > g.bytes {
+		t.Errorf("%d MB of memory, of %d MB", peak>>20, g.bytes>>20)
+	}
+	if p99 := waits.at(99); long && p99 > 100*time.Millisecond {
+		t.Errorf("a neighbour waited %v at p99", p99)
+	}
+	figures(t, "%d clients set 8 MB each at once: %d MB of memory at the highest, a neighbour waited %s%s",
+		clients, peak>>20, waits, g.judge())
+}
+
+// storeLarge stores a large value on a connection of its own.
+func storeLarge(sock string, n int, value []byte) error {
+	conn, err := net.Dial("unix", sock)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * patience))
+	head := fmt.Appendf(nil, "set large%d 0 0 %d\r\n", n, len(value))
+	request := net.Buffers{head, value, []byte("\r\n")}
+	if _, err := request.WriteTo(conn); err != nil {
+		return err
+	}
+	reply := make([]byte, len("STORED\r\n"))
+	if _, err := io.ReadFull(conn, reply); err != nil {
+		return err
+	}
+	if string(reply) != "STORED\r\n" {
+		return errors.New(string(reply))
+	}
+	return nil
+}
+
+// waits are how long a neighbour waited for its answers.
+type waits struct{ *hdr.Histogram }
+
+func (w waits) at(percentile float64) time.Duration {
+	return time.Duration(w.ValueAtQuantile(percentile))
+}
+
+func (w waits) String() string {
+	round := func(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
+	return fmt.Sprintf("%v at p50, %v at p99, %v at worst", round(w.at(50)), round(w.at(99)), round(time.Duration(w.Max())))
+}
+
+// watch lets the neighbour ask, one request after the other, until stop is
+// called.
+func (n *neighbour) watch() (stop func() waits) {
+	w := waits{hdr.New(1, int64(10*time.Minute), 3)}
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for !n.t.Failed() {
+			select {
+			case <-end:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			began := time.Now()
+			n.look()
+			w.RecordValue(int64(time.Since(began)))
+		}
+	}()
+	return func() waits {
+		close(end)
+		<-ended
+		return w
+	}
+}
+
+// look is check for any goroutine.
+func (n *neighbour) look() {
+	const request, reply = "get neighbour\r\n", "VALUE neighbour 0 9\r\nuntouched\r\nEND\r\n"
+	n.c.conn.SetDeadline(time.Now().Add(patience))
+	got := make([]byte, len(reply))
+	_, err := io.WriteString(n.c.conn, request)
+	if err == nil {
+		_, err = io.ReadFull(n.c.r, got)
+	}
+	if err != nil || string(got) != reply {
+		n.t.Errorf("the neighbour got %q, %v", got, err)
+	}
+}

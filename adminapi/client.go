@@ -59,6 +59,10 @@ func (p *Problem) Error() string {
 		text = p.Title
 	}
 	for _, e := range p.Errors {
+		if e.Location == "" {
+			text += ": " + e.Message
+			continue
+		}
 		text += fmt.Sprintf("; %s: %s", e.Location, e.Message)
 	}
 	return text

@@ -44,6 +44,7 @@ func TestProblems(t *testing.T) {
 	}{
 		{404, `{"status":404,"title":"Not Found","detail":"no such session"}`, "no such session"},
 		{422, `{"detail":"validation failed","errors":[{"message":"bad","location":"body.x"}]}`, "validation failed; body.x: bad"},
+		{500, `{"detail":"checkpoint failed","errors":[{"message":"no space left"}]}`, "checkpoint failed: no space left"},
 		{502, "<html>", h.URL + " answered 502 Bad Gateway; is that Cairn's HTTP API?"},
 		{403, `{}`, "403 Forbidden"},
 	} {

@@ -47,6 +47,9 @@ type Options struct {
 	Memory      int64 // bytes that the server means to use
 	MemoryLimit int64 // bytes that the machine and the control group allow
 
+	// MemoryWarnings say in which way what was asked for does not fit.
+	MemoryWarnings []string
+
 	Certificates []string // files with certificates of servers
 	Secrets      []string // files that other users must not read
 

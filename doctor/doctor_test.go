@@ -76,6 +76,10 @@ func TestTooLittle(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
+	warned := doctor.Examine(t.Context(), doctor.Options{Memory: 1, MemoryLimit: 2 << 30, MemoryWarnings: []string{"the cache is cut"}})
+	if f := warned[1]; f.Grade != doctor.Warn || f.Found != "the cache is cut" {
+		t.Errorf("%+v", warned)
+	}
 	if doctor.Judge(all) == nil || doctor.Judge(all[:1]) != nil {
 		t.Error("judged wrongly")
 	}

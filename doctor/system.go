@@ -56,7 +56,11 @@ func memory(_ context.Context, o *Options) []Finding {
 	case o.Memory > there*4/5:
 		f.Grade, f.Advice = Warn, "little is left for the page cache and for others"
 	}
-	return []Finding{f}
+	all := []Finding{f}
+	for _, warning := range o.MemoryWarnings {
+		all = append(all, Finding{"memory", Warn, warning, "change --memory-total or what it is divided among"})
+	}
+	return all
 }
 
 // clock looks whether the system's clock is kept in step.

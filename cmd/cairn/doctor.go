@@ -14,6 +14,7 @@ import (
 	"cairn/cmd/cairn/config"
 	"cairn/doctor"
 	"cairn/engine"
+	"cairn/memory"
 )
 
 // manyAtOnce is how many clients may well connect in the same moment, after a
@@ -58,11 +59,17 @@ func (p *program) doctorCommand() *cobra.Command {
 }
 
 func doctorOptions(cfg *config.Config) doctor.Options {
+	wishes := wishesOf(cfg)
+	plan := memory.NewPlan(wishes)
 	o := doctor.Options{
 		Dir:       cfg.DataDir,
 		Reserve:   engine.DefaultDiskReserve,
 		OpenFiles: cfg.ConnLimit + sparedFiles,
 		Backlog:   min(cfg.ConnLimit, manyAtOnce),
+
+		Memory:         plan.Total,
+		MemoryLimit:    wishes.Limit,
+		MemoryWarnings: plan.Warnings,
 	}
 	if cfg.DiskReserve != 0 {
 		o.Reserve = func(int64) int64 { return cfg.DiskReserve }

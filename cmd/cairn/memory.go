@@ -10,10 +10,8 @@ import (
 	"cairn/memory"
 )
 
-// planMemory divides the memory that the server may use and says how. The Go
-// runtime keeps to its part unless the environment has set goLimit. Settings
-// that were cut show in cfg what they are now.
-func planMemory(cfg *config.Config, goLimit string, logger *slog.Logger) *memory.Plan {
+// wishesOf returns what cfg wishes of the memory there is.
+func wishesOf(cfg *config.Config) memory.Wishes {
 	wishes := memory.Wishes{
 		Limit:   memory.Limit(),
 		Total:   cfg.MemoryTotal,
@@ -24,6 +22,14 @@ func planMemory(cfg *config.Config, goLimit string, logger *slog.Logger) *memory
 	if cfg.MemoryIsDefault() {
 		wishes.Cache = memory.Unset
 	}
+	return wishes
+}
+
+// planMemory divides the memory that the server may use and says how. The Go
+// runtime keeps to its part unless the environment has set goLimit. Settings
+// that were cut show in cfg what they are now.
+func planMemory(cfg *config.Config, goLimit string, logger *slog.Logger) *memory.Plan {
+	wishes := wishesOf(cfg)
 	plan := memory.NewPlan(wishes)
 	for _, warning := range plan.Warnings {
 		logger.Warn(warning)

@@ -55,6 +55,67 @@ func TestManyLargeSets(t *testing.T) {
 		clients, peak>>20, waits, g.judge())
 }
 
+// TestManyLargeReplies lets clients pipeline gets of 8 MB each, on a server whose
+// control group has 512 MB. All answers come, nobody is killed, and a client with
+// small requests hardly notices.
+func TestManyLargeReplies(t *testing.T) {
+	g := newGroup(t, 512<<20)
+	s := newServer(t)
+	g.start(s)
+	neighbour := newNeighbour(t, s)
+	clients, gets := rounds(16, 20), rounds(8, 25)
+	value := bytes.Repeat([]byte("v"), largest)
+	for n := range gets {
+		if err := storeLarge(s.sock, n, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop := neighbour.watch()
+	var wg sync.WaitGroup
+	for i := range clients {
+		wg.Go(func() {
+			if err := fetchLarge(s.sock, gets); err != nil {
+				t.Errorf("client %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	waits := stop()
+	if t.Failed() {
+		t.Fatalf("%d kills, %s", g.kills(), waits)
+	}
+	peak := s.memory("VmHWM")
+	if peak > g.bytes {
+		t.Errorf("%d MB of memory, of %d MB", peak>>20, g.bytes>>20)
+	}
+	if p99 := waits.at(99); long && p99 > 100*time.Millisecond {
+		t.Errorf("a neighbour waited %v at p99", p99)
+	}
+	figures(t, "%d clients pipelined %d gets of 8 MB each: %d MB of memory at the highest, a neighbour waited %s%s",
+		clients, gets, peak>>20, waits, g.judge())
+}
+
+// fetchLarge pipelines gets of large values and takes the answers.
+func fetchLarge(sock string, gets int) error {
+	conn, err := net.Dial("unix", sock)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * patience))
+	var request bytes.Buffer
+	want := int64(0)
+	for n := range gets {
+		fmt.Fprintf(&request, "get large%d\r\n", n)
+		want += int64(len(fmt.Sprintf("VALUE large%d 0 %d\r\n\r\nEND\r\n", n, largest)) + largest)
+	}
+	if _, err := conn.Write(request.Bytes()); err != nil {
+		return err
+	}
+	_, err = io.CopyN(io.Discard, conn, want)
+	return err
+}
+
 // storeLarge stores a large value on a connection of its own.
 func storeLarge(sock string, n int, value []byte) error {
 	conn, err := net.Dial("unix", sock)

@@ -18,6 +18,7 @@ import (
 	"cairn/adminapi"
 	"cairn/engine"
 	"cairn/figures"
+	"cairn/locks"
 	"cairn/memcachedfront"
 	"cairn/memory"
 	"cairn/policy"
@@ -59,7 +60,9 @@ func startWhole(t *testing.T) (*harness, *engine.Store) {
 	if _, err := io.ReadAll(client); err != nil {
 		t.Fatal(err)
 	}
-	h := start(t, Options{Engine: store, Version: "1.2.3", Figures: []prometheus.Collector{store, front, memory.NewPlan(memory.Wishes{Limit: 1 << 30})}})
+	h := start(t, Options{Engine: store, Version: "1.2.3", Figures: []prometheus.Collector{
+		store, front, locks.New(locks.Options{Clock: store}), memory.NewPlan(memory.Wishes{Limit: 1 << 30}),
+	}})
 	return h, store
 }
 

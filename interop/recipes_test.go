@@ -58,7 +58,7 @@ func TestReadmeShell(t *testing.T) {
 func TestReadmePHP(t *testing.T) {
 	t.Parallel()
 	need(t, "php")
-	srv := startServer(t)
+	srv := startServer(t, "--sessions", "php")
 	ini := recipe(t, "php", "php.ini", srv)
 	apps := counterApps{srv: srv, start: func(ttl time.Duration) string {
 		addr := freeAddress(t)

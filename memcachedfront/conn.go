@@ -111,7 +111,10 @@ func newConn(s *Server, l *serve.Link) *conn {
 func (c *conn) Opened() { c.server.watchers.connected(c) }
 
 // Closed implements serve.Conn.
-func (c *conn) Closed(err error) { c.server.watchers.disconnected(c, err) }
+func (c *conn) Closed(err error) {
+	c.freeLocks(err)
+	c.server.watchers.disconnected(c, err)
+}
 
 // Closing implements serve.Conn.
 func (c *conn) Closing() bool { return c.closing }
@@ -129,6 +132,7 @@ func (c *conn) Consume(in []byte, b *session.Burst) (used, need int) {
 	used = c.consume(in, b)
 	if used > 0 {
 		c.depend(b)
+		c.patient(b, used < len(in))
 		c.known.began(c.plan, c.dialect)
 		c.tally.add(c.plan)
 	}

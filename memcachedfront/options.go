@@ -89,6 +89,10 @@ type Options struct {
 	// They are the Store's too. Default: there are none.
 	Rules *policy.Rules
 
+	// FreeLocks frees what the connection with that number holds, because it has
+	// ended. Default: nothing is held.
+	FreeLocks func(client uint64)
+
 	// Guard makes clients log in. Default: they need not.
 	Guard *auth.Guard
 }

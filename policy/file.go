@@ -30,6 +30,10 @@ type fileRule struct {
 	Absolute   duration `yaml:"absolute"`
 	LockTTL    duration `yaml:"lock-max-ttl"`
 
+	Volatile    bool     `yaml:"volatile"`
+	Park        duration `yaml:"park"`
+	FreeOnClose bool     `yaml:"free-on-close"`
+
 	Fence       string   `yaml:"fence"`
 	FenceFor    duration `yaml:"fence-for"`
 	FenceAnswer string   `yaml:"fence-answer"`
@@ -127,15 +131,16 @@ func (f *fileRule) rule() (*Rule, error) {
 	}
 	s, err := parseShape(f.Shape)
 	if err == nil {
-		err = r.fence(f)
+		err = errors.Join(r.fence(f), r.lock(f))
 	}
 	switch {
 	case err != nil:
 		return nil, err
 	case f.Name == "":
 		return nil, errors.New("needs a name")
+	case len(f.Prefix) == 0 && s.class == nil && len(f.Locks) > 0: // locks of their own
 	case len(f.Prefix) == 0 && s.class == nil:
-		return nil, errors.New("needs a prefix or a shape: it would match every key")
+		return nil, errors.New("needs a prefix, a shape or locks: it would match every key")
 	case len(f.Prefix) == 0:
 		f.Prefix = texts{""}
 	}

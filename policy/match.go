@@ -58,6 +58,7 @@ func (m *matcher) before(o *matcher) int {
 type Set struct {
 	rules  []*Rule
 	fences bool // one of them has a fence
+	locks  bool // one of them has locks that are volatile
 
 	// byFirst has the matchers that a key with that first byte may fit, best
 	// first.
@@ -69,6 +70,7 @@ func newSet(rules []*Rule) *Set {
 	var all []*matcher
 	for _, r := range rules {
 		s.fences = s.fences || r.Fence != FenceOff
+		s.locks = s.locks || r.Volatile
 		for i := range r.matchers {
 			all = append(all, &r.matchers[i])
 		}

@@ -56,6 +56,13 @@ type Rule struct {
 	FenceFor     time.Duration
 	FenceRefuses bool
 
+	// Volatile keeps the rule's locks in memory only. Then a client may wait for one
+	// for as long as Park, and FreeOnClose frees those that it holds when its
+	// connection ends.
+	Volatile    bool
+	Park        time.Duration
+	FreeOnClose bool
+
 	matchers []matcher
 }
 

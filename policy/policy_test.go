@@ -46,6 +46,9 @@ func TestPresets(t *testing.T) {
 		"memc.sess.abc":                       "php session",
 		"memc.sess.key.lock.abc":              "php lock",
 		"sf_sabc":                             "symfony session",
+		"sf2sabc":                             "symfony session",
+		"_session_id:2::abc":                  "rails session",
+		"shop:_session_id:2::abc":             "rails session",
 		"laravel_cache_" + alnum40:            "laravel session",
 		"laravel_cache:" + alnum40:            "laravel session",
 		"my-app-cache-" + alnum40:             "laravel session",
@@ -138,6 +141,9 @@ func TestFaultyFiles(t *testing.T) {
 		"yaml":          "rules: [",
 		"connection or": "rules: [{name: a, prefix: b, fence: 'on'}]",
 		"stored or not": "rules: [{name: a, prefix: b, fence: peer, fence-answer: no}]",
+		"of which the":  "rules: [{name: a, prefix: b, volatile: true}]",
+		"are volatile":  "rules: [{name: a, prefix: b, locks: c, park: 1s}]",
+		"at most 4s":    "rules: [{name: a, prefix: b, locks: c, volatile: true, park: 5s}]",
 		"need a fence":  "rules: [{name: a, prefix: b, fence-for: 10s}]",
 		"fence-for and": "rules: [{name: a, prefix: b, fence: 'off', fence-answer: stored}]",
 	} {
@@ -219,6 +225,29 @@ rules:
 		if got := end.FencedUntil(&session.Item{Created: c.created, Expiry: c.expiry}, now); got != c.want {
 			t.Errorf("%+v: until %d", c, got)
 		}
+	}
+}
+
+func TestLocks(t *testing.T) {
+	s := load(t, "php,msm", `
+rules:
+  - {name: app, locks: app.lock., volatile: true, park: 1s}
+  - {name: kept, prefix: kept., locks: kept.lock.}
+`)
+	for key, want := range map[string]string{
+		"memc.sess.key.lock.x": "2s true", "memc.sess.key.x": "", "lock:" + hex32: "0s false", hex32: "",
+		"app.lock.x": "1s false", "kept.lock.x": "", "other": "",
+	} {
+		got := ""
+		if r := s.VolatileLock([]byte(key)); r != nil {
+			got = fmt.Sprint(r.Park, " ", r.FreeOnClose)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	if !s.Volatile() || load(t, "django", "").Volatile() || (*Set)(nil).Volatile() {
+		t.Error("whether there are such locks")
 	}
 }
 

@@ -22,6 +22,10 @@ type FrozenConn struct {
 // event loops serve can.
 var ErrNoHandover = errors.New("serve: connections cannot be handed over")
 
+// ErrReleased is what a connection is closed with, here, that another process goes
+// on with.
+var ErrReleased = errors.New("serve: another process goes on with the connection")
+
 // blockingGrace is how long Freeze waits for connections that cannot be handed
 // over to finish what is under way. The others are served meanwhile.
 const blockingGrace = 500 * time.Millisecond

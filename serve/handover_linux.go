@@ -58,12 +58,10 @@ func (l *loop) thaw() {
 func (l *loop) release() {
 	l.do(func() {
 		for _, cl := range l.clients {
-			l.drop(cl, errReleased)
+			l.drop(cl, ErrReleased)
 		}
 	})
 }
-
-var errReleased = errors.New("serve: another process goes on with the connection")
 
 // do makes the loop call f. It reports false if the loop has ended.
 func (l *loop) do(f func()) bool {
@@ -74,6 +72,9 @@ func (l *loop) do(f func()) bool {
 func (l *loop) stand() {
 	if l.freezing == nil || l.isFrozen {
 		return
+	}
+	for _, cl := range l.clients {
+		l.hurry(cl)
 	}
 	for _, cl := range l.clients {
 		if cl.busy && !cl.sending() {

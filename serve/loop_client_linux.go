@@ -28,6 +28,9 @@ type loopClient struct {
 	unsent pieces
 	held   *turn
 
+	// patient is the turn that the store may let wait, until input comes.
+	patient *turn
+
 	// inputs and answers are the parts of the claim; see mayHold. expects is how
 	// many bytes the answers to the last burst were.
 	inputs, answers, expects int64

@@ -260,6 +260,7 @@ func (l *loop) notice(event *unix.EpollEvent) {
 	if event.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		cl.readable = true
 		cl.ending = cl.ending || event.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+		l.hurry(cl)
 	}
 	if event.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		cl.writable = true
@@ -382,6 +383,8 @@ func (l *loop) closeIdle() {
 	for _, cl := range l.clients {
 		if !cl.busy || l.isFrozen {
 			l.drop(cl, net.ErrClosed)
+		} else {
+			l.hurry(cl)
 		}
 	}
 	l.ready = l.ready[:0]

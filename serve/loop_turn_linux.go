@@ -205,6 +205,7 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 	}
 	cl.busy = true
 	cl.more = used < len(in)
+	t.burst.Patient = t.burst.Patient && l.mayWait(cl)
 	cl.Link.began(l.now)
 	return t, used
 }
@@ -214,9 +215,25 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 func (l *loop) carryOut(t *turn) (over bool) {
 	if len(t.burst.Commands) > 0 && !l.server.options.Store.Try(&t.burst) {
 		l.passing = append(l.passing, t)
+		if t.burst.Patient {
+			t.client.patient = t
+		}
 		return false
 	}
 	return l.answer(t)
+}
+
+// mayWait reports whether the store may let cl wait for what it asks: nothing else
+// has come from it, and nobody waits for it.
+func (l *loop) mayWait(cl *loopClient) bool {
+	return l.server.hurrier != nil && !cl.more && !cl.readable && l.freezing == nil && !l.server.isStopping()
+}
+
+// hurry makes the store answer cl if it lets it wait.
+func (l *loop) hurry(cl *loopClient) {
+	if cl.patient != nil {
+		l.server.hurrier.Hurry(&cl.patient.burst)
+	}
 }
 
 // Complete makes a loop a session.Completer.
@@ -226,6 +243,7 @@ func (l *loop) Complete(bursts []*session.Burst) {
 
 // finish goes on with a turn whose burst is complete.
 func (l *loop) finish(t *turn) {
+	t.client.patient = nil
 	if t.retry != nil {
 		t.retry.End(&t.burst)
 	}

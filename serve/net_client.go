@@ -119,6 +119,7 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	if n, cl.need = cl.conn.Consume(cl.reader.unread(), &r.burst); n == 0 {
 		return false, nil
 	}
+	r.burst.Patient = false // nobody would notice that the client sends more
 	cl.began(r.burst.Now)
 	if len(r.burst.Commands) > 0 {
 		o := &cl.server.options

@@ -15,7 +15,7 @@ import (
 // Options configure a Server. The zero value of a field stands for its default.
 type Options struct {
 	Protocol Protocol      // required
-	Store    session.Store // required
+	Store    session.Store // required; see also hurrier
 	Clock    session.Clock // required
 
 	// Addresses are where to listen; see ParseListen. Default: TCP on
@@ -85,6 +85,10 @@ type Options struct {
 	// Logger gets what operators should know. Default: nothing is logged.
 	Logger *slog.Logger
 }
+
+// hurrier is a Store that may let a patient client wait, see session.Burst. Hurry makes
+// it complete the burst at once. It does nothing to one that does not wait.
+type hurrier interface{ Hurry(b *session.Burst) }
 
 // minBufferBytes is the least default of Options.BufferBytes.
 const minBufferBytes = 32 << 20

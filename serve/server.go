@@ -20,6 +20,8 @@ type Server struct {
 	traffic   []traffic // by shard
 	budget    budget
 
+	hurrier hurrier // the Store, if clients may wait for it; else nil
+
 	// life ends when the server is to serve nobody any more.
 	life     context.Context
 	endLife  context.CancelFunc
@@ -83,6 +85,7 @@ func newServer(o Options) (*Server, error) {
 		return nil, errors.New("serve: Options need a Protocol")
 	}
 	s := &Server{options: o, traffic: make([]traffic, o.Threads), budget: budget{limit: o.BufferBytes}}
+	s.hurrier, _ = o.Store.(hurrier)
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.renewErrands()
 	s.gate = newGate()

@@ -55,6 +55,11 @@ type Burst struct {
 	// Admission is what else was known when the burst was admitted.
 	Admission
 
+	// Patient says that the client sends nothing else before it has the answer, so
+	// that a store may let it wait for a lock. It changes nothing of what a command
+	// does to what is durable.
+	Patient bool
+
 	Commands []Command
 
 	// Results has one element per command once the burst is complete. The bytes
@@ -89,7 +94,7 @@ type Room interface {
 // Reset empties the burst, keeping its memory, and stamps it with now.
 func (b *Burst) Reset(now Time) {
 	b.Now, b.Origin = now, nil
-	b.MaxValue, b.Full = 0, false
+	b.MaxValue, b.Full, b.Patient = 0, false, false
 	clear(b.Frames)
 	b.Frames = b.Frames[:0]
 	clear(b.Commands)

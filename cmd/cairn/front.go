@@ -31,6 +31,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 		},
 		Inspector:      s.store,
 		Rules:          s.cfg.Rules,
+		FreeLocks:      s.store.locks.Free,
 		Version:        compatibleVersion,
 		MaxItemSize:    int(s.cfg.MaxItemSize),
 		MemoryLimit:    s.memory.Cache,

@@ -56,5 +56,14 @@ func explain(w io.Writer, set *policy.Set, key string) error {
 	if kind == policy.Session && rule.Fence != policy.FenceOff {
 		fmt.Fprintf(t, "fence\t%s, for %s after it was seen, answers %s\n", rule.Fence, session.FormatDuration(rule.FenceFor), rule.FenceAnswer())
 	}
+	if kind == policy.Lock && rule.Volatile {
+		fmt.Fprintf(t, "kept\tin memory only\n")
+		if rule.Park > 0 {
+			fmt.Fprintf(t, "waits\tup to %s\n", session.FormatDuration(rule.Park))
+		}
+		if rule.FreeOnClose {
+			fmt.Fprintf(t, "freed\twhen the connection ends that holds it\n")
+		}
+	}
 	return t.Flush()
 }

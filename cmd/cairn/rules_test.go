@@ -19,7 +19,7 @@ func TestSessionRules(t *testing.T) {
 		}
 	}
 	write("rules: [{name: app, prefix: 'app:', max-ttl: 100s}]")
-	r := start(t, t.TempDir(), "--sessions", "php", "--session-rules", file)
+	r := start(t, t.TempDir(), "--sessions", "php,msm", "--session-rules", file)
 	ttl := func(key string) (seconds int) {
 		reply := say(t, "tcp", r.addr, "mg "+key+" t\r\n")
 		if _, err := fmt.Sscanf(reply, "HD t%d", &seconds); err != nil {
@@ -34,12 +34,12 @@ func TestSessionRules(t *testing.T) {
 		}
 	}
 	say(t, "tcp", r.addr, "set app:text 0 0 1\r\nx\r\nms app:meta 1 T500\r\nx\r\nset other 0 500 1\r\nx\r\n"+
-		"add memc.sess.key.lock.a 0 0 1\r\nx\r\nset app:short 0 90 1\r\nx\r\nset app:touched 0 90 1\r\nx\r\ntouch app:touched 0\r\n"+
+		"add lock:a 0 0 1\r\nx\r\nset app:short 0 90 1\r\nx\r\nset app:touched 0 90 1\r\nx\r\ntouch app:touched 0\r\n"+
 		"mg app:vivified N600 t\r\nma app:counter N600\r\n")
 	say(t, "tcp", r.addr, "\x80\x01\x00\x0a\x08\x00\x00\x00\x00\x00\x00\x13\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"+
 		"\x00\x00\x00\x00\x00\x00\x00\x00app:binaryx")
 	for key, want := range map[string]int{
-		"app:text": 100, "app:meta": 100, "other": 500, "memc.sess.key.lock.a": 3600, "app:short": 90,
+		"app:text": 100, "app:meta": 100, "other": 500, "lock:a": 3600, "app:short": 90,
 		"app:touched": 100, "app:vivified": 100, "app:counter": 100, "app:binary": 100,
 	} {
 		atMost(key, want)
@@ -89,10 +89,24 @@ func TestRulesCommand(t *testing.T) {
 		!strings.Contains(out, "connection, for 1m after it was seen, answers stored") {
 		t.Errorf("%d, %s", code, out)
 	}
+	if code, out, _ := cairn("rules memc.sess.key.lock.x --sessions php"); code != exitOK || !strings.Contains(out, "up to 2s") ||
+		!strings.Contains(out, "in memory") || !strings.Contains(out, "when the connection ends") {
+		t.Errorf("%d, %s", code, out)
+	}
 	if code, out, _ := cairn("rules x --sessions php"); code != exitOK || !strings.Contains(out, "no rule") {
 		t.Errorf("%d, %s", code, out)
 	}
 	if code, _, errs := cairn("rules x --sessions asp"); code == exitOK || !strings.Contains(errs, "express") {
 		t.Errorf("%d, %s", code, errs)
 	}
+}
+
+// rulesFile is a file with these rules.
+func rulesFile(t *testing.T, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rules.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -100,7 +100,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	defer stop()
 
 	s := &server{cfg: cfg, memory: plan, logger: logger, level: level, reloads: reloads, stop: stop,
-		sockets: sockets, store: &store{keep: openEngine, options: storeOptions(cfg, plan, logger), rules: cfg.Rules}}
+		sockets: sockets, store: newStore(openEngine, storeOptions(cfg, plan, logger), cfg.Rules, cfg.ConnLimit/2)}
 	if err := s.begin(ctx, takeOver); err != nil {
 		return errors.Join(err, s.close())
 	}

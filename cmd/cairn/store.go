@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"cairn/engine"
+	"cairn/locks"
 	"cairn/policy"
 	"cairn/session"
 )
@@ -48,6 +49,7 @@ type store struct {
 	mu      sync.Mutex // open, close, SetHotBytes
 	options engine.Options
 	rules   *policy.Rules
+	locks   *locks.Store // before what is kept
 	current atomic.Pointer[opened]
 	away    atomic.Bool // closed, but not for good
 
@@ -73,6 +75,27 @@ func openEngine(o engine.Options, writable func(keeper, error)) (keeper, error) 
 	return s, nil
 }
 
+// newStore makes a store that is to be opened. maxWaiting is how many clients may wait
+// for locks.
+func newStore(keep opener, o engine.Options, rules *policy.Rules, maxWaiting int) *store {
+	s := &store{keep: keep, options: o, rules: rules}
+	s.locks = locks.New(locks.Options{Next: kept{s}, Rules: rules, Clock: s, Observers: o.Observers, MaxWaiting: maxWaiting})
+	return s
+}
+
+// kept is what keeps all but the locks, whatever that is at the time.
+type kept struct{ *store }
+
+func (k kept) Try(b *session.Burst) bool                    { return k.current.Load().Try(b) }
+func (k kept) Apply(b *session.Burst, to session.Completer) { k.current.Load().Apply(b, to) }
+
+// noteLocks logs why locks do not travel, which is no reason not to go on.
+func (s *store) noteLocks(err error) {
+	if err != nil {
+		s.options.Logger.Warn("locks of sessions do not travel to the next process", "error", err)
+	}
+}
+
 // open opens the store; see engine.Options for justClosed.
 func (s *store) open(justClosed bool) error {
 	s.mu.Lock()
@@ -86,6 +109,10 @@ func (s *store) open(justClosed bool) error {
 	s.current.Store(&opened{k})
 	s.away.Store(false)
 	s.standsIn = k.ReadOnly()
+	if justClosed {
+		s.noteLocks(s.locks.Load(o.Dir))
+	}
+	s.noteLocks(locks.Forget(o.Dir))
 	return nil
 }
 
@@ -147,6 +174,7 @@ func (s *store) close() error {
 		return nil
 	}
 	s.standsIn = false
+	s.locks.Wait()
 	return s.current.Load().Close()
 }
 
@@ -160,6 +188,7 @@ func (s *store) resume()                           { s.current.Load().Resume() }
 // lend closes the store for another process, perhaps for a while.
 func (s *store) lend() error {
 	s.away.Store(true)
+	s.noteLocks(s.locks.Save(s.options.Dir))
 	return s.close()
 }
 
@@ -179,7 +208,8 @@ func (s *store) Subscribe(o session.Observer) (cancel func()) {
 	return s.options.Observers.Subscribe(o)
 }
 
-func (s *store) Try(b *session.Burst) bool        { return s.current.Load().Try(b) }
+func (s *store) Try(b *session.Burst) bool        { return s.locks.Try(b) }
+func (s *store) Hurry(b *session.Burst)           { s.locks.Hurry(b) }
 func (s *store) Now() session.Time                { return s.current.Load().Now() }
 func (s *store) Stats() session.Stats             { return s.current.Load().Stats() }
 func (s *store) Forecast() []session.ForecastSlot { return s.current.Load().Forecast() }
@@ -189,12 +219,19 @@ func (s *store) Checkpoint(dir string) error      { return s.current.Load().Chec
 // burst comes from.
 func (s *store) Apply(b *session.Burst, to session.Completer) {
 	s.rules.Admit(b)
-	s.current.Load().Apply(b, to)
+	s.locks.Apply(b, to)
 }
 
 // Describe and Collect make the store a prometheus.Collector.
-func (s *store) Describe(ch chan<- *prometheus.Desc) { (*engine.Store)(nil).Describe(ch) }
-func (s *store) Collect(ch chan<- prometheus.Metric) { s.current.Load().Collect(ch) }
+func (s *store) Describe(ch chan<- *prometheus.Desc) {
+	(*engine.Store)(nil).Describe(ch)
+	s.locks.Describe(ch)
+}
+
+func (s *store) Collect(ch chan<- prometheus.Metric) {
+	s.current.Load().Collect(ch)
+	s.locks.Collect(ch)
+}
 
 func (s *store) Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error {
 	return s.current.Load().Scan(ctx, prefix, after, fn)

@@ -59,7 +59,7 @@ func TestStoreIsLentAndOpenedAgain(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := &store{keep: keep, rules: rules, options: engine.Options{Dir: t.TempDir(), DiskReserve: -1, Observers: new(session.Observers)}}
+			s := newStore(keep, engine.Options{Dir: t.TempDir(), DiskReserve: -1, Observers: new(session.Observers)}, rules, 1)
 			if err := s.open(false); err != nil {
 				t.Fatal(err)
 			}
@@ -99,10 +99,15 @@ func (readOnlyKeeper) ReadOnly() bool { return true }
 // A store that becomes writable after it was closed is closed as well.
 func TestStoreThatIsWritableTooLateIsClosed(t *testing.T) {
 	var late func(keeper, error)
-	s := &store{options: engine.Options{Logger: slog.New(slog.DiscardHandler)}, keep: func(_ engine.Options, writable func(keeper, error)) (keeper, error) {
+	keep := func(_ engine.Options, writable func(keeper, error)) (keeper, error) {
 		late = writable
 		return readOnlyKeeper{memoryKeeper{Model: sessiontest.NewModel(0)}}, nil
-	}}
+	}
+	rules, err := policy.Open(nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(keep, engine.Options{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)}, rules, 1)
 	if err := s.open(false); err != nil {
 		t.Fatal(err)
 	}

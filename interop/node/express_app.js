@@ -35,5 +35,21 @@ app.get("/", (request, response) => {
   response.send(String(n));
 });
 
+// A request that lasts: it has its session, and stores it when /release is asked
+// for. /holding tells how many there are.
+const holding = [];
+app.get("/hold", (request, response) => {
+  holding.push(() => {
+    request.session.n++;
+    response.send(String(request.session.n));
+  });
+});
+app.get("/holding", (request, response) => response.send(String(holding.length)));
+app.get("/release", (request, response) => {
+  holding.splice(0).forEach((end) => end());
+  response.send("released");
+});
+app.get("/logout", (request, response) => request.session.destroy(() => response.send("bye")));
+
 const [host, port] = listen.split(":");
 app.listen(Number(port), host);

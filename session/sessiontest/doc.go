@@ -1,8 +1,8 @@
 // Package sessiontest says what a session.Store must do, in three forms:
 //
-//   - [Model] is the reference: a Store in memory that spells out every rule of
-//     package session as plainly as possible. Front ends use it in their tests
-//     instead of a mock.
+//   - [Model] is the reference: package memory's store, which spells out every
+//     rule of package session as plainly as possible. Front ends use it in their
+//     tests instead of a mock.
 //   - [Run] is the conformance suite. Every kind of Store runs it from a test
 //     of its own, giving it a function that opens one.
 //   - [Lockstep] feeds the same random bursts, made by a [Generator], to a

@@ -118,7 +118,7 @@ func (l *Lockstep) remember(key []byte, version uint64) {
 // happened.
 func (l *Lockstep) Adopt(model *Model) {
 	l.Model = model
-	l.Versions.forgetAfter(model.clonedAt)
+	l.Versions.forgetAfter(model.ClonedAt())
 	for key, versions := range l.history {
 		l.history[key] = slices.DeleteFunc(versions, func(v uint64) bool { return !l.Versions.knows(v) })
 	}

@@ -8,38 +8,6 @@ import (
 	"cairn/session"
 )
 
-// Subscribe is session.Observable's.
-func (m *Model) Subscribe(o session.Observer) (cancel func()) { return m.observers.Subscribe(o) }
-
-// note notes the event of c, if it has one. before is what stood under its key.
-func (m *Model) note(c *session.Command, r *session.Result, before session.Item, from session.Origin) {
-	if r.Status != session.OK {
-		return
-	}
-	e := session.Event{Command: c, Result: r, Now: m.now, Origin: from}
-	after, left := m.items[string(c.Key)]
-	e.Size = len(after.Value)
-	switch {
-	case c.Op == session.OpFlush && c.FlushAt > m.now:
-		e.Effect = session.FlushPlanned
-	case c.Op == session.OpFlush:
-		e.Effect = session.Flushed
-	case c.Op == session.OpGet && !r.Created && !r.Won && !c.Has(session.SetExpiry):
-		return
-	case c.Op == session.OpDelete && c.Mods&(session.Invalidate|session.DropValue) == 0:
-		e.Effect, e.Size = session.Deleted, len(before.Value)
-	case !left:
-		e.Effect = session.Expired
-	case c.Op == session.OpDelete:
-		e.Effect = session.Invalidated
-	case c.Op == session.OpTouch, c.Op == session.OpGet && !r.Created:
-		e.Effect = session.Touched
-	default:
-		e.Effect = session.Stored
-	}
-	m.events = append(m.events, e)
-}
-
 // Told is what an Event says, to be compared.
 type Told struct {
 	Effect         session.Effect

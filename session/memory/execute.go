@@ -1,4 +1,4 @@
-package sessiontest
+package memory
 
 import (
 	"slices"
@@ -6,32 +6,32 @@ import (
 	"cairn/session"
 )
 
-// execute carries out one command as of m.now.
-func (m *Model) execute(c *session.Command) session.Result {
+// execute carries out one command as of s.now.
+func (s *Store) execute(c *session.Command) session.Result {
 	switch {
-	case m.closed:
+	case s.closed:
 		return failed(session.ErrClosed)
 	case c.Op == session.OpFlush:
-		return m.flushCommand(c)
+		return s.flushCommand(c)
 	case !session.ValidKey(c.Key), c.Has(session.SetVersion) && c.NewVersion == 0, len(c.Owner) > session.MaxOwnerLen:
 		return failed(session.ErrBadCommand)
 	}
-	it, found := m.find(c.Key)
+	it, found := s.find(c.Key)
 	switch c.Op {
 	case session.OpGet:
-		return m.get(c, it, found)
+		return s.get(c, it, found)
 	case session.OpTouch:
-		return m.touch(c, it, found)
+		return s.touch(c, it, found)
 	case session.OpSet, session.OpReplace:
-		return m.set(c, it, found)
+		return s.set(c, it, found)
 	case session.OpAdd:
-		return m.add(c, it, found)
+		return s.add(c, it, found)
 	case session.OpAppend, session.OpPrepend:
-		return m.extend(c, it, found)
+		return s.extend(c, it, found)
 	case session.OpIncr, session.OpDecr:
-		return m.count(c, it, found)
+		return s.count(c, it, found)
 	case session.OpDelete:
-		return m.remove(c, it, found)
+		return s.remove(c, it, found)
 	}
 	return failed(session.ErrBadCommand)
 }
@@ -47,21 +47,21 @@ func wins(c *session.Command, it *session.Item) bool {
 	return due && !it.Claimed && c.Mods&(session.Peek|session.NoClaim) == 0
 }
 
-func (m *Model) flushCommand(c *session.Command) session.Result {
-	if c.FlushAt <= m.now {
-		m.flush()
+func (s *Store) flushCommand(c *session.Command) session.Result {
+	if c.FlushAt <= s.now {
+		s.flush()
 	} else {
-		m.flushAt = c.FlushAt
+		s.flushAt = c.FlushAt
 	}
 	return session.Result{Status: session.OK}
 }
 
-func (m *Model) get(c *session.Command, it session.Item, found bool) session.Result {
+func (s *Store) get(c *session.Command, it session.Item, found bool) session.Result {
 	if !found {
 		if c.Has(session.Vivify) {
-			made := m.vivified(c, nil)
+			made := s.vivified(c, nil)
 			made.Claimed = true
-			m.put(made)
+			s.put(made)
 			return session.Result{Status: session.OK, Item: made, Won: true, Created: true}
 		}
 		return session.Result{Status: session.NotFound}
@@ -76,28 +76,28 @@ func (m *Model) get(c *session.Command, it session.Item, found bool) session.Res
 	}
 	answer := it
 	if !c.Has(session.Peek) {
-		it.Fetched, it.LastAccess = true, m.now
+		it.Fetched, it.LastAccess = true, s.now
 	}
-	m.put(it)
+	s.put(it)
 	return session.Result{Status: session.OK, Item: answer, Won: won}
 }
 
-func (m *Model) touch(c *session.Command, it session.Item, found bool) session.Result {
+func (s *Store) touch(c *session.Command, it session.Item, found bool) session.Result {
 	if !found {
 		return session.Result{Status: session.NotFound}
 	}
 	it.Expiry = c.Expiry
 	it.Expiry = c.Bound(it.Expiry, it.Created)
-	m.put(it)
+	s.put(it)
 	return stored(it)
 }
 
 // set serves OpSet and OpReplace.
-func (m *Model) set(c *session.Command, it session.Item, found bool) session.Result {
-	if len(c.Value) > m.maxValueSize {
+func (s *Store) set(c *session.Command, it session.Item, found bool) session.Result {
+	if len(c.Value) > s.maxValueSize {
 		return session.Result{Status: session.TooLarge}
 	}
-	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
+	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: s.now}
 	switch {
 	case fenced(c, &it, found):
 		return session.Result{Status: session.Fenced}
@@ -110,13 +110,13 @@ func (m *Model) set(c *session.Command, it session.Item, found bool) session.Res
 	case c.Has(session.IfVersion) && c.CAS != it.Version:
 		return session.Result{Status: session.Exists}
 	}
-	m.renew(c, &made, it)
-	m.put(made)
+	s.renew(c, &made, it)
+	s.put(made)
 	return stored(made)
 }
 
-func (m *Model) add(c *session.Command, it session.Item, found bool) session.Result {
-	if len(c.Value) > m.maxValueSize {
+func (s *Store) add(c *session.Command, it session.Item, found bool) session.Result {
+	if len(c.Value) > s.maxValueSize {
 		return session.Result{Status: session.TooLarge}
 	}
 	switch {
@@ -127,22 +127,22 @@ func (m *Model) add(c *session.Command, it session.Item, found bool) session.Res
 		answer.Status = session.NotStored
 		return answer
 	}
-	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: m.now}
-	m.renew(c, &made, session.Item{})
-	m.put(made)
+	made := session.Item{Key: c.Key, Value: c.Value, Flags: c.Flags, Expiry: c.Expiry, LastAccess: s.now}
+	s.renew(c, &made, session.Item{})
+	s.put(made)
 	return stored(made)
 }
 
 // extend serves OpAppend and OpPrepend.
-func (m *Model) extend(c *session.Command, it session.Item, found bool) session.Result {
-	if len(c.Value) > m.maxValueSize {
+func (s *Store) extend(c *session.Command, it session.Item, found bool) session.Result {
+	if len(c.Value) > s.maxValueSize {
 		return session.Result{Status: session.TooLarge}
 	}
 	if !found {
 		switch {
 		case c.Has(session.Vivify):
-			made := m.vivified(c, c.Value)
-			m.put(made)
+			made := s.vivified(c, c.Value)
+			s.put(made)
 			answer := stored(made)
 			answer.Created = true
 			return answer
@@ -158,21 +158,21 @@ func (m *Model) extend(c *session.Command, it session.Item, found bool) session.
 	if c.Op == session.OpPrepend {
 		value = slices.Concat(c.Value, it.Value)
 	}
-	if len(value) > m.maxValueSize {
+	if len(value) > s.maxValueSize {
 		return session.Result{Status: session.TooLarge}
 	}
-	it.Value, it.Stale, it.Claimed, it.Fetched, it.LastAccess = value, false, false, false, m.now
-	m.renew(c, &it, it)
-	m.put(it)
+	it.Value, it.Stale, it.Claimed, it.Fetched, it.LastAccess = value, false, false, false, s.now
+	s.renew(c, &it, it)
+	s.put(it)
 	return stored(it)
 }
 
 // count serves OpIncr and OpDecr.
-func (m *Model) count(c *session.Command, it session.Item, found bool) session.Result {
+func (s *Store) count(c *session.Command, it session.Item, found bool) session.Result {
 	if !found {
 		if c.Has(session.Vivify) {
-			made := m.vivified(c, session.AppendNumber(nil, c.Initial, 0))
-			m.put(made)
+			made := s.vivified(c, session.AppendNumber(nil, c.Initial, 0))
+			s.put(made)
 			return session.Result{Status: session.OK, Item: made, Number: c.Initial, Created: true}
 		}
 		return session.Result{Status: session.NotFound}
@@ -193,35 +193,35 @@ func (m *Model) count(c *session.Command, it session.Item, found bool) session.R
 		n -= c.Delta
 	}
 	value := session.AppendNumber(nil, n, len(it.Value))
-	if len(value) > m.maxValueSize {
+	if len(value) > s.maxValueSize {
 		return session.Result{Status: session.TooLarge}
 	}
 	it.Value = value
 	if c.Has(session.SetExpiry) {
 		it.Expiry = c.Expiry
 	}
-	m.renew(c, &it, it)
-	m.put(it)
+	s.renew(c, &it, it)
+	s.put(it)
 	return session.Result{Status: session.OK, Item: it, Number: n}
 }
 
 // remove serves OpDelete and its milder forms.
-func (m *Model) remove(c *session.Command, it session.Item, found bool) session.Result {
+func (s *Store) remove(c *session.Command, it session.Item, found bool) session.Result {
 	switch {
 	case !found:
 		return session.Result{Status: session.NotFound}
 	case c.Has(session.IfVersion) && c.CAS != it.Version:
 		return session.Result{Status: session.Exists}
 	case c.Mods&(session.Invalidate|session.DropValue) == 0:
-		delete(m.items, string(c.Key))
+		delete(s.items, string(c.Key))
 		return stored(it)
 	}
 	if c.Has(session.DropValue) {
 		it.Value, it.Flags = nil, 0
-		it.Fetched, it.LastAccess = false, m.now
+		it.Fetched, it.LastAccess = false, s.now
 	}
 	it.Stale, it.Claimed = c.Has(session.Invalidate), false
-	it.Version = m.version(c)
+	it.Version = s.version(c)
 	if it.Created == 0 {
 		it.Born = it.Version
 	}
@@ -229,28 +229,28 @@ func (m *Model) remove(c *session.Command, it session.Item, found bool) session.
 		it.Expiry = c.Expiry
 	}
 	it.Expiry = c.Bound(it.Expiry, it.Created)
-	m.put(it)
+	s.put(it)
 	return stored(it)
 }
 
 // vivified makes the item that Vivify puts under an absent key.
-func (m *Model) vivified(c *session.Command, value []byte) session.Item {
+func (s *Store) vivified(c *session.Command, value []byte) session.Item {
 	made := session.Item{
 		Key:        c.Key,
 		Value:      value,
 		Flags:      c.Flags,
 		Expiry:     c.VivifyExpiry,
-		LastAccess: m.now,
+		LastAccess: s.now,
 	}
-	m.renew(c, &made, session.Item{})
+	s.renew(c, &made, session.Item{})
 	return made
 }
 
 // renew gives made, which c stores, its new version and what is known of its
 // session. before is the item that made takes the place of, zero if there is
 // none.
-func (m *Model) renew(c *session.Command, made *session.Item, before session.Item) {
-	made.Version = m.version(c)
+func (s *Store) renew(c *session.Command, made *session.Item, before session.Item) {
+	made.Version = s.version(c)
 	if !c.Has(session.Tracked) && before.Created == 0 {
 		made.Born = made.Version
 		return
@@ -261,7 +261,7 @@ func (m *Model) renew(c *session.Command, made *session.Item, before session.Ite
 		made.Owner = c.Owner
 	}
 	if made.Created == 0 {
-		made.Created = m.now
+		made.Created = s.now
 		if c.Created != 0 {
 			made.Created = c.Created
 		}
@@ -269,7 +269,7 @@ func (m *Model) renew(c *session.Command, made *session.Item, before session.Ite
 	switch {
 	case made.Born != 0:
 	case c.Has(session.SetVersion):
-		made.Born = m.lastVersion.Add(1)
+		made.Born = s.lastVersion.Add(1)
 	default:
 		made.Born = made.Version
 	}

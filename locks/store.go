@@ -1,0 +1,318 @@
+// Package locks keeps the locks of sessions in memory: the keys that a client adds
+// while it works on a session, and deletes. They end with the process, as the
+// connections do that hold them.
+//
+// A client that finds a lock taken may wait for it instead of asking again and
+// again; it gets the lock when it is its turn. It never waits if it has sent more:
+// see session.Burst.Patient and Hurry. A lock may be freed when the connection ends
+// on which it was taken.
+package locks
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"cairn/policy"
+	"cairn/session"
+	"cairn/session/memory"
+)
+
+const (
+	// firstVersion is the lowest version of a lock. Versions go on from the time, in
+	// milliseconds, times 2^20, so that a restart does not repeat any.
+	firstVersion = 1 << 62
+
+	// maxValue is the longest value of a lock in bytes, and maxLocks how many there
+	// may be.
+	maxValue = 4 << 10
+	maxLocks = 100_000
+
+	// maxLine is how many clients may wait for one lock.
+	maxLine = 64
+
+	// maxHeld is how many locks a client may hold before those are looked for that
+	// have expired.
+	maxHeld = 64
+)
+
+// Options configure a Store.
+type Options struct {
+	Next  session.Store // has everything but the locks
+	Rules *policy.Rules // say which keys are locks
+	Clock session.Clock
+
+	// Observers are told of what happens to locks. nil: nobody is.
+	Observers *session.Observers
+
+	// MaxWaiting is how many clients may wait at once, for all locks together.
+	MaxWaiting int
+
+	// After calls f once d has passed, unless stop is called before. Default:
+	// time.AfterFunc.
+	After func(d time.Duration, f func()) (stop func() bool)
+}
+
+// Store is a session.Store that keeps locks itself and passes everything else on.
+type Store struct {
+	options Options
+	counts  counts
+
+	mu      sync.Mutex
+	items   *memory.Store
+	lines   map[string]*line             // by key; none is empty
+	waiting map[*session.Burst]*waiter   // all that wait
+	held    map[uint64]map[string]uint64 // versions, by client and key, of locks to be freed
+	granted []*waiter                    // to be told once mu is free
+
+	work sync.WaitGroup // bursts that are carried out in turn
+}
+
+type counts struct {
+	got, inVain, gaveWay, freed atomic.Uint64
+}
+
+// line is who waits for a lock, in order.
+type line struct {
+	waiters []*waiter
+	stop    func() bool // of the alarm at the lock's expiry
+}
+
+// waiter is a client that waits for a lock.
+type waiter struct {
+	burst *session.Burst
+	to    session.Completer
+	key   string
+	stop  func() bool // of the alarm at the end of its patience
+}
+
+// New makes a Store without locks.
+func New(o Options) *Store {
+	if o.After == nil {
+		o.After = func(d time.Duration, f func()) func() bool { return time.AfterFunc(d, f).Stop }
+	}
+	s := &Store{
+		options: o, items: memory.New(maxValue), lines: map[string]*line{},
+		waiting: map[*session.Burst]*waiter{}, held: map[uint64]map[string]uint64{},
+	}
+	if o.Observers != nil {
+		s.items.Subscribe(locksOnly{o.Observers})
+	}
+	s.items.NumberFrom(firstVersion + uint64(time.Now().UnixMilli())<<20)
+	return s
+}
+
+// Try is session.Store's.
+func (s *Store) Try(b *session.Burst) bool {
+	return s.split(b) == nothing && s.options.Next.Try(b)
+}
+
+// Apply is session.Store's.
+func (s *Store) Apply(b *session.Burst, to session.Completer) {
+	switch s.split(b) {
+	case nothing:
+		s.options.Next.Apply(b, to)
+	case everything:
+		if s.wait(b, to) {
+			return
+		}
+		b.SizeResults()
+		s.carryOut(b, 0, len(b.Commands))
+		to.Complete([]*session.Burst{b})
+	case something:
+		s.work.Go(func() { s.inTurn(b, to) })
+	}
+}
+
+// Wait returns when nothing is under way any more.
+func (s *Store) Wait() { s.work.Wait() }
+
+// part says how much of a burst is about locks.
+type part uint8
+
+const (
+	nothing part = iota
+	something
+	everything
+)
+
+func (s *Store) split(b *session.Burst) part {
+	set := s.options.Rules.Set()
+	if !set.Volatile() || len(b.Commands) == 0 {
+		return nothing
+	}
+	locks := 0
+	for i := range b.Commands {
+		c := &b.Commands[i]
+		switch {
+		case c.Op == session.OpFlush:
+			return something
+		case set.VolatileLock(c.Key) != nil:
+			locks++
+		}
+	}
+	switch locks {
+	case 0:
+		return nothing
+	case len(b.Commands):
+		return everything
+	}
+	return something
+}
+
+// inTurn carries out a burst of locks and other commands, in order: a lock is freed
+// after what it protects was stored.
+func (s *Store) inTurn(b *session.Burst, to session.Completer) {
+	b.SizeResults()
+	set := s.options.Rules.Set()
+	for i := 0; i < len(b.Commands); {
+		isLock := set.VolatileLock(b.Commands[i].Key) != nil
+		end := i + 1
+		for end < len(b.Commands) && (set.VolatileLock(b.Commands[end].Key) != nil) == isLock {
+			end++
+		}
+		if isLock {
+			s.carryOut(b, i, end)
+		} else {
+			s.passOn(b, i, end)
+		}
+		i = end
+	}
+	to.Complete([]*session.Burst{b})
+}
+
+// passOn lets the next store carry out a part of a burst.
+func (s *Store) passOn(b *session.Burst, from, to int) {
+	part := session.Burst{Now: b.Now, Admission: b.Admission, Origin: b.Origin, Commands: b.Commands[from:to]}
+	if len(b.Frames) > 0 {
+		part.Frames = b.Frames[from:to]
+	}
+	session.Do(s.options.Next, &part)
+	copy(b.Results[from:to], part.Results)
+	for i := range part.Commands {
+		if part.Commands[i].Op == session.OpFlush && part.Results[i].Status == session.OK {
+			s.flush(&part.Commands[i], b.Now)
+		}
+	}
+}
+
+// flush lets a flush apply to locks, too.
+func (s *Store) flush(c *session.Command, now session.Time) {
+	s.mu.Lock()
+	s.items.Execute(c, now, nil)
+	for key := range s.lines {
+		s.settle(key, now)
+	}
+	s.unlock()
+}
+
+// carryOut carries out a part of a burst that is about locks only.
+func (s *Store) carryOut(b *session.Burst, from, to int) {
+	s.mu.Lock()
+	for i := from; i < to; i++ {
+		b.Results[i] = s.run(&b.Commands[i], b.Origin, b.Now)
+	}
+	s.unlock()
+}
+
+// unlock tells those who got a lock, or must not wait any longer, once mu is free.
+func (s *Store) unlock() {
+	granted := s.granted
+	s.granted = nil
+	s.mu.Unlock()
+	for _, w := range granted {
+		w.to.Complete([]*session.Burst{w.burst})
+	}
+}
+
+// run carries out one command on a lock.
+func (s *Store) run(c *session.Command, from session.Origin, now session.Time) session.Result {
+	key := string(c.Key)
+	s.settle(key, now)
+	if s.items.Len() >= maxLocks {
+		if s.items.Sweep(now); s.items.Len() >= maxLocks && c.Op != session.OpGet && c.Op != session.OpDelete {
+			return session.Result{Status: session.Failed, Err: session.ErrNoSpace}
+		}
+	}
+	r := s.items.Execute(c, now, from)
+	s.note(c, &r, from)
+	s.settle(key, now)
+	return r
+}
+
+// note keeps in mind what the client holds after c.
+func (s *Store) note(c *session.Command, r *session.Result, from session.Origin) {
+	client := clientOf(from)
+	if client == 0 || r.Status != session.OK {
+		return
+	}
+	rule := s.options.Rules.Set().VolatileLock(c.Key)
+	switch {
+	case rule == nil || !rule.FreeOnClose:
+	case c.Op == session.OpDelete:
+		delete(s.held[client], string(c.Key))
+	case c.Op == session.OpAdd || c.Op == session.OpSet:
+		if s.held[client] == nil {
+			s.held[client] = map[string]uint64{}
+		}
+		s.held[client][string(c.Key)] = r.Item.Version
+		if len(s.held[client]) > maxHeld {
+			s.forgetExpired(client)
+		}
+	}
+}
+
+// forgetExpired forgets the locks of a client that it does not hold any more.
+func (s *Store) forgetExpired(client uint64) {
+	now := s.options.Clock.Now()
+	for key, version := range s.held[client] {
+		if s.find([]byte(key), now).Item.Version != version {
+			delete(s.held[client], key)
+		}
+	}
+}
+
+// Front is the front end whose connections hold locks, as session.Origin names it.
+const Front = "memcached"
+
+// clientOf is the number of the connection that something comes from; 0: of none.
+func clientOf(from session.Origin) uint64 {
+	if from == nil || from.Front() != Front {
+		return 0
+	}
+	return from.ID()
+}
+
+// locksOnly tells observers of what happens to locks. Of flushes they hear from the
+// next store.
+type locksOnly struct{ to *session.Observers }
+
+func (o locksOnly) Observe(events []session.Event) {
+	for i := range events {
+		if events[i].Command.Op != session.OpFlush {
+			o.to.Observe(events[i : i+1])
+		}
+	}
+}
+
+// Free frees the locks that client holds, whose connection has ended. It waits for
+// none any more.
+func (s *Store) Free(client uint64) {
+	s.mu.Lock()
+	defer s.unlock()
+	now := s.options.Clock.Now()
+	for b, w := range s.waiting {
+		if clientOf(b.Origin) == client {
+			s.giveUp(w)
+		}
+	}
+	held := s.held[client]
+	delete(s.held, client)
+	for key, version := range held {
+		c := session.Command{Op: session.OpDelete, Mods: session.IfVersion, Key: []byte(key), CAS: version}
+		if r := s.items.Execute(&c, now, nil); r.Status == session.OK {
+			s.counts.freed.Add(1)
+		}
+		s.settle(key, now)
+	}
+}

@@ -20,6 +20,10 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 	s := largeStore(t, Options{MemtableBytes: 16 << 20, SpareLogs: -1})
 	value := randomBytes(size)
 	later := s.Now().Add(time.Hour)
+	for range 8 { // until memtables have grown, each of these ends in a flush
+		do(s, session.Command{Op: session.OpSet, Key: []byte("first"), Value: value, Expiry: later})
+		rest(s)
+	}
 	for _, e := range []struct {
 		name string
 		c    session.Command
@@ -34,7 +38,7 @@ func TestLargeValuesAreNotCopied(t *testing.T) {
 		lowest := uint64(1) << 62
 		// Some rounds meet with a flush of Pebble's. Each has a key of its own,
 		// since older records of it would be read from tables.
-		for i := range 5 {
+		for i := range 8 {
 			e.c.Key = fmt.Appendf(nil, "%s%d", e.name, i)
 			do(s, session.Command{Op: session.OpSet, Key: e.c.Key, Value: value, Expiry: later})
 			rest(s)

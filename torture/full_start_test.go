@@ -300,7 +300,8 @@ func TestFullDiskDuringCheckpoint(t *testing.T) {
 	}
 	session.Do(store, b)
 	ballast := filepath.Join(dir, "ballast")
-	for free := uint64(0); free < 256<<10; free += 4096 {
+	step := uint64(256 << 10 / rounds(10, 64))
+	for free := uint64(0); free < 256<<10; free += step {
 		grow(t, ballast, dir, free)
 		copied := filepath.Join(dir, "data", "copy")
 		if err := store.Checkpoint(copied); err == nil {

@@ -152,6 +152,9 @@ func (h *handover) greet(ctx context.Context, o GiverOptions) error {
 		return err
 	}
 	taker, err := peerOf(h.conn)
+	if errors.Is(err, ErrNobody) {
+		return errors.New("the new process has ended")
+	}
 	if err != nil {
 		return err
 	}

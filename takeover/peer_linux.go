@@ -20,6 +20,8 @@ type peer struct {
 	fd  int
 }
 
+// peerOf returns who has made or accepted conn. The error is ErrNobody if that
+// process has ended.
 func peerOf(conn *net.UnixConn) (*peer, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
@@ -37,6 +39,9 @@ func peerOf(conn *net.UnixConn) (*peer, error) {
 		return nil, errors.New("takeover: the other process is in a foreign PID namespace")
 	}
 	fd, err := unix.PidfdOpen(int(cred.Pid), 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil, ErrNobody
+	}
 	if err != nil {
 		return nil, fmt.Errorf("takeover: process %d: %w", cred.Pid, err)
 	}

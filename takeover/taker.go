@@ -82,6 +82,11 @@ func Dial(ctx context.Context, o TakerOptions) (*Taker, error) {
 	if err != nil {
 		return nil, err
 	}
+	return meet(ctx, conn, o)
+}
+
+// meet is Dial once the giver, or what was its socket, has been reached.
+func meet(ctx context.Context, conn *net.UnixConn, o TakerOptions) (*Taker, error) {
 	setDefault(&o.Timeout, 2*time.Minute)
 	giver, err := peerOf(conn)
 	if err != nil {

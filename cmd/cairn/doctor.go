@@ -31,12 +31,12 @@ func (p *program) doctorCommand() *cobra.Command {
 			"the same flags, environment and file. It may run beside the server. Fails if something\n" +
 			"needs to be done before Cairn can be relied upon.",
 		Example: "  cairn doctor --data-dir /var/lib/cairn\n" +
-			"  cairn doctor --config /etc/cairn/cairn.yaml -o json",
+			"  cairn doctor --config /etc/cairn/cairn.yaml --output json",
 		Args: noArguments,
 	}
 	var output string
 	cfg, load := p.configure(cmd)
-	cmd.Flags().StringVarP(&output, "output", "", "table", "`form` of what is printed: table or json")
+	cmd.Flags().StringVar(&output, "output", "table", "`form` of what is printed: table or json")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if output != "table" && output != "json" {
 			return usageError{fmt.Errorf("--output must be table or json, not %q", output)}

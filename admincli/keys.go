@@ -30,6 +30,16 @@ func (f *keyFlag) decode(arg string) ([]byte, error) {
 	return key, nil
 }
 
+// keyed returns the key that arg is, and the client to ask for it.
+func (a *app) keyed(keys *keyFlag, arg string) ([]byte, *adminapi.Client, error) {
+	key, err := keys.decode(arg)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := a.client()
+	return key, c, err
+}
+
 // shownKey writes a session's key so that it can be read and, if it is not
 // plain text, be given back with --base64.
 func shownKey(s *adminapi.Session) string {

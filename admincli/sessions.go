@@ -24,11 +24,7 @@ func (a *app) showCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := keys.decode(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client()
+			key, c, err := a.keyed(&keys, args[0])
 			if err != nil {
 				return err
 			}

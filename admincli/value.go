@@ -20,11 +20,7 @@ func (a *app) getCommand() *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: a.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := keys.decode(args[0])
-			if err != nil {
-				return err
-			}
-			c, err := a.client()
+			key, c, err := a.keyed(&keys, args[0])
 			if err != nil {
 				return err
 			}
@@ -46,7 +42,7 @@ func (a *app) setCommand() *cobra.Command {
 		Args:              cobra.RangeArgs(1, 2),
 		ValidArgsFunction: a.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			key, err := keys.decode(args[0])
+			key, c, err := a.keyed(&keys, args[0])
 			if err != nil {
 				return err
 			}
@@ -60,10 +56,6 @@ func (a *app) setCommand() *cobra.Command {
 			}
 			encoded := base64.StdEncoding.EncodeToString(value)
 			body.ValueBase64 = &encoded
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
 			stored, err := c.Put(cmd.Context(), key, &body)
 			if err != nil {
 				return err

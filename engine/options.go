@@ -226,8 +226,10 @@ const reserveShare = 1. / 8
 
 // DefaultDiskReserve is the reserve, in bytes, on a disk of that size unless
 // Options.DiskReserve says otherwise.
-func DefaultDiskReserve(total int64) int64 {
-	return min(defaultDiskReserve, int64(float64(total)*reserveShare))
+func DefaultDiskReserve(total int64) int64 { return scaledReserve(defaultDiskReserve, total) }
+
+func scaledReserve(most, total int64) int64 {
+	return min(most, int64(float64(total)*reserveShare))
 }
 
 // reserveOf is the reserve, in bytes, on a disk of that size.
@@ -235,7 +237,7 @@ func (o *Options) reserveOf(total int64) int64 {
 	if !o.scaleReserve {
 		return o.DiskReserve
 	}
-	return min(o.DiskReserve, int64(float64(total)*reserveShare))
+	return scaledReserve(o.DiskReserve, total)
 }
 
 // timeSource is where the store's clock learns of time.

@@ -104,7 +104,7 @@ func (a *ask) answer() string {
 // client is a connection with that number.
 type client uint64
 
-func (c client) Front() string { return Front }
+func (c client) Front() string { return session.Memcached }
 func (c client) ID() uint64    { return uint64(c) }
 func (c client) User() string  { return "" }
 

@@ -242,7 +242,7 @@ func (s *Store) run(c *session.Command, from session.Origin, now session.Time) s
 
 // note keeps in mind what the client holds after c.
 func (s *Store) note(c *session.Command, r *session.Result, from session.Origin) {
-	client := clientOf(from)
+	client := session.MemcachedConnection(from)
 	if client == 0 || r.Status != session.OK {
 		return
 	}
@@ -252,14 +252,19 @@ func (s *Store) note(c *session.Command, r *session.Result, from session.Origin)
 	case c.Op == session.OpDelete:
 		delete(s.held[client], string(c.Key))
 	case c.Op == session.OpAdd || c.Op == session.OpSet:
-		if s.held[client] == nil {
-			s.held[client] = map[string]uint64{}
-		}
-		s.held[client][string(c.Key)] = r.Item.Version
+		s.hold(client, string(c.Key), r.Item.Version)
 		if len(s.held[client]) > maxHeld {
 			s.forgetExpired(client)
 		}
 	}
+}
+
+// hold notes that a client holds a lock.
+func (s *Store) hold(client uint64, key string, version uint64) {
+	if s.held[client] == nil {
+		s.held[client] = map[string]uint64{}
+	}
+	s.held[client][key] = version
 }
 
 // forgetExpired forgets the locks of a client that it does not hold any more.
@@ -270,17 +275,6 @@ func (s *Store) forgetExpired(client uint64) {
 			delete(s.held[client], key)
 		}
 	}
-}
-
-// Front is the front end whose connections hold locks, as session.Origin names it.
-const Front = "memcached"
-
-// clientOf is the number of the connection that something comes from; 0: of none.
-func clientOf(from session.Origin) uint64 {
-	if from == nil || from.Front() != Front {
-		return 0
-	}
-	return from.ID()
 }
 
 // locksOnly tells observers of what happens to locks. Of flushes they hear from the
@@ -302,7 +296,7 @@ func (s *Store) Free(client uint64) {
 	defer s.unlock()
 	now := s.options.Clock.Now()
 	for b, w := range s.waiting {
-		if clientOf(b.Origin) == client {
+		if session.MemcachedConnection(b.Origin) == client {
 			s.giveUp(w)
 		}
 	}

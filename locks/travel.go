@@ -69,10 +69,7 @@ func (s *Store) Load(dir string) error {
 		s.items.Put(session.Item{Key: l.Key, Value: l.Value, Flags: l.Flags, Version: l.Version, Born: l.Version, Expiry: l.Expiry})
 		s.items.NumberFrom(l.Version + 1)
 		if l.Holder != 0 {
-			if s.held[l.Holder] == nil {
-				s.held[l.Holder] = map[string]uint64{}
-			}
-			s.held[l.Holder][string(l.Key)] = l.Version
+			s.hold(l.Holder, string(l.Key), l.Version)
 		}
 	}
 	return nil

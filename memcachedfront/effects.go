@@ -6,26 +6,14 @@ import (
 	"cairn/session"
 )
 
-// front is what connections here say of where they come from.
-const front = "memcached"
-
 // Front, ID and User make a conn the session.Origin of its bursts.
-func (c *conn) Front() string { return front }
+func (c *conn) Front() string { return session.Memcached }
 func (c *conn) ID() uint64    { return c.link.ID() }
 func (c *conn) User() string {
 	if ticket := c.known.ticket.Load(); ticket != nil {
 		return ticket.User
 	}
 	return ""
-}
-
-// connectionOf returns the number of the connection of this front that a burst
-// came from; 0: it came from elsewhere.
-func connectionOf(from session.Origin) uint64 {
-	if from == nil || from.Front() != front {
-		return 0
-	}
-	return from.ID()
 }
 
 // effects are what the store tells of what happened to sessions, whoever asked for

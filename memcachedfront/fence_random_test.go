@@ -85,13 +85,20 @@ func (o *fenceOracle) store(conn, key, value string, ttl time.Duration, add bool
 		o.last++
 		s = oracleSession{number: o.last, began: o.now}
 	}
-	s.value, s.expiry = value, o.now.Add(ttl)
+	s.value = value
+	o.renew(conn, key, s, ttl)
+	return "STORED"
+}
+
+// renew lets a session that conn has stored or touched live for ttl from now on,
+// within the absolute limit of its rule.
+func (o *fenceOracle) renew(conn, key string, s oracleSession, ttl time.Duration) {
+	s.expiry = o.now.Add(ttl)
 	if key[0] == 'c' {
 		s.expiry = min(s.expiry, s.began.Add(oracleLimit))
 	}
 	o.alive[key] = s
 	o.see(conn, key, s)
-	return "STORED"
 }
 
 func (o *fenceOracle) get(conn, key string) string {
@@ -110,12 +117,7 @@ func (o *fenceOracle) touch(conn, key string, ttl time.Duration) string {
 		delete(o.seen, o.scope(conn, key))
 		return "NOT_FOUND"
 	}
-	s.expiry = o.now.Add(ttl)
-	if key[0] == 'c' {
-		s.expiry = min(s.expiry, s.began.Add(oracleLimit))
-	}
-	o.alive[key] = s
-	o.see(conn, key, s)
+	o.renew(conn, key, s, ttl)
 	return "TOUCHED"
 }
 

@@ -234,9 +234,9 @@ func (ws *watchers) happened(events []session.Event) {
 		switch e.Command.Op {
 		case session.OpGet, session.OpTouch, session.OpFlush:
 		case session.OpDelete:
-			ws.deleted(connectionOf(e.Origin), e.Command, e.Size)
+			ws.deleted(session.MemcachedConnection(e.Origin), e.Command, e.Size)
 		default:
-			ws.stored(connectionOf(e.Origin), e.Command, session.OK, seconds(e.Result.Item.Expiry, e.Now), e.Size)
+			ws.stored(session.MemcachedConnection(e.Origin), e.Command, session.OK, seconds(e.Result.Item.Expiry, e.Now), e.Size)
 		}
 	}
 }

@@ -134,3 +134,15 @@ type Origin interface {
 	ID() uint64    // of the connection, as the front counts them; 0: none
 	User() string  // who has logged in, or the name of a token; "": nobody
 }
+
+// Memcached is the Front of connections that speak memcached's protocols.
+const Memcached = "memcached"
+
+// MemcachedConnection returns the number of the connection of the front end
+// Memcached that something comes from; 0: it comes from elsewhere.
+func MemcachedConnection(from Origin) uint64 {
+	if from == nil || from.Front() != Memcached {
+		return 0
+	}
+	return from.ID()
+}

@@ -1,27 +1,37 @@
 # make run and make test are the two commands to know.
 
-VERSION ?= $(shell git describe --tags 2>/dev/null || echo 0.1.0-dev)
+VERSION ?= $(shell git describe --tags 2>/dev/null || sed -n 's/^var version = "\(.*\)"/\1/p' cmd/cairn/version.go)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
-TESTFLAGS := -race -tags cairn_invariants -timeout 40m
+# All builds are like those of a release, so that they share what is compiled.
+export GOFLAGS := $(GOFLAGS) -trimpath
+TESTFLAGS := -race -tags cairn_invariants -timeout 20m
 
-.PHONY: run build bench-program test short lint vulncheck fuzz interop clients bench microbench torture torture-race release clean
+.PHONY: run cluster build bench-program test short lint vulncheck fuzz interop clients bench microbench random torture torture-race release clean
 
 # Serve on 127.0.0.1:11211 with the data in ./cairn-data.
 run: build
 	bin/cairn serve
 
+# Three nodes of a cluster on loopback, with the data in ./cairn-cluster, until Ctrl-C.
+cluster: build
+	deploy/cluster/three bin/cairn cairn-cluster
+
 build:
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn ./cmd/cairn
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/cairn ./cmd/cairn
 
 bench-program:
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cairn-bench ./cmd/cairn-bench
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/cairn-bench ./cmd/cairn-bench
+
+# The packages whose tests take longest. go starts them in the order given, so that
+# the many short ones run beside them and not one long one alone at the end.
+LONGEST := ./torture ./engine ./cluster ./cmd/cairn ./deploy ./memcachedfront ./httpapi/console
 
 # Every test, under the race detector. The engine checks its invariants while it
 # runs. Real clients have timeouts of their own: their tests come last, when the
 # others are not at work any more.
 test: clients
-	go test $(TESTFLAGS) $$(go list ./... | grep -v '/interop$$')
+	go test $(TESTFLAGS) $(LONGEST) $$(go list ./... | grep -v '/interop$$')
 	go test $(TESTFLAGS) ./interop
 
 # Go's tests alone: what a change is checked with while it is being made.
@@ -33,6 +43,7 @@ lint:
 		if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	go vet ./...
 	cd deploy/release && go vet ./...
+	cd deploy/helm/check && go vet ./...
 	go tool staticcheck ./...
 
 # Known vulnerabilities in what the programs reach, by the Go project's database.
@@ -57,9 +68,14 @@ bench: build bench-program
 microbench:
 	bench/micro/compare $(BASE)
 
+# A million random commands to a store in the test's own process, among restarts,
+# power cuts and drops of buckets.
+random:
+	go test -timeout 0 -count=1 -v ./engine -run '^TestRandom$$' -random.commands 1000000
+
 # The long form of the torture tests, and a share of it with the race detector:
 # figures and plots are in torture/out and torture/out/race afterwards.
-torture:
+torture: random
 	go test -timeout 0 -count=1 -v ./torture -long
 
 torture-race: export CAIRN_TORTURE_SCALE ?= 0.2

@@ -10,11 +10,12 @@ type BulkDeleteBody struct {
 
 // BulkDeleteResult counts what matched.
 type BulkDeleteResult struct {
-	DryRun   bool  `json:"dry_run"`
-	Examined int64 `json:"examined" doc:"Sessions looked at."`
-	Matched  int64 `json:"matched" doc:"Sessions that the filter chooses."`
-	Bytes    int64 `json:"bytes" doc:"Bytes of the keys and values of those that match."`
-	Deleted  int64 `json:"deleted" doc:"Sessions deleted; less than matched if some changed or ended meanwhile."`
+	DryRun   bool   `json:"dry_run"`
+	Examined int64  `json:"examined" doc:"Sessions looked at."`
+	Matched  int64  `json:"matched" doc:"Sessions that the filter chooses."`
+	Bytes    int64  `json:"bytes" doc:"Bytes of the keys and values of those that match."`
+	Deleted  int64  `json:"deleted" doc:"Sessions deleted; less than matched if some changed or ended meanwhile."`
+	Undo     string `json:"undo,omitempty" doc:"Names the undo point that brings them back, if there were many."`
 }
 
 // FlushConfirmation is the sentence that a flush must repeat.
@@ -30,4 +31,5 @@ type FlushBody struct {
 type FlushResult struct {
 	Sessions int64     `json:"sessions" doc:"Sessions there were when it was asked for."`
 	At       time.Time `json:"at" doc:"When it takes effect."`
+	Undo     string    `json:"undo,omitempty" doc:"Names the undo point that brings the sessions back; not of a flush that is delayed."`
 }

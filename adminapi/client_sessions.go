@@ -34,6 +34,11 @@ func (f *Filter) query() url.Values {
 		q.Set("key_encoding", "base64url")
 	}
 	set(f.Contains != "", "contains", f.Contains)
+	set(f.Owner != "", "owner", f.Owner)
+	if f.OwnerBase64 != "" {
+		q.Set("owner", f.OwnerBase64)
+		q.Set("owner_encoding", "base64url")
+	}
 	if f.ExpiresBefore != nil {
 		q.Set("expires_before", f.ExpiresBefore.UTC().Format(time.RFC3339Nano))
 	}

@@ -15,6 +15,17 @@ type ServerInfo struct {
 	Scope         string    `json:"scope" enum:"metrics,read,admin" doc:"What the caller may do."`
 	Open          bool      `json:"open" doc:"No token is needed here."`
 	MaxValueSize  int       `json:"max_value_size" doc:"Largest value in bytes."`
+
+	Cluster string `json:"cluster" doc:"Name of the cluster that the server belongs to, as a node or as a proxy; empty: none."`
+
+	Listening []Listening `json:"listening" nullable:"false" doc:"Where memcached's clients connect."`
+}
+
+// Listening is a place where clients connect.
+type Listening struct {
+	Network string `json:"network" enum:"tcp,unix"`
+	Address string `json:"address" doc:"Host and port, or the path of a socket."`
+	TLS     bool   `json:"tls"`
 }
 
 // LogLevel is the level from which log lines are written.
@@ -31,5 +42,5 @@ type Liveness struct {
 // Readiness says whether the server takes traffic.
 type Readiness struct {
 	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space, read_only."`
+	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space, read_only, no_leader, removed."`
 }

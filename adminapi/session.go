@@ -8,7 +8,7 @@ type Session struct {
 	KeyBase64    string     `json:"key_base64,omitempty" doc:"The key in base64url without padding, if it is not UTF-8."`
 	Size         int        `json:"size" doc:"Bytes of the value."`
 	Flags        uint32     `json:"flags" format:"int64" maximum:"4294967295" doc:"The client's own 32 bits."`
-	Version      string     `json:"version" doc:"memcached's CAS unique in decimal; every change of the value gives a new one."`
+	Version      string     `json:"version" doc:"memcached's CAS unique in decimal; every change of the value makes a new one."`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty" doc:"The first instant at which the session is gone."`
 	TTLSeconds   *float64   `json:"ttl_seconds,omitempty" doc:"Seconds left."`
 	NeverExpires bool       `json:"never_expires,omitempty"`
@@ -16,12 +16,18 @@ type Session struct {
 	Claimed      bool       `json:"claimed,omitempty" doc:"Some client was told to recache it."`
 	Fetched      bool       `json:"fetched,omitempty" doc:"Read since it was stored, as far as the server remembers."`
 	LastAccess   *time.Time `json:"last_access,omitempty" doc:"Last read or stored, as far as the server remembers."`
+	CreatedAt    *time.Time `json:"created_at,omitempty" doc:"When the session began, for sessions of rules that need to know."`
+	Owner        string     `json:"owner,omitempty" doc:"Whose the session is: the user's id, or its hash where the rules say so."`
+	OwnerBase64  string     `json:"owner_base64,omitempty" doc:"The owner in base64url without padding, if it is not UTF-8."`
+	Kind         string     `json:"kind,omitempty" doc:"How the value is written, such as php_session or zlib/json; text or binary if that is not recognised. In lists that ask for it."`
 	ValueBase64  *string    `json:"value_base64,omitempty" doc:"The value in base64, where the request asked for it."`
 }
 
 // PutBody is a session to be stored.
 type PutBody struct {
 	Value       *string `json:"value,omitempty" doc:"The value as text. Give either this or value_base64."`
+	Owner       string  `json:"owner,omitempty" doc:"Whose the session is: the user's id, or its hash where the rules say so."`
+	OwnerBase64 string  `json:"owner_base64,omitempty" doc:"The owner in base64url without padding, if it is not UTF-8."`
 	ValueBase64 *string `json:"value_base64,omitempty" doc:"The value in base64."`
 	Flags       uint32  `json:"flags,omitempty" format:"int64" maximum:"4294967295"`
 	Expiry

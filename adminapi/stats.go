@@ -14,6 +14,7 @@ type Stats struct {
 	Commits   CommitStats       `json:"commits"`
 	Disk      DiskStats         `json:"disk"`
 	Codec     CodecStats        `json:"compression"`
+	Clients   ClientStats       `json:"connections"`
 	Buckets   []BucketStats     `json:"buckets" nullable:"false" doc:"Deadline buckets, ascending: the records in one leave the disk together."`
 	Latencies []LatencyStats    `json:"latencies" nullable:"false" doc:"By verb of the memcached protocols."`
 	Memcached map[string]string `json:"memcached" doc:"What memcached's command stats answers."`
@@ -104,6 +105,18 @@ type ProcessStats struct {
 	HeapBytes  uint64 `json:"heap_bytes" doc:"Of live and not yet collected objects."`
 	SysBytes   uint64 `json:"sys_bytes" doc:"Taken from the system by the Go runtime."`
 	Processors int    `json:"processors"`
+
+	ResidentBytes int64   `json:"resident_bytes" metric:"process_resident_memory_bytes" doc:"Memory that the process has; 0 if unknown."`
+	MemoryTotal   int64   `json:"memory_total_bytes" metric:"cairn_memory_plan_bytes{part=total}" doc:"What --memory-total allows; 0 if unknown."`
+	CPUSeconds    float64 `json:"cpu_seconds_total" metric:"process_cpu_seconds_total" doc:"Counter: time of processors."`
+}
+
+// ClientStats count the connections of memcached's clients.
+type ClientStats struct {
+	Open     int64 `json:"open" metric:"cairn_connections"`
+	Limit    int64 `json:"limit" metric:"cairn_connections_limit" doc:"Most that may be open at once; 0 if unknown."`
+	Opened   int64 `json:"opened_total" metric:"cairn_connections_opened_total"`
+	Rejected int64 `json:"rejected_total" metric:"cairn_connections_rejected_total" doc:"Counter: refused because too many were open."`
 }
 
 // LatencyStats describe how long one verb took, from the arrival of a request

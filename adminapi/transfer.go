@@ -6,11 +6,12 @@ import "time"
 // that are not here are ignored. If several say when it expires, the first of
 // expires_at, ttl_seconds and never_expires wins.
 type Record struct {
-	Key         string  `json:"key,omitempty" doc:"The key as text."`
-	KeyBase64   string  `json:"key_base64,omitempty" doc:"The key in base64; wins over key."`
-	Value       *string `json:"value,omitempty" doc:"The value as text. Give either this or value_base64."`
-	ValueBase64 *string `json:"value_base64,omitempty" doc:"The value in base64."`
-	Flags       uint32  `json:"flags,omitempty" format:"int64" maximum:"4294967295"`
+	Key         string     `json:"key,omitempty" doc:"The key as text."`
+	KeyBase64   string     `json:"key_base64,omitempty" doc:"The key in base64; wins over key."`
+	Value       *string    `json:"value,omitempty" doc:"The value as text. Give either this or value_base64."`
+	ValueBase64 *string    `json:"value_base64,omitempty" doc:"The value in base64."`
+	Flags       uint32     `json:"flags,omitempty" format:"int64" maximum:"4294967295"`
+	CreatedAt   *time.Time `json:"created_at,omitempty" doc:"When the session began, for rules that need to know."`
 	Expiry
 }
 

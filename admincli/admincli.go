@@ -6,6 +6,7 @@
 package admincli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,10 @@ type Environment struct {
 
 	// Check verifies the store in a directory that no process has open, and
 	// calls report for each problem.
-	Check func(dir string, report func(problem string)) error
+	Check func(dir string, report func(CheckProblem)) error
+
+	// Salvage copies what can be read of a damaged store into a new one.
+	Salvage func(ctx context.Context, job *SalvageJob) (SalvageResult, error)
 }
 
 // Commands makes the commands, to be added to the program's root, which has
@@ -34,15 +38,16 @@ func Commands(env Environment) []*cobra.Command {
 	a := &app{Environment: env}
 	online := []*cobra.Command{
 		a.lsCommand(), a.showCommand(), a.rmCommand(), a.touchCommand(),
-		a.statsCommand(), a.topCommand(), a.forecastCommand(),
+		a.statsCommand(), a.topCommand(), a.watchCommand(), a.forecastCommand(), a.analyzeCommand(),
 		a.connectionsCommand(), a.flushCommand(), a.logLevelCommand(),
 		a.backupCommand(), a.exportCommand(), a.importCommand(),
-		a.pingCommand(), a.getCommand(), a.setCommand(),
+		a.pingCommand(), a.getCommand(), a.setCommand(), a.upstreamCommand(), a.clusterCommand(), a.ownersCommand(), a.undoCommand(),
+		a.reloadCommand(), a.stopCommand(), a.contextCommand(),
 	}
 	for _, cmd := range online {
 		a.addServerFlags(cmd)
 	}
-	all := append(online, a.restoreCommand(), a.manCommand())
+	all := append(online, a.restoreCommand(), a.salvageCommand(), a.manCommand())
 	for _, cmd := range all {
 		a.addOutputFlag(cmd)
 		a.endWithSignals(cmd)

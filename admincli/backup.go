@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,32 +85,11 @@ func (w *countedWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// saveTo lets write fill a file that gets its name only when it is whole and
-// on disk; - stands for stdout. A file that is there already is left alone.
-func saveTo[T any](name string, stdout io.Writer, write func(io.Writer) (T, error)) (result T, err error) {
-	if name == "-" {
-		return write(stdout)
-	}
-	if _, err := os.Lstat(name); err == nil {
-		return result, fmt.Errorf("%s is there already", name)
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		return result, err
-	}
-	defer os.Remove(f.Name())
-	result, err = write(f)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return result, err
-	}
-	return result, os.Link(f.Name(), name)
-}
-
 func (a *app) restoreCommand() *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:   "restore FILE --data-dir DIRECTORY",
-		Short: "Bring a backup up in an empty directory",
+		Short: "Restore a backup into an empty directory",
 		Long: "Check a backup (- is standard input), unpack it into a directory that is empty or absent, and verify the store in it. " +
 			"The directory may be a mount point or a link to one. If anything is wrong with the backup or its store, nothing is left behind.",
 		Args: cobra.ExactArgs(1),
@@ -154,16 +132,17 @@ func (a *app) restore(ctx context.Context, name, dir string) error {
 	defer context.AfterFunc(ctx, func() { in.Close() })()
 	p := a.newProgress("restore", total, true)
 	result := restored{Dir: dir, Problems: []string{}}
+	var found checkResult
 	info, err := backup.Restore(p.reader(in), dir, func(staged string) (err error) {
 		p.end()
-		if result.Problems, err = a.verify(staged); err == nil && len(result.Problems) > 0 {
+		if found, err = a.verify(staged); err == nil && len(found.Problems) > 0 {
 			err = errDamagedStore
 		}
 		return err
 	})
 	p.end()
 	if errors.Is(err, errDamagedStore) {
-		return errors.Join(err, a.problems(name, result.Problems))
+		return errors.Join(err, a.problems(name, &found))
 	}
 	if err != nil {
 		return err
@@ -206,25 +185,69 @@ func standardInput(r io.Reader) io.ReadCloser {
 	return io.NopCloser(r)
 }
 
+// CheckProblem is something that a check finds; see engine.Problem.
+type CheckProblem struct {
+	Text, File string
+	Key        []byte
+	Why        string
+	Lost       int64
+}
+
+// checkResult is what a check came to.
+type checkResult struct {
+	Dir      string   `json:"data_dir"`
+	Problems []string `json:"problems"` // at most maxProblems, then a line with the number of others
+
+	// The sessions among the problems: those named here, at most maxProblems, how many
+	// there are, and how many are lost besides whose keys are not known.
+	AtRisk      []sessionAtRisk `json:"at_risk"`
+	AtRiskCount int             `json:"at_risk_count"`
+	LostUnnamed int64           `json:"lost_unnamed"`
+
+	count int // of problems
+}
+
+// sessionAtRisk is a session that a damaged file may have taken or changed.
+type sessionAtRisk struct {
+	lostSession
+	File string `json:"file,omitempty"` // in the data directory; "": no single one is known
+}
+
+func (c *checkResult) add(p CheckProblem) {
+	if c.count++; c.count <= maxProblems {
+		c.Problems = append(c.Problems, p.Text)
+	}
+	c.LostUnnamed += p.Lost
+	if p.Key == nil {
+		return
+	}
+	if c.AtRiskCount++; c.AtRiskCount <= maxProblems {
+		c.AtRisk = append(c.AtRisk, sessionAtRisk{lostBy(p.Key, p.Why), p.File})
+	}
+}
+
 func (a *app) checkCommand() *cobra.Command {
 	dir := ""
 	cmd := &cobra.Command{
 		Use:   "check --data-dir DIRECTORY",
 		Short: "Verify a store that no server has open",
-		Long:  "Read every file of a stopped store and verify checksums, records and counts. Nothing is changed. The exit code is 1 if there are problems.",
-		Args:  cobra.NoArgs,
+		Long: "Read every file of a stopped store and verify checksums, records and counts. Nothing is changed. " +
+			"Each session at risk is named once, with what is wrong; those whose keys are lost are counted. At most 1,000 problems are printed. " +
+			"With -o json, at_risk lists the sessions at risk with key, reason and file. " +
+			"The exit code is 1 if there are any problems; see cairn salvage.",
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			dir := cmp.Or(dir, a.Getenv(dataDirVariable), "./cairn-data")
-			problems, err := a.verify(dir)
+			found, err := a.verify(dir)
 			if err != nil {
 				return err
 			}
 			if a.json() {
-				err = printJSON(a.Stdout, map[string]any{"data_dir": dir, "problems": problems})
-			} else if len(problems) == 0 {
+				err = printJSON(a.Stdout, &found)
+			} else if found.count == 0 {
 				fmt.Fprintf(a.Stdout, "%s: no problems\n", dir)
 			}
-			return errors.Join(err, a.problems(dir, problems))
+			return errors.Join(err, a.problems(dir, &found))
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data-dir", "", "`directory` of the store; default: "+dataDirVariable+" of the environment, else ./cairn-data")
@@ -232,35 +255,29 @@ func (a *app) checkCommand() *cobra.Command {
 	return cmd
 }
 
-// maxProblems is how many problems are kept; a damaged table can give millions.
+// maxProblems is how many problems are kept; a damaged table can have millions.
 const maxProblems = 1000
 
 // verify runs the offline check.
-func (a *app) verify(dir string) ([]string, error) {
+func (a *app) verify(dir string) (checkResult, error) {
 	defer a.newSpinner("check")()
-	problems, more := []string{}, 0
-	err := a.Check(dir, func(problem string) {
-		if len(problems) < maxProblems {
-			problems = append(problems, problem)
-		} else {
-			more++
-		}
-	})
-	if more > 0 {
-		problems = append(problems, fmt.Sprintf("and %d more", more))
+	found := checkResult{Dir: dir, Problems: []string{}, AtRisk: []sessionAtRisk{}}
+	err := a.Check(dir, found.add)
+	if more := found.count - len(found.Problems); more > 0 {
+		found.Problems = append(found.Problems, fmt.Sprintf("and %d more", more))
 	}
-	return problems, err
+	return found, err
 }
 
-// problems says them and fails if there are any.
-func (a *app) problems(dir string, problems []string) error {
-	if len(problems) == 0 {
+// problems prints them and fails if there are any.
+func (a *app) problems(dir string, found *checkResult) error {
+	if found.count == 0 {
 		return nil
 	}
 	if !a.json() {
-		for _, p := range problems {
+		for _, p := range found.Problems {
 			fmt.Fprintln(a.Stdout, p)
 		}
 	}
-	return fmt.Errorf("%s has %d problems", dir, len(problems))
+	return fmt.Errorf("%s has %d problems", dir, found.count)
 }

@@ -2,6 +2,7 @@ package admincli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"cairn/decode"
 	"cairn/engine"
 	"cairn/httpapi"
+	"cairn/live"
 	"cairn/session"
 )
 
@@ -29,20 +31,21 @@ type rig struct {
 	dir   string
 	store *engine.Store
 	front clients
+	feed  *live.Feed
 	env   map[string]string
 	stdin string
 }
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: t.TempDir(), env: map[string]string{}}
+	r := &rig{t: t, dir: t.TempDir(), env: map[string]string{}, feed: live.New(nil)}
 	store, err := engine.Open(engine.Options{Dir: filepath.Join(r.dir, "store"), DiskReserve: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.store = store
 	server, err := httpapi.New(httpapi.Options{
-		Engine: store, Figures: []prometheus.Collector{store}, Memcached: &r.front, ScratchDir: filepath.Join(r.dir, "scratch"), Version: "1.2.3", MaxValueSize: 1 << 20,
+		Engine: store, Figures: []prometheus.Collector{store}, Memcached: &r.front, Live: r.feed, ScratchDir: filepath.Join(r.dir, "scratch"), Version: "1.2.3", MaxValueSize: 1 << 20,
 		Auth:   httpapi.AuthOptions{Tokens: "ops admin admin-token-12345,dash read read-token-123456"},
 		Limits: httpapi.Limits{Requests: -1},
 		Logger: slog.New(slog.DiscardHandler),
@@ -88,9 +91,10 @@ func (r *rig) run(args ...string) (stdout, stderr string, err error) {
 	root.AddCommand(Commands(Environment{
 		Stdin: strings.NewReader(r.stdin), Stdout: &out, Stderr: &errs,
 		Getenv: func(name string) string { return r.env[name] },
-		Check: func(dir string, report func(string)) error {
-			return engine.Check(engine.Options{Dir: dir}, report)
+		Check: func(dir string, report func(CheckProblem)) error {
+			return engine.Check(engine.Options{Dir: dir}, func(p engine.Problem) { report(CheckProblem(p)) })
 		},
+		Salvage: salvage,
 	})...)
 	root.SetArgs(args)
 	root.SetOut(&out)
@@ -118,15 +122,18 @@ func (r *rig) refuse(says string, args ...string) {
 }
 
 // put stores a session that expires so many seconds from now; 0: never.
-func (r *rig) put(key, value string, ttl int) {
+func (r *rig) put(key, value string, ttl int) { r.t.Helper(); r.putInto(r.store, key, value, ttl) }
+
+func (r *rig) putInto(store *engine.Store, key, value string, ttl int) {
+	r.t.Helper()
 	var b session.Burst
-	b.Reset(r.store.Now())
+	b.Reset(store.Now())
 	expiry := session.Never
 	if ttl > 0 {
 		expiry = b.Now + session.Time(1000*ttl)
 	}
 	*b.Add() = session.Command{Op: session.OpSet, Key: []byte(key), Value: []byte(value), Flags: 9, Expiry: expiry}
-	session.Do(r.store, &b)
+	session.Do(store, &b)
 	if status := b.Results[0].Status; status != session.OK {
 		r.t.Fatalf("put %q: status %d", key, status)
 	}
@@ -241,7 +248,7 @@ func TestRmByFilter(t *testing.T) {
 		r.put(fmt.Sprintf("a%03d", i), "x", 600)
 	}
 	r.put("b", "x", 600)
-	r.refuse("give keys or filters", "rm")
+	r.refuse("name keys or use filters", "rm")
 	r.refuse("either keys or filters", "rm", "k", "--prefix", "a")
 	r.refuse("say --yes to confirm: Delete 1,000 sessions", "rm", "--prefix", "a")
 	if out := r.must("rm", "--prefix", "a", "--dry-run"); !strings.HasPrefix(out, "1,000 sessions match, 0 are deleted") {
@@ -546,4 +553,13 @@ func TestAFailedExportLeavesNoFile(t *testing.T) {
 	if left, _ := os.ReadDir(dir); err == nil || len(left) != 0 {
 		t.Errorf("%v, left are %v", err, left)
 	}
+}
+
+// salvage is what cmd/cairn lets the command of that name do.
+func salvage(ctx context.Context, job *SalvageJob) (SalvageResult, error) {
+	got, err := engine.Salvage(ctx, engine.SalvageOptions{
+		From: engine.Options{Dir: job.From}, To: job.To, Scratch: job.Scratch, Uncertain: job.Uncertain,
+		Problem: job.Problem, Lost: job.Lost,
+	})
+	return SalvageResult(got), err
 }

@@ -1,8 +1,7 @@
 package admincli
 
 import (
-	"crypto/tls"
-	"crypto/x509"
+	"cmp"
 	"fmt"
 	"net/http"
 	"os"
@@ -11,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"cairn/adminapi"
+	"cairn/tlsconfig"
 )
 
 // serverFlags say which server the commands speak to, and as whom.
 type serverFlags struct {
-	url, tokenFile, ca, cert, key string
+	context, url, tokenFile, ca, cert, key string
 }
 
 const (
@@ -31,6 +31,8 @@ const (
 
 func (a *app) addServerFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
+	flags.StringVar(&a.server.context, "context", "", "`name` of a server in your contexts (environment "+contextVariable+"; see cairn context)")
+	_ = cmd.RegisterFlagCompletionFunc("context", a.completeContexts)
 	flags.StringVar(&a.server.url, "url", "", "`address` of the server's HTTP API (environment "+urlVariable+"; default "+defaultURL+")")
 	flags.StringVar(&a.server.tokenFile, "token-file", "", "`file` with nothing but the token (environment "+tokenFileVariable+", or the token itself in "+tokenVariable+")")
 	flags.StringVar(&a.server.ca, "ca", "", "`file` of the authority that signed the server's certificate (environment "+caVariable+")")
@@ -39,73 +41,86 @@ func (a *app) addServerFlags(cmd *cobra.Command) {
 	cmd.MarkFlagsRequiredTogether("cert", "key")
 }
 
-// client makes the client of the server that the flags name.
+// ClientFlags gives cmd the flags that say which server to speak to, and as whom. The
+// result makes the client.
+func ClientFlags(cmd *cobra.Command, env Environment) func() (*adminapi.Client, error) {
+	a := &app{Environment: env}
+	a.addServerFlags(cmd)
+	return a.client
+}
+
+// client makes the client of the server that flags, contexts and environment name.
 func (a *app) client() (*adminapi.Client, error) {
-	token, err := a.readToken()
+	chosen, err := a.chosen()
+	if err != nil {
+		return nil, err
+	}
+	token, err := chosen.readToken()
 	if err != nil {
 		return nil, err
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	if transport.TLSClientConfig, err = tlsConfig(firstOf(a.server.ca, a.Getenv(caVariable)),
-		firstOf(a.server.cert, a.Getenv(certVariable)), firstOf(a.server.key, a.Getenv(keyVariable))); err != nil {
+	if transport.TLSClientConfig, err = tlsconfig.Client(chosen.CA, chosen.Cert, chosen.Key); err != nil {
 		return nil, err
 	}
 	return &adminapi.Client{
-		Base: a.base(), Token: token, HTTP: &http.Client{Transport: transport},
+		Base: chosen.URL, Token: token, HTTP: &http.Client{Transport: transport},
 	}, nil
 }
 
-// base is the address of the server that the flags name.
+// choice is the server that a command speaks to.
+type choice struct {
+	profile
+	token string // if there is no file
+}
+
+// chosen puts together what flags, a context or else the environment say.
+func (a *app) chosen() (c choice, err error) {
+	var inContext bool
+	if c.profile, inContext, err = a.contextOf(); err != nil {
+		return c, err
+	}
+	if !inContext {
+		c.profile = profile{URL: a.Getenv(urlVariable), TokenFile: a.Getenv(tokenFileVariable),
+			CA: a.Getenv(caVariable), Cert: a.Getenv(certVariable), Key: a.Getenv(keyVariable)}
+		c.token = a.Getenv(tokenVariable)
+	}
+	f := &a.server
+	c.URL, c.TokenFile = cmp.Or(f.url, c.URL, defaultURL), cmp.Or(f.tokenFile, c.TokenFile)
+	c.CA, c.Cert, c.Key = cmp.Or(f.ca, c.CA), cmp.Or(f.cert, c.Cert), cmp.Or(f.key, c.Key)
+	if !strings.Contains(c.URL, "://") {
+		c.URL = "http://" + c.URL
+	}
+	c.URL = strings.TrimRight(c.URL, "/")
+	return c, nil
+}
+
+// base is the address of the server that is chosen.
 func (a *app) base() string {
-	base := firstOf(a.server.url, a.Getenv(urlVariable), defaultURL)
-	if !strings.Contains(base, "://") {
-		base = "http://" + base
+	c, err := a.chosen()
+	if err != nil {
+		return defaultURL
 	}
-	return strings.TrimRight(base, "/")
+	return c.URL
 }
 
-func firstOf(choices ...string) string {
-	for _, choice := range choices {
-		if choice != "" {
-			return choice
-		}
+// token returns the token that commands show.
+func (a *app) token() (string, error) {
+	c, err := a.chosen()
+	if err != nil {
+		return "", err
 	}
-	return ""
+	return c.readToken()
 }
 
-func (a *app) readToken() (string, error) {
-	file := firstOf(a.server.tokenFile, a.Getenv(tokenFileVariable))
-	if file == "" {
-		return a.Getenv(tokenVariable), nil
+func (c *choice) readToken() (string, error) {
+	if c.TokenFile == "" {
+		return c.token, nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := os.ReadFile(c.TokenFile)
 	token := strings.TrimSpace(string(data))
 	if err == nil && (token == "" || strings.ContainsAny(token, " \n")) {
-		err = fmt.Errorf("%s must have the token and nothing else", file)
+		err = fmt.Errorf("%s must have the token and nothing else", c.TokenFile)
 	}
 	return token, err
-}
-
-// tlsConfig trusts the authorities in the file ca and shows the certificate in
-// cert. Files without a name are left out.
-func tlsConfig(ca, certificate, key string) (*tls.Config, error) {
-	config := &tls.Config{}
-	if ca != "" {
-		pem, err := os.ReadFile(ca)
-		if err != nil {
-			return nil, err
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s has no certificate", ca)
-		}
-	}
-	if certificate != "" || key != "" {
-		cert, err := tls.LoadX509KeyPair(certificate, key)
-		if err != nil {
-			return nil, err
-		}
-		config.Certificates = []tls.Certificate{cert}
-	}
-	return config, nil
 }

@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,9 @@ func (f fault) Unwrap() error { return f.error }
 // ExitCode is what the program returns to its shell.
 func (f fault) ExitCode() int { return f.code }
 
+// ErrCancelled is the fault of a command that a signal has ended.
+var ErrCancelled error = fault{errors.New("cancelled"), codeCancelled}
+
 // usagef is the fault of whoever wrote the command line.
 func usagef(format string, args ...any) error { return fault{fmt.Errorf(format, args...), codeUsage} }
 
@@ -61,7 +65,7 @@ func (a *app) explain(err error) error {
 	case err == nil || errors.As(err, new(fault)):
 		return err
 	case errors.Is(err, context.Canceled):
-		return fault{errors.New("cancelled"), codeCancelled}
+		return ErrCancelled
 	case errors.As(err, &p):
 		return a.explainProblem(p, err)
 	case errors.As(err, &dial):
@@ -73,7 +77,7 @@ func (a *app) explain(err error) error {
 func (a *app) explainProblem(p *adminapi.Problem, err error) error {
 	switch p.Status {
 	case http.StatusUnauthorized:
-		if token, _ := a.readToken(); token != "" {
+		if token, _ := a.token(); token != "" {
 			return fault{fmt.Errorf("the server does not know this token (from %s)", a.tokenSource()), codeRefused}
 		}
 		return fault{errors.New("the server wants a token: put it into " + tokenVariable + ", or name its file with --token-file"), codeRefused}
@@ -86,7 +90,11 @@ func (a *app) explainProblem(p *adminapi.Problem, err error) error {
 }
 
 func (a *app) tokenSource() string {
-	return firstOf(a.server.tokenFile, a.Getenv(tokenFileVariable), tokenVariable)
+	c, err := a.chosen()
+	if err != nil {
+		return tokenVariable
+	}
+	return cmp.Or(c.TokenFile, tokenVariable)
 }
 
 // unreachable says what keeps the client from the server.

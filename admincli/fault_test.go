@@ -102,5 +102,21 @@ func TestHelpIsComplete(t *testing.T) {
 		if cmd.Example == "" || !strings.Contains(cmd.Example, "cairn "+cmd.Name()) {
 			t.Errorf("%s has no example", cmd.Name())
 		}
+		for _, below := range cmd.Commands() {
+			if !strings.Contains(below.Example, "cairn "+cmd.Name()+" "+below.Name()) {
+				t.Errorf("%s %s has no example", cmd.Name(), below.Name())
+			}
+		}
+	}
+}
+
+// Where there is no answer there is no table.
+func TestNoTableBeforeAFault(t *testing.T) {
+	r := newRig(t)
+	r.env[tokenVariable] = "not-the-token-1234"
+	for _, args := range []string{"ls", "ls -o json", "stats", "forecast", "connections", "show a", "upstream status", "context ls -o table --bad"} {
+		if out, _, err := r.run(strings.Fields(args)...); err == nil || out != "" {
+			t.Errorf("%s: %v, after %q", args, err, out)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 type filterFlags struct {
 	keys                   keyFlag
 	prefix, contains       string
+	owner                  string
 	expiresIn, livesLonger duration
 	minSize, maxSize       int64
 }
@@ -21,6 +22,7 @@ func (f *filterFlags) add(cmd *cobra.Command) {
 	f.keys.add(cmd)
 	flags.StringVar(&f.prefix, "prefix", "", "only keys that begin with `text`")
 	flags.StringVar(&f.contains, "contains", "", "only keys with `text` somewhere in them; without a prefix all are looked at")
+	flags.StringVar(&f.owner, "owner", "", "only sessions of the user with this `id`, or whose id has this hash")
 	flags.Var(&f.expiresIn, "expires-within", "only sessions that expire within `duration`, such as 90m or 7d")
 	flags.Var(&f.livesLonger, "expires-after", "only sessions that live longer than `duration`")
 	flags.Int64Var(&f.minSize, "min-size", 0, "only values of at least so many `bytes`")
@@ -36,6 +38,13 @@ func (f *filterFlags) filter(now time.Time) (adminapi.Filter, error) {
 	body := adminapi.Filter{Contains: f.contains, MinSize: f.minSize}
 	if len(prefix) > 0 {
 		body.PrefixBase64 = adminapi.EncodeKey(prefix)
+	}
+	if f.owner != "" {
+		owner, err := f.keys.decode(f.owner)
+		if err != nil {
+			return adminapi.Filter{}, err
+		}
+		body.OwnerBase64 = adminapi.EncodeKey(owner)
 	}
 	if f.expiresIn > 0 {
 		t := now.Add(time.Duration(f.expiresIn))
@@ -53,7 +62,7 @@ func (f *filterFlags) filter(now time.Time) (adminapi.Filter, error) {
 
 // given reports whether any flag narrows the choice.
 func (f *filterFlags) given() bool {
-	return f.prefix+f.contains != "" || f.expiresIn > 0 || f.livesLonger > 0 || f.minSize > 0 || f.maxSize >= 0
+	return f.prefix+f.contains+f.owner != "" || f.expiresIn > 0 || f.livesLonger > 0 || f.minSize > 0 || f.maxSize >= 0
 }
 
 // expiryFlags say when a session is to end.

@@ -13,7 +13,7 @@ func (a *app) flushCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flush",
 		Short: "Delete all sessions",
-		Long:  "Delete all sessions, as memcached's flush_all does. It cannot be undone; take a backup first.",
+		Long:  "Delete all sessions, as memcached's flush_all does. What takes effect at once can be undone for a while: see cairn undo.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
@@ -35,6 +35,7 @@ func (a *app) flushCommand() *cobra.Command {
 				return printJSON(a.Stdout, &result)
 			}
 			fmt.Fprintf(a.Stdout, "%s sessions are deleted as of %s\n", count(result.Sessions), moment(&result.At))
+			a.noteUndo(result.Undo)
 			return nil
 		},
 	}

@@ -11,6 +11,7 @@ import (
 
 	"cairn/adminapi"
 	"cairn/migrate"
+	"cairn/tlsconfig"
 )
 
 // importFlags are those of import.
@@ -25,12 +26,12 @@ type importFlags struct {
 
 func (f *importFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.BoolVar(&f.keep, "keep", false, "leave sessions alone that the server has already")
-	flags.StringVar(&f.memcached, "from-memcached", "", "`address` of a memcached to take the sessions of")
-	flags.StringVar(&f.redis, "from-redis", "", "`address` of a Redis to take the sessions of")
+	flags.BoolVar(&f.keep, "keep", false, "do not overwrite sessions that the server already has")
+	flags.StringVar(&f.memcached, "from-memcached", "", "`address` of a memcached to import from")
+	flags.StringVar(&f.redis, "from-redis", "", "`address` of a Redis to import from")
 	flags.StringVar(&f.match, "match", "", "only Redis keys that match this glob `pattern`")
 	flags.StringVar(&f.phpFiles, "from-php-files", "", "`directory` of PHP's session files (session.save_path)")
-	flags.StringVar(&f.prefix, "prefix", "memc.sess.key.", "what is put before the id of a PHP session to make its key")
+	flags.StringVar(&f.prefix, "prefix", "memc.sess.key.", "text before the id of a PHP session in its key")
 	f.ttl = duration(24 * time.Minute)
 	flags.Var(&f.ttl, "ttl", "how long a PHP session lives after its file was written (session.gc_maxlifetime)")
 	flags.StringVar(&f.format, "format", "ndjson", "`format` of the file: ndjson, or tsv (key, expiry in seconds since 1970 or 0, base64 value)")
@@ -54,7 +55,7 @@ func (f *importFlags) check(cmd *cobra.Command, args []string) error {
 	}
 	switch {
 	case len(args) > 0 && server+f.phpFiles != "":
-		return usagef("give one source: a file, a server or a directory")
+		return usagef("name one source: a file, a server or a directory")
 	case f.format != "ndjson" && f.format != "tsv":
 		return usagef("--format is ndjson or tsv, not %q", f.format)
 	case f.format == "tsv" && server+f.phpFiles != "":
@@ -71,10 +72,10 @@ func (a *app) importCommand() *cobra.Command {
 		Use:   "import [FILE] | --from-memcached ADDRESS | --from-redis ADDRESS | --from-php-files DIR",
 		Short: "Store sessions from a file or another server",
 		Long: "Store the sessions of an export (FILE, or standard input; gzip and zstd are recognized), of a running memcached 1.6 or Redis, " +
-			"or of PHP's session files, with the time they have left. Doing it again does no harm. What cannot be stored is named and " +
+			"or of PHP's session files, with the time they have left. An import can be repeated. What cannot be stored is named and " +
 			"left out; the exit code is 1 then.\n\n" +
-			"A memcached is given as HOST:PORT, memcached://USER:PASSWORD@HOST:PORT (authfile), memcacheds://... (TLS) or unix:///PATH. " +
-			"A Redis is given as HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://... (TLS) or unix:///PATH?db=N; " +
+			"The address of a memcached is HOST:PORT, memcached://USER:PASSWORD@HOST:PORT (authfile), memcacheds://... (TLS) or unix:///PATH. " +
+			"The address of a Redis is HOST:PORT, redis://USER:PASSWORD@HOST:PORT/DATABASE, rediss://... (TLS) or unix:///PATH?db=N; " +
 			"its strings are taken. Write special characters of a password as %XX (a colon is %3A).",
 		Example: "  cairn import sessions.ndjson.gz\n" +
 			"  cairn import --from-memcached old-host:11211\n" +
@@ -122,7 +123,7 @@ type imported struct {
 func (m *importing) run(ctx context.Context, file string) error {
 	m.leftOut.to = m.Stderr
 	f := m.flags
-	config, err := tlsConfig(f.authority, f.certificate, f.key)
+	config, err := tlsconfig.Client(f.authority, f.certificate, f.key)
 	if err != nil {
 		return err
 	}

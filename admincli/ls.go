@@ -17,16 +17,26 @@ const pageSize = 1000
 
 func (a *app) lsCommand() *cobra.Command {
 	var filter filterFlags
-	limit, all := 100, false
+	limit, all, locks := 100, false, false
 	cmd := &cobra.Command{
 		Use:   "ls",
-		Short: "List sessions",
-		Long:  "List sessions by key. Filters combine; the first --limit matches are shown, or all with --all.",
-		Args:  cobra.NoArgs,
+		Short: "List sessions, or the locks of sessions",
+		Long: "List sessions by key. Filters combine; the first --limit matches are shown, or all with --all.\n" +
+			"With --locks, list the locks that are kept in memory, those first for which most clients wait.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.client()
 			if err != nil {
 				return err
+			}
+			if locks {
+				if filter.given() {
+					return usagef("--locks lists all locks: it goes with no filter")
+				}
+				if all {
+					limit = maxLocks
+				}
+				return a.listLocks(cmd.Context(), c, min(limit, maxLocks))
 			}
 			chosen, err := filter.filter(time.Now())
 			if err != nil {
@@ -43,8 +53,9 @@ func (a *app) lsCommand() *cobra.Command {
 		},
 	}
 	filter.add(cmd)
-	cmd.Flags().IntVarP(&limit, "limit", "n", limit, "most sessions to show")
+	cmd.Flags().IntVarP(&limit, "limit", "n", limit, "show at most so many sessions")
 	cmd.Flags().BoolVar(&all, "all", false, "show all that match")
+	cmd.Flags().BoolVar(&locks, "locks", false, "list locks instead of sessions")
 	return cmd
 }
 
@@ -64,7 +75,7 @@ func newPager(ctx context.Context, c *adminapi.Client, filter *adminapi.Filter, 
 	return &pager{ctx: ctx, client: c, filter: filter, left: limit, more: true}
 }
 
-// next gives the next session, or nil at the end.
+// next returns the next session, or nil at the end.
 func (p *pager) next() (*adminapi.Session, error) {
 	for len(p.page) == 0 && p.more && p.left != 0 {
 		if err := p.fetch(); err != nil {
@@ -98,9 +109,12 @@ func (p *pager) fetch() error {
 func (a *app) listTable(p *pager) error {
 	t := newTable(a.Stdout)
 	t.row("KEY", "SIZE", "EXPIRES IN", "FLAGS", "VERSION")
-	n := 0
+	n, width := 0, a.keyWidth(60)
 	for {
 		s, err := p.next()
+		if err != nil && n == 0 {
+			return err // and nothing of a table
+		}
 		if err != nil || s == nil {
 			t.Flush()
 			if err == nil && p.more {
@@ -108,7 +122,7 @@ func (a *app) listTable(p *pager) error {
 			}
 			return err
 		}
-		t.row(shownKey(s), size(int64(s.Size)), timeLeft(s), s.Flags, s.Version)
+		t.row(cutKey(shownKey(s), width), size(int64(s.Size)), timeLeft(s), s.Flags, s.Version)
 		if n++; n%pageSize == 0 {
 			t.Flush() // a table of any length needs little memory
 		}

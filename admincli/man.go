@@ -12,7 +12,7 @@ func (a *app) manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIRECTORY",
 		Short: "Write the man pages of all commands",
-		Long:  "Write the man pages of all commands into a directory. They bear today's date, or that of the environment's SOURCE_DATE_EPOCH.",
+		Long:  "Write the man pages of all commands into a directory. They have today's date, or that of SOURCE_DATE_EPOCH in the environment.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cairn/adminapi"
+	"cairn/memory"
 )
 
 // printJSON writes v on several lines.
@@ -34,18 +35,8 @@ func (t table) row(columns ...any) {
 	fmt.Fprintln(t)
 }
 
-// size writes a number of bytes with a binary prefix.
-func size(bytes int64) string {
-	if bytes < 1024 {
-		return strconv.FormatInt(bytes, 10) + " B"
-	}
-	v, unit := float64(bytes), 0
-	for v >= 1024 && unit < 5 {
-		v /= 1024
-		unit++
-	}
-	return strconv.FormatFloat(v, 'f', 1, 64) + " " + []string{"", "KiB", "MiB", "GiB", "TiB", "PiB"}[unit]
-}
+// size writes a number of bytes.
+func size(bytes int64) string { return memory.Size(bytes) }
 
 // count writes a number with its thousands apart.
 func count(n int64) string {

@@ -83,6 +83,12 @@ func (a *app) showTable(s *shown) error {
 	if s.LastAccess != nil {
 		t.row("Last access", moment(s.LastAccess))
 	}
+	if s.CreatedAt != nil {
+		t.row("Began", moment(s.CreatedAt))
+	}
+	if s.Owner != "" {
+		t.row("Owner", shownOwner(s.Owner, s.OwnerBase64))
+	}
 	if s.Stale {
 		t.row("Stale", "yes")
 	}
@@ -154,7 +160,7 @@ func (a *app) rmCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0 && filter.given():
-				return usagef("give either keys or filters")
+				return usagef("use either keys or filters")
 			case len(args) > 0 && dryRun:
 				return usagef("--dry-run needs filters")
 			case len(args) > 0:
@@ -162,7 +168,7 @@ func (a *app) rmCommand() *cobra.Command {
 					return c.Delete(cmd.Context(), key)
 				})
 			case !filter.given():
-				return usagef("give keys or filters")
+				return usagef("name keys or use filters")
 			}
 			return a.bulkDelete(cmd, &filter, yes, dryRun)
 		},
@@ -265,5 +271,6 @@ func (a *app) bulkDelete(cmd *cobra.Command, filter *filterFlags, yes, dryRun bo
 	}
 	fmt.Fprintf(a.Stdout, "%s sessions match, %s are deleted, of %s looked at\n",
 		count(result.Matched), count(result.Deleted), count(result.Examined))
+	a.noteUndo(result.Undo)
 	return nil
 }

@@ -138,7 +138,7 @@ func (a *app) forecastCommand() *cobra.Command {
 			return t.Flush()
 		},
 	}
-	cmd.Flags().IntVar(&slots, "slots", slots, "most lines")
+	cmd.Flags().IntVar(&slots, "slots", slots, "show at most so many lines")
 	return cmd
 }
 
@@ -199,7 +199,7 @@ func (a *app) closeCommand() *cobra.Command {
 	}
 }
 
-// completeConnections gives the connections there are, with their clients.
+// completeConnections returns the connections there are, with their clients.
 func (a *app) completeConnections(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	c, err := a.client()
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cairn/freeport"
 )
 
 // startServer runs a real server on a free loopback port until the test ends.
@@ -22,12 +24,10 @@ func startServer(t *testing.T, name string, args ...string) (addr string) {
 		}
 		t.Skip(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err = freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr = ln.Addr().String()
-	ln.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	for i := range args {
 		args[i] = strings.ReplaceAll(args[i], "PORT", port)
@@ -41,7 +41,7 @@ func startServer(t *testing.T, name string, args ...string) (addr string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for range 1000 {
+	for range 6000 {
 		if nc, err := net.Dial("tcp", addr); err == nil {
 			nc.Close()
 			return addr

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,8 +19,9 @@ func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "top",
 		Short: "Watch what the server does, live",
-		Long: "Show rates and latencies of each interval until interrupted. On a terminal the picture is redrawn; " +
-			"elsewhere, and with --output json, each interval is one line.",
+		Long: "Show rates and latencies of each interval, until q or Ctrl-C. On a terminal the picture is redrawn,\n" +
+			"with colours unless NO_COLOR is set; elsewhere, and with --output json, each interval is one line.\n" +
+			"Percentiles are of the requests of that interval. 100 ms is marked: clients with that timeout give up.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if interval < 100*time.Millisecond {
@@ -44,6 +44,12 @@ func (a *app) top(ctx context.Context, c *adminapi.Client, interval time.Duratio
 	if err != nil {
 		return err
 	}
+	show := a.lines()
+	if isTerminal(a.Stdout) && !a.json() {
+		s := a.openScreen(c.Base)
+		defer s.close()
+		ctx, show = s.untilQuit(ctx), s.draw
+	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for n := 1; ; n++ {
@@ -53,16 +59,31 @@ func (a *app) top(ctx context.Context, c *adminapi.Client, interval time.Duratio
 		case <-ticker.C:
 		}
 		now, err := c.Stats(ctx)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
 			return err
 		}
-		if err := a.draw(c, newActivity(before, now), now, n == 1); err != nil {
+		if err := show(newActivity(before, now), now); err != nil {
 			return err
 		}
 		before = now
 		if n == rounds {
 			return nil
 		}
+	}
+}
+
+// lines returns what shows each interval as a line of text or of JSON.
+func (a *app) lines() func(*activity, *adminapi.Stats) error {
+	first := true
+	return func(now *activity, _ *adminapi.Stats) error {
+		if a.json() {
+			return json.NewEncoder(a.Stdout).Encode(now)
+		}
+		defer func() { first = false }()
+		return drawLine(a.Stdout, now, first)
 	}
 }
 
@@ -83,6 +104,9 @@ type activity struct {
 	Sessions    int64    `json:"sessions"`
 	Disk        int64    `json:"disk_bytes"`
 	Connections int64    `json:"connections"`
+	ConnLimit   int64    `json:"connection_limit"`
+	Processor   float64  `json:"processor"`    // cores that were busy
+	Memory      int64    `json:"memory_bytes"` // taken from the system
 
 	Verbs []verbActivity `json:"verbs"`
 }
@@ -112,6 +136,9 @@ func newActivity(before, now *adminapi.Stats) *activity {
 		Sessions:    now.Sessions.Items,
 		Disk:        now.Disk.Bytes,
 		Connections: number(now, "curr_connections"),
+		ConnLimit:   number(now, "max_connections"),
+		Processor:   max(processorTime(now)-processorTime(before), 0) / seconds,
+		Memory:      int64(now.Process.SysBytes),
 		Verbs:       []verbActivity{},
 	}
 	hits, misses := difference("get_hits"), difference("get_misses")
@@ -128,7 +155,7 @@ func ratio(part, whole float64) float64 {
 	return part / whole
 }
 
-// shareOf gives the share of hits, nil if there was neither hit nor miss.
+// shareOf returns the share of hits, nil if there was neither hit nor miss.
 func shareOf(hits, misses int64) *float64 {
 	if hits+misses <= 0 {
 		return nil
@@ -137,10 +164,17 @@ func shareOf(hits, misses int64) *float64 {
 	return &share
 }
 
-// number gives a line of memcached's statistics.
+// number returns a line of memcached's statistics.
 func number(s *adminapi.Stats, name string) int64 {
 	n, _ := strconv.ParseInt(s.Memcached[name], 10, 64)
 	return n
+}
+
+// processorTime returns the seconds that the process has computed.
+func processorTime(s *adminapi.Stats) float64 {
+	user, _ := strconv.ParseFloat(s.Memcached["rusage_user"], 64)
+	system, _ := strconv.ParseFloat(s.Memcached["rusage_system"], 64)
+	return user + system
 }
 
 func written(s *adminapi.Stats) int64 {
@@ -179,17 +213,6 @@ func timesOf(l *adminapi.LatencyStats) figures.Times {
 	return t
 }
 
-// draw shows one interval.
-func (a *app) draw(c *adminapi.Client, now *activity, s *adminapi.Stats, first bool) error {
-	switch {
-	case a.json():
-		return json.NewEncoder(a.Stdout).Encode(now)
-	case isTerminal(a.Stdout):
-		return a.drawPicture(c, now, s)
-	}
-	return drawLine(a.Stdout, now, first)
-}
-
 const lineFormat = "%10s %8s %8s %9s %9s %10s %10s %6s\n"
 
 func drawLine(w io.Writer, now *activity, first bool) error {
@@ -207,27 +230,4 @@ func share(ratio *float64) string {
 		return "-"
 	}
 	return strconv.FormatFloat(100**ratio, 'f', 1, 64) + "%"
-}
-
-// drawPicture redraws the whole terminal from its upper left corner.
-func (a *app) drawPicture(c *adminapi.Client, now *activity, s *adminapi.Stats) error {
-	var picture strings.Builder
-	fmt.Fprintf(&picture, "cairn at %s, up %s, every %s\n\n", c.Base, secondsSpan(s.Uptime), secondsSpan(now.Seconds))
-	t := newTable(&picture)
-	t.row("requests/s", count(int64(now.Requests)), "sessions", count(now.Sessions), "disk", size(now.Disk))
-	t.row("hit ratio", share(now.HitRatio), "stored/s", count(int64(now.Stored)), "written/s", size(int64(now.Written)))
-	t.row("from memory", share(now.CacheRatio), "expired/s", count(int64(now.Expired)), "free", size(s.Disk.FreeBytes))
-	t.row("connections", count(now.Connections), "fsyncs/s", count(int64(now.Fsyncs)), "each", secondsSpan(now.FsyncTime))
-	t.row("in/s", size(int64(now.BytesIn)), "out/s", size(int64(now.BytesOut)), "trouble", a.trouble(s))
-	t.Flush()
-	picture.WriteByte('\n')
-	t = newTable(&picture)
-	t.row("VERB", "PER SECOND", "P50", "P99", "P99.9")
-	for _, v := range now.Verbs {
-		t.row(v.Verb, count(int64(v.Requests)), secondsSpan(v.P50), secondsSpan(v.P99), secondsSpan(v.P999))
-	}
-	t.Flush()
-	const home, clearLine, clearBelow = "\x1b[H", "\x1b[K", "\x1b[J"
-	_, err := io.WriteString(a.Stdout, home+strings.ReplaceAll(picture.String(), "\n", clearLine+"\n")+clearBelow)
-	return err
 }

@@ -82,7 +82,7 @@ type flight struct {
 	given  bool // given up, nothing was found out
 }
 
-// NewGuard gives a Guard over the users of file. It logs failures to logger,
+// NewGuard returns a Guard over the users of file. It logs failures to logger,
 // which may be nil.
 func NewGuard(file *UserFile, logger *slog.Logger) *Guard {
 	if logger == nil {

@@ -32,7 +32,7 @@ type Pace struct {
 	waking *time.Timer // nil: nobody waits
 }
 
-// NewPace gives a Pace of which nothing is taken.
+// NewPace returns a Pace of which nothing is taken.
 func NewPace(burst int, interval time.Duration) *Pace {
 	return &Pace{interval: interval, burst: burst, queue: turns{most: waitingMost, perLane: waitingPerOrigin}}
 }

@@ -19,7 +19,7 @@ type Throttle struct {
 	paces map[origin.Origin]*Pace
 }
 
-// NewThrottle gives a Throttle that knows up to most origins and lets each try
+// NewThrottle returns a Throttle that knows up to most origins and lets each try
 // burst times at once and once more every interval.
 func NewThrottle(most, burst int, interval time.Duration) *Throttle {
 	return &Throttle{most: most, burst: burst, interval: interval, paces: map[origin.Origin]*Pace{}}
@@ -32,7 +32,7 @@ func (t *Throttle) Enter(ctx context.Context, o origin.Origin) (p *Pace, ok bool
 	return p, p.Enter(ctx, o)
 }
 
-// of gives the Pace of an origin. Where all places are taken by others, those
+// of returns the Pace of an origin. Where all places are taken by others, those
 // whose failures are forgiven make room; if none are, all who come anew share
 // one.
 func (t *Throttle) of(o origin.Origin) *Pace {

@@ -45,7 +45,7 @@ func archiveOf(t testing.TB, dir string) []byte {
 	return buf.Bytes()
 }
 
-// contents gives all files below dir.
+// contents returns all files below dir.
 func contents(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}

@@ -3,6 +3,7 @@ package backup
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 )
@@ -20,9 +21,38 @@ import (
 //
 // Run as root, Restore gives the files to the owner of dir.
 func Restore(r io.Reader, dir string, verify func(dir string) error) (info Info, err error) {
-	t, err := openTarget(dir)
+	err = fill(dir, func(t *target) (err error) {
+		if info, err = t.extract(r); err == nil && verify != nil {
+			err = verify(t.storePath())
+		}
+		return err
+	})
 	if err != nil {
 		return Info{}, err
+	}
+	return info, nil
+}
+
+// Fill fills dir as Restore does, with the store that build makes. It gets the path
+// of a directory that does not exist yet, to make and sync, and may use others
+// beside it as it likes.
+func Fill(dir string, build func(dir string) error) error {
+	return fill(dir, func(t *target) error {
+		if err := t.mkdirs(StagingDir); err != nil {
+			return err
+		}
+		if err := build(t.storePath()); err != nil {
+			return err
+		}
+		return t.adopt()
+	})
+}
+
+// fill lets stage put a store into the staging directory, and moves it into place.
+func fill(dir string, stage func(t *target) error) (err error) {
+	t, err := openTarget(dir)
+	if err != nil {
+		return err
 	}
 	defer func() {
 		if err != nil {
@@ -30,15 +60,21 @@ func Restore(r io.Reader, dir string, verify func(dir string) error) (info Info,
 		}
 		err = errors.Join(err, t.close())
 	}()
-	if info, err = t.extract(r); err != nil {
-		return Info{}, err
+	if err := stage(t); err != nil {
+		return err
 	}
-	if verify != nil {
-		if err := verify(t.storePath()); err != nil {
-			return Info{}, err
+	return t.settle()
+}
+
+// adopt gives what somebody else has put into the staging directory to the owner
+// of the data directory.
+func (t *target) adopt() error {
+	return fs.WalkDir(t.root.FS(), stagedStore, func(name string, _ fs.DirEntry, err error) error {
+		if err != nil || !t.giveAway {
+			return err
 		}
-	}
-	return info, t.settle()
+		return t.root.Lchown(name, t.uid, t.gid)
+	})
 }
 
 // extract writes the store's files into the staging directory and syncs them.

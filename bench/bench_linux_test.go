@@ -217,7 +217,9 @@ func tiny(t *testing.T, servers ...string) bench.Config {
 // buildCairn builds the program under test, once; TestMain deletes it.
 var buildCairn = sync.OnceValues(func() (binary string, err error) {
 	binary = filepath.Join(buildDir, "cairn")
-	if out, err := exec.Command("go", "build", "-o", binary, "cairn/cmd/cairn").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", binary, "cairn/cmd/cairn")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are
+	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return binary, nil

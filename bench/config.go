@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ type Config struct {
 	Pipeline    int             // operations at once in pipelined traffic; default 16
 	Sessions    int             // in a population; default 100,000
 	Storm       int             // sessions that expire at once; default 1,000,000
+	Rates       []int           // operations per second in rates; default 1,000, 5,000, 10,000
 	Growth      []int           // default 10^4, 10^5, 10^6, 10^7
 	ReadDelays  []time.Duration // of the disk in cold; default 2 ms, 20 ms
 	Timeout     time.Duration   // of a session; default 30 min
@@ -75,6 +77,9 @@ func (c *Config) prepare() error {
 	setDefault(&c.Timeout, 30*time.Minute)
 	setDefault(&c.MemoryMB, 1024)
 	setDefault(&c.Protocol, "text")
+	if len(c.Rates) == 0 {
+		c.Rates = []int{1000, 5000, 10_000}
+	}
 	if len(c.Growth) == 0 {
 		c.Growth = []int{10_000, 100_000, 1_000_000, 10_000_000}
 	}
@@ -83,6 +88,17 @@ func (c *Config) prepare() error {
 	}
 	if len(c.Workloads) == 0 {
 		c.Workloads = Workloads()
+		if c.Ordinary {
+			c.Workloads = slices.DeleteFunc(c.Workloads, reconnects)
+		}
+	}
+	if c.Ordinary && slices.ContainsFunc(c.Workloads, reconnects) {
+		return errors.New("bench: the ordinary client keeps its connections, so it cannot run php")
+	}
+	for _, rate := range c.Rates {
+		if rate <= 0 {
+			return fmt.Errorf("bench: rate %d: want a positive number of operations per second", rate)
+		}
 	}
 	if len(c.Peers) == 0 {
 		c.Peers = allPeers()
@@ -118,6 +134,9 @@ func (c *Config) makeQuick() {
 	setDefault(&c.Storm, 5000)
 	setDefault(&c.MemoryMB, 64)
 	setDefault(&c.Payload.Count, 500)
+	if len(c.Rates) == 0 {
+		c.Rates = []int{200, 500}
+	}
 	if len(c.Growth) == 0 {
 		c.Growth = []int{1000, 3000}
 	}
@@ -162,7 +181,7 @@ func (c *Config) checkPeers() error {
 	return errors.Join(errs...)
 }
 
-// rate gives the rate of an open loop, in turns per second or as a part of the
+// rate returns the rate of an open loop, in turns per second or as a part of the
 // server's peak; both 0 for a closed loop.
 func (c *Config) rate() (turns, part float64, err error) {
 	text, percent := strings.CutSuffix(c.Rate, "%")

@@ -75,7 +75,7 @@ func (c *Config) facts(meanSize float64) []report.Fact {
 	}
 }
 
-// procLine gives the value of the first "name: value" line in a file.
+// procLine returns the value of the first "name: value" line in a file.
 func procLine(file, name string) (string, error) {
 	content, err := os.ReadFile(file)
 	for line := range strings.Lines(string(content)) {

@@ -102,6 +102,7 @@ func (s *suite) pacedSection(watches map[string]*watch) report.Section {
 		Title:   "Latency of operations",
 		Columns: []string{"server", "requests/s", "p50", "p99", "p99.9", "max", "worst second's p99", "request p99.9", "CPU µs/op", "hits", "RSS", "disk"},
 	}
+	tails := newTailTable()
 	worst := report.Plot{Title: "Slowest operation of each second", XLabel: "seconds", YLabel: "milliseconds", LogY: true}
 	p99 := report.Plot{Title: "99th percentile of each second", XLabel: "seconds", YLabel: "milliseconds", LogY: true}
 	curves := report.Plot{Title: "Latency of operations", XLabel: "percentile", YLabel: "milliseconds", LogY: true, Percentiles: true}
@@ -114,6 +115,7 @@ func (s *suite) pacedSection(watches map[string]*watch) report.Section {
 			report.Duration(worstP99(w.Seconds)), report.Duration(r.Turn.P999),
 			fmt.Sprintf("%.2f", r.CPU()), percent(r.HitRatio), report.Bytes(r.RSS), report.Bytes(r.Disk),
 		})
+		tails.Rows = append(tails.Rows, tailRow([]Round{*r}, spec.Name))
 		worst.Lines = append(worst.Lines, overTime(spec.Name, w.Seconds, func(l Latency) time.Duration { return l.Max }))
 		p99.Lines = append(p99.Lines, overTime(spec.Name, w.Seconds, func(l Latency) time.Duration { return l.P99 }))
 		curves.Lines = append(curves.Lines, latencyCurve(spec.Name, w.all.Latency()))
@@ -121,7 +123,8 @@ func (s *suite) pacedSection(watches map[string]*watch) report.Section {
 			section.Notes = append(section.Notes, spec.Name+" dropped no bucket meanwhile: the run held no boundary of its "+spec.Bucket().String()+".")
 		}
 	}
-	section.Tables, section.Plots = []report.Table{table}, []report.Plot{p99, worst, curves}
+	section.Notes = append(section.Notes, tailNote)
+	section.Tables, section.Plots = []report.Table{table, tails}, []report.Plot{p99, worst, curves}
 	return section
 }
 

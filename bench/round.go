@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -37,6 +38,9 @@ type Round struct {
 	Sent    int64 `json:"sentBytes"`    // keys and values that clients stored
 	Written int64 `json:"writtenBytes"` // that the server gave to the disk
 
+	Switches float64 `json:"switchesPerOperation"` // of all threads of the server
+
+	Tail    tail               `json:"tail"`
 	Latency Latency            `json:"latency"` // of all operations
 	Turn    Latency            `json:"turnLatency"`
 	Kinds   map[string]Latency `json:"latencyByKind"`
@@ -63,12 +67,21 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	var before peer.Usage
 	var usageErr error
 	var client time.Duration
+	if o.Interval == 0 {
+		o.Interval = time.Second // as a tail wants it
+	}
+	bare, err := startBareSyncs(s.Dir)
+	if err != nil {
+		return Round{}, nil, err
+	}
 	o.Started = func() {
+		bare.begin()
 		before, usageErr = c.Usage()
 		client = ownCPU()
 	}
 	result, err := s.drive(ctx, c, o)
-	if err != nil {
+	syncs, syncErr := bare.finish()
+	if err = errors.Join(err, syncErr); err != nil {
 		return Round{}, nil, err
 	}
 	if usageErr != nil {
@@ -84,6 +97,8 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	r.ClientBusy = float64(client) / float64(max(r.Elapsed, 1))
 	perOperation := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(max(r.Operations, 1)) }
 	r.UserCPU, r.SystemCPU = perOperation(after.User-before.User), perOperation(after.System-before.System)
+	r.Switches = float64(after.Switches-before.Switches) / float64(max(r.Operations, 1))
+	r.Tail = newTail(result.Timeline, syncs)
 	r.RSS, r.Written = after.RSS, after.Written-before.Written
 	r.Disk, err = c.allocated()
 	return r, result, err
@@ -145,7 +160,7 @@ func newSpread(values []float64) Spread {
 // Deviation is half the distance between the extremes, relative to the median.
 func (s Spread) Deviation() float64 { return (s.Most - s.Least) / 2 / s.Median }
 
-// each gives one figure of all rounds.
+// each returns one figure of all rounds.
 func each(rounds []Round, figure func(r *Round) float64) []float64 {
 	values := make([]float64, len(rounds))
 	for i := range rounds {

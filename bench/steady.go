@@ -27,6 +27,7 @@ type setup struct {
 	sessions  int
 	memoryMB  int
 	untracked bool // the population is not all that is stored
+	reconnect bool // each turn has a connection of its own
 }
 
 var steadyTraffic = []traffic{
@@ -46,6 +47,10 @@ var steadyTraffic = []traffic{
 			"set the session (half of the requests) or ping it with an add, set its validity."},
 	{name: "touch", title: "Sliding expiry", kind: workload.Sliding,
 		summary: "For each web request: get the session, then touch it (nine of ten requests) or set it."},
+	{name: "php", title: "Web requests with a connection each, as PHP makes them", kind: workload.Visit,
+		adapt: func(_ *suite, setup *setup) { setup.reconnect = true },
+		summary: "For each web request: connect, get the session, set it, quit, and wait until the server has closed. " +
+			"Turns are web requests; they count from the connect to the close, operations do not."},
 	{name: "login-storm", title: "Login storm", kind: workload.Logins,
 		adapt:   func(_ *suite, setup *setup) { setup.untracked = true },
 		summary: "New visitors only: a get that misses, then a set of the session and one of its validity."},
@@ -53,6 +58,9 @@ var steadyTraffic = []traffic{
 		summary: "Web requests as above on sessions of sixteen times the memory that the servers may use, " +
 			"some visited far more often than others (Zipf, exponent 1.1). Who forgets shows in the hits."},
 }
+
+// reconnects reports whether the workload's turns have connections of their own.
+func reconnects(workload string) bool { return workload == "php" }
 
 func pipelined(s *suite, setup *setup) { setup.options.Depth = s.Pipeline }
 
@@ -85,10 +93,11 @@ func (t *traffic) setup(s *suite) *setup {
 // entry is a server's part in steady traffic.
 type entry struct {
 	*contestant
-	flows  []load.Flow
-	rate   float64 // turns per second; 0: closed loop
-	rounds []Round
-	all    *load.Result // merged over the rounds
+	flows     []load.Flow
+	rate      float64 // turns per second; 0: closed loop
+	reconnect bool    // each turn has a connection of its own
+	rounds    []Round
+	all       *load.Result // merged over the rounds
 
 	// Over the server's whole life, its clean end included.
 	sent, written, live, disk int64
@@ -127,7 +136,7 @@ func (t *traffic) enterAll(ctx context.Context, s *suite, setup *setup) (entries
 		if err != nil {
 			return entries, err
 		}
-		e := &entry{contestant: c}
+		e := &entry{contestant: c, reconnect: setup.reconnect}
 		entries = append(entries, e)
 		if err := s.fill(ctx, c, workload.Fill, setup.options); err != nil {
 			return entries, err
@@ -145,7 +154,7 @@ func (t *traffic) enterAll(ctx context.Context, s *suite, setup *setup) (entries
 func (s *suite) warmUp(ctx context.Context, name string, e *entry) error {
 	done := s.progress.phase(s.Warmup, "%s · %s: warm-up", name, e.Spec.Name)
 	defer done()
-	r, _, err := s.round(ctx, e.contestant, load.Options{Flows: e.flows, Duration: s.Warmup})
+	r, _, err := s.round(ctx, e.contestant, load.Options{Flows: e.flows, Duration: s.Warmup, Reconnect: e.reconnect})
 	if err != nil {
 		return err
 	}
@@ -164,7 +173,7 @@ func (s *suite) alternate(ctx context.Context, name string, entries []*entry) er
 				return err
 			}
 			done := s.progress.phase(s.Duration+settleTime, "%s · round %d of %d · %s", name, round+1, s.Rounds, e.Spec.Name)
-			r, result, err := s.round(ctx, e.contestant, load.Options{Flows: e.flows, Duration: s.Duration, Rate: e.rate})
+			r, result, err := s.round(ctx, e.contestant, load.Options{Flows: e.flows, Duration: s.Duration, Rate: e.rate, Reconnect: e.reconnect})
 			done()
 			if err != nil {
 				return err
@@ -198,21 +207,22 @@ func (e *entry) conclude(setup *setup) error {
 }
 
 func (t *traffic) section(s *suite, entries []*entry) report.Section {
-	section := report.Section{Title: t.title, Summary: t.summary, Data: map[string]any{}}
+	section := report.Section{Title: t.title, Summary: t.summary}
 	baseline := entries[0]
-	data := map[string][]Round{}
+	tails := newTailTable()
 	for _, e := range entries {
 		if e.Spec.Name == s.Baseline {
 			baseline = e
 		}
-		data[e.Spec.Name] = e.rounds
+		tails.Rows = append(tails.Rows, tailRow(e.rounds, e.Spec.Name))
 	}
-	section.Data = data
-	section.Tables = []report.Table{throughputTable(entries, baseline), latencyTable(entries), resourceTable(entries)}
+	section.Data = roundsByServer(entries)
+	section.Tables = []report.Table{throughputTable(entries, baseline), latencyTable(entries), tails, resourceTable(entries)}
 	section.Plots = []report.Plot{latencyCurves("Latency of operations", entries)}
 	section.Notes = []string{
 		fmt.Sprintf("Medians of %d rounds; ± is half the distance between the extremes. "+
 			"Ratios are the medians of each round's ratio to %s.", s.Rounds, baseline.Spec.Name),
+		tailNote,
 	}
 	if s.Rate != "" {
 		section.Notes = append(section.Notes, "Open loop at "+s.Rate+" turns per second: throughput is given, not found out.")

@@ -31,7 +31,7 @@ func experiments() []experiment {
 	for _, t := range steadyTraffic {
 		all = append(all, t.experiment())
 	}
-	return append(all, coldExperiment, latencyExperiment, pacedExperiment, spaceExperiment, stormExperiment, growthExperiment, restartExperiment, takeoverExperiment)
+	return append(all, ratesExperiment, coldExperiment, latencyExperiment, pacedExperiment, spaceExperiment, stormExperiment, growthExperiment, restartExperiment, takeoverExperiment)
 }
 
 // Workloads lists the names of all workloads.

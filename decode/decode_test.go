@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -79,6 +81,25 @@ func TestLimits(t *testing.T) {
 	}
 	if v := mustValue(t, []byte(laughs), Hints{}); v.Format != Pickle || len(v.Value) > 1<<16 {
 		t.Errorf("shared lists gave %s of %d bytes", v.Format, len(v.Value))
+	}
+}
+
+// TestShort feeds the beginnings of values of all formats, with nothing behind them.
+func TestShort(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.bin")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, file := range files {
+		value, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range min(len(value), 64) {
+			for _, format := range Formats() {
+				As(t.Context(), Format(format), value[:n:n], Hints{})
+			}
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of TestGolden anew")
 
-// hintsOf gives the hints for a file of testdata: a number in its name is the
+// hintsOf returns the hints for a file of testdata: a number in its name is the
 // client flags.
 func hintsOf(name string) Hints {
 	h := Hints{Key: []byte("session")}

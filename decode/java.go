@@ -286,7 +286,7 @@ func (r *javaReader) instance() any {
 	return v
 }
 
-// lineage gives the class and its ancestors, eldest first.
+// lineage returns the class and its ancestors, eldest first.
 func (c *javaClass) lineage(r *javaReader) []*javaClass {
 	var line []*javaClass
 	for ; c != nil && r.err == nil; c = c.super {

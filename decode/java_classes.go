@@ -55,7 +55,7 @@ var javaClasses = map[string]func(m *meter, o *object, custom []any) (any, bool)
 	"java.util.concurrent.ConcurrentHashMap": javaMap,
 }
 
-// member gives the value of a member, or nil.
+// member returns the value of a member, or nil.
 func (o *object) member(name string) any {
 	for _, m := range o.members {
 		if m.key == name {

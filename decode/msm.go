@@ -20,7 +20,7 @@ var msmAuthTypes = map[uint16]string{0: "NONE", 1: "BASIC", 2: "CLIENT-CERT", 3:
 func decodeMSM(b *budget, data []byte, h Hints) (any, error) {
 	r := newReader(b, data)
 	version, length := r.u16(), int(r.u16())
-	if version != 1 && version != 2 || length > len(data) {
+	if r.err != nil || version != 1 && version != 2 || length > len(data) {
 		return nil, errNotThis
 	}
 	header := newReader(b, data[4:max(4, length)])
@@ -98,7 +98,7 @@ func nested(b *budget, data []byte, h Hints) any {
 	return o
 }
 
-// printable gives the runs of at least four printable characters, as
+// printable returns the runs of at least four printable characters, as
 // strings(1) does; class names and texts show up in it whatever the format.
 func printable(m *meter, data []byte) []any {
 	var found []any

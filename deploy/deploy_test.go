@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// need gives the path of a program. Without it the test is skipped, or fails
+// need returns the path of a program. Without it the test is skipped, or fails
 // where nothing may be skipped.
 func need(t *testing.T, program string) string {
 	t.Helper()
@@ -39,7 +39,7 @@ func giveUp(t *testing.T, reason string) {
 	t.Skip(reason)
 }
 
-// output runs a command, which must succeed, and gives its words.
+// output runs a command, which must succeed, and returns its words.
 func output(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	words, err := cmd.CombinedOutput()

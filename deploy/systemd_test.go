@@ -27,7 +27,7 @@ func TestUnits(t *testing.T) {
 		write(t, filepath.Join(units, target+".target"), "[Unit]\nDescription="+target+"\n", 0o644)
 	}
 	var paths []string
-	for _, name := range []string{"cairn.service", "cairn.socket", "cairn-http.socket"} {
+	for _, name := range []string{"cairn.service", "cairn-proxy.service", "cairn.socket", "cairn-http.socket"} {
 		content, err := os.ReadFile(filepath.Join("systemd", name))
 		if err != nil {
 			t.Fatal(err)
@@ -48,9 +48,11 @@ func TestUnits(t *testing.T) {
 // everything. What is left is the network and its own user.
 func TestHardening(t *testing.T) {
 	need(t, "systemd-analyze")
-	judge := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=16", "--no-pager", "systemd/cairn.service")
-	if out, err := judge.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, unit := range []string{"systemd/cairn.service", "systemd/cairn-proxy.service"} {
+		judge := exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=16", "--no-pager", unit)
+		if out, err := judge.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
 	}
 }
 

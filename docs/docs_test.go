@@ -110,7 +110,7 @@ func moduleVersions(t *testing.T) map[string]string {
 	return versions
 }
 
-// moduleOf gives the module that a package belongs to, "" for our own and the
+// moduleOf returns the module that a package belongs to, "" for our own and the
 // standard library's.
 func moduleOf(path string, versions map[string]string) string {
 	for ; path != "."; path = filepath.Dir(path) {
@@ -145,8 +145,14 @@ func brokenRules(from, to string) (broken []string) {
 	if from == "cairn/session" && (thirdParty || within(to, "cairn")) {
 		broken = append(broken, "the vocabulary needs the standard library only")
 	}
-	if within(to, "github.com/cockroachdb/pebble/v2") && !within(from, "cairn/engine") {
+	if within(to, "github.com/cockroachdb/pebble/v2") && !within(from, "cairn/engine") && to != "github.com/cockroachdb/pebble/v2/vfs" {
 		broken = append(broken, "only the engine knows Pebble")
+	}
+	if to == "github.com/cockroachdb/pebble/v2/vfs" && !within(from, "cairn/engine") && from != "cairn/log" && !within(from, "cairn/cluster") {
+		broken = append(broken, "Pebble's file system is for what keeps files")
+	}
+	if from == "cairn/log" && within(to, "cairn") && to != "cairn/figures" {
+		broken = append(broken, "the log does not know what is in its records")
 	}
 	if within(to, "cairn/engine") && (within(from, "cairn/memcachedfront") || within(from, "cairn/httpapi") || within(from, "cairn/serve")) {
 		broken = append(broken, "fronts know stores, not the engine")

@@ -12,6 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"cairn/deploy/prometheus"
 )
 
 // troubleshooting.md has an entry for every alert and for every message of level
@@ -51,6 +55,45 @@ func compare(t *testing.T, what string, written, exist []string) {
 		if slices.Contains(written[:i], name) {
 			t.Errorf("troubleshooting.md has %s %q twice", what, name)
 		}
+	}
+}
+
+// Every alert links to its own entry.
+func TestAlertsHaveRunbooks(t *testing.T) {
+	page, err := os.ReadFile("troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules struct {
+		Groups []struct {
+			Rules []struct {
+				Alert       string
+				Annotations map[string]string
+			}
+		}
+	}
+	text, err := prometheus.Rules("")
+	if err == nil {
+		err = yaml.Unmarshal([]byte(text), &rules)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, group := range rules.Groups {
+		for _, rule := range group.Rules {
+			n++
+			anchor := strings.ToLower(rule.Alert) // as the server and code hosts make them of headings
+			if url := rule.Annotations["runbook_url"]; url != prometheus.RunbookURL+"#"+anchor {
+				t.Errorf("%s links to %q", rule.Alert, url)
+			}
+			if !strings.Contains(string(page), "\n### "+rule.Alert+"\n") {
+				t.Errorf("troubleshooting.md has no heading for #%s", anchor)
+			}
+		}
+	}
+	if n == 0 || n != len(alertNames(t)) {
+		t.Errorf("%d alerts were read of %d", n, len(alertNames(t)))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/memory"
 )
 
 // patience is what memcached-session-manager waits for an answer by default.
@@ -45,14 +47,14 @@ func space(o *Options) Finding {
 		return Finding{check, Warn, err.Error(), ""}
 	}
 	free, total := int64(fs.Bavail)*int64(fs.Bsize), int64(fs.Blocks)*int64(fs.Bsize)
-	f := Finding{check, OK, fmt.Sprintf("%s of %s", size(free), size(total)), ""}
+	f := Finding{check, OK, fmt.Sprintf("%s of %s", memory.Size(free), memory.Size(total)), ""}
 	reserve := int64(0)
 	if o.Reserve != nil {
 		reserve = o.Reserve(total)
 	}
 	switch {
 	case free < reserve:
-		f.Grade, f.Advice = Fail, fmt.Sprintf("below --disk-reserve (%s) new sessions are refused: make room", size(reserve))
+		f.Grade, f.Advice = Fail, fmt.Sprintf("below --disk-reserve (%s) new sessions are refused: make room", memory.Size(reserve))
 	case free < total/10:
 		f.Grade, f.Advice = Warn, "less than a tenth is free: see what fills it"
 	}

@@ -8,7 +8,6 @@ package doctor
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 )
 
@@ -66,7 +65,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	}
 	var all []Finding
 	for _, check := range []func(context.Context, *Options) []Finding{
-		directory, syncs, openFiles, backlog, memory, clock, certificates, secrets,
+		directory, syncs, openFiles, backlog, memoryLimit, clock, certificates, secrets,
 	} {
 		if ctx.Err() != nil {
 			break
@@ -87,12 +86,4 @@ func Judge(findings []Finding) error {
 		}
 	}
 	return nil
-}
-
-// size writes a number of bytes.
-func size(n int64) string {
-	if n < 1<<30 {
-		return fmt.Sprintf("%d MB", n>>20)
-	}
-	return fmt.Sprintf("%.1f GB", float64(n)/(1<<30))
 }

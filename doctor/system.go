@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/memory"
 )
 
 // openFiles compares the limit on open files with what the server needs.
@@ -44,15 +46,15 @@ func backlog(_ context.Context, o *Options) []Finding {
 }
 
 // memory compares what the server means to use with what there is.
-func memory(_ context.Context, o *Options) []Finding {
+func memoryLimit(_ context.Context, o *Options) []Finding {
 	there := o.MemoryLimit
 	if o.Memory == 0 || there == 0 {
 		return nil
 	}
-	f := Finding{"memory", OK, fmt.Sprintf("%s for Cairn of %s", size(o.Memory), size(there)), ""}
+	f := Finding{"memory", OK, fmt.Sprintf("%s for Cairn of %s", memory.Size(o.Memory), memory.Size(there)), ""}
 	switch {
 	case o.Memory > there:
-		f.Grade, f.Advice = Fail, "the kernel will kill the server: give it less, or the machine or control group more"
+		f.Grade, f.Advice = Fail, "the kernel will kill the server: set less for it, or more for the machine or control group"
 	case o.Memory > there*4/5:
 		f.Grade, f.Advice = Warn, "little is left for the page cache and for others"
 	}

@@ -41,7 +41,7 @@ func TestOpenSaysWhyItCannotLock(t *testing.T) {
 	} {
 		o := testOptions(t, lockFS{vfs.Default, c.err}, sessiontest.NewClock())
 		o.Dir = t.TempDir()
-		for name, err := range map[string]error{"open": openError(o), "check": Check(withFormat(t, o), func(string) {})} {
+		for name, err := range map[string]error{"open": openError(o), "check": Check(withFormat(t, o), func(Problem) {})} {
 			if err == nil || !strings.Contains(err.Error(), c.says) || errors.Is(err, ErrLocked) != c.locked {
 				t.Errorf("%s with %v: %v", name, c.err, err)
 			}

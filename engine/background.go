@@ -153,7 +153,7 @@ func (s *Store) DropExpired(ctx context.Context) error {
 	if err := s.files.flush(ctx); err != nil {
 		return fmt.Errorf("engine: drop buckets: %w", err)
 	}
-	for _, space := range record.Bucketed() {
+	for _, space := range s.bucketed() {
 		start, _ := space.Bounds()
 		span := pebble.KeyRange{Start: start, End: space.AppendBucketEnd(nil, last)}
 		if err := s.files.db.Excise(ctx, span); err != nil {

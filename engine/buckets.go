@@ -16,7 +16,7 @@ type bucketList struct {
 	list atomic.Pointer[[]ttl.Bucket]
 }
 
-// all gives the list. It must not be changed.
+// all returns the list. It must not be changed.
 func (l *bucketList) all() []ttl.Bucket {
 	if p := l.list.Load(); p != nil {
 		return *p
@@ -24,7 +24,7 @@ func (l *bucketList) all() []ttl.Bucket {
 	return nil
 }
 
-// live gives the buckets of the list that live at now.
+// live returns the buckets of the list that live at now.
 func (l *bucketList) live(now session.Time) []ttl.Bucket {
 	list := l.all()
 	last := ttl.LastDead(now)

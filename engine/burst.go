@@ -29,6 +29,7 @@ type burst struct {
 	frame     *session.Frame     // of the command that runs; nil: none
 	fault     error              // why the entry cannot be applied; see noteFault
 	adopted   *record.Dictionary // by a command of this burst; nil: none
+	notes     func() []Note      // what the log's entry leaves beside sessions; nil: nothing
 
 	cold    []*request // those that have left, to be fetched for
 	places  []int32    // the slot of each command of requests; -1: none
@@ -106,7 +107,7 @@ var errUnlocked = errors.New("engine: read needs locks")
 // manySlots is the number of keys from which on a map beats a search.
 const manySlots = 16
 
-// slot gives the slot of a key with its state. A large value may be missing in
+// slot returns the slot of a key with its state. A large value may be missing in
 // that unless it is asked for.
 func (b *burst) slot(key []byte, withValue bool) *slot {
 	if i := b.find(key); i >= 0 {
@@ -331,7 +332,7 @@ func (s *Store) readError(err error) error {
 	return fmt.Errorf("engine: read: %w", err)
 }
 
-// closeIter lets go of the disk state that the burst looks at.
+// closeIter releases the disk state that the burst looks at.
 func (b *burst) closeIter() {
 	if b.iter != nil {
 		if err := b.iter.Close(); err != nil {
@@ -347,11 +348,12 @@ func (b *burst) reset() {
 	clear(b.bySlot)
 	clear(b.requests)
 	clear(b.cold)
+	clear(b.events[:cap(b.events)])
 	body := b.body
 	*b = burst{
 		store: b.store, slots: b.slots[:0], bySlot: b.bySlot, order: b.order[:0],
 		requests: b.requests[:0], cold: b.cold[:0], places: b.places[:0],
-		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0],
+		stripes: b.stripes[:0], keyBuf: b.keyBuf[:0], doomed: b.doomed[:0], events: b.events[:0],
 	}
 	if cap(body) <= defaultLargeValue {
 		b.body = body[:0]

@@ -2,8 +2,11 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -14,11 +17,30 @@ import (
 	"cairn/ttl"
 )
 
+// Problem is something that a check finds.
+type Problem struct {
+	Text string // all of it, in a line
+
+	// File is the name of the file in the data directory that is damaged, "" if
+	// no single one is known.
+	File string
+
+	// Key is that of a session at risk, and Why says why it is. A problem that is
+	// not about a session has none.
+	Key []byte
+	Why string
+
+	// Lost is how many sessions are lost whose keys are not known.
+	Lost int64
+}
+
+func (p Problem) String() string { return p.Text }
+
 // Check verifies a store that no process has open: the checksum of every block
 // of every file in use, the order of its tables, every record, and whether the
 // counts are right. It calls report for each problem and changes nothing. The
 // error says why the check could not be carried through.
-func Check(o Options, report func(problem string)) (err error) {
+func Check(o Options, report func(Problem)) (err error) {
 	if err := o.complete(); err != nil {
 		return err
 	}
@@ -31,8 +53,27 @@ func Check(o Options, report func(problem string)) (err error) {
 
 type check struct {
 	options Options
-	report  func(problem string)
+	report  func(Problem)
 	store   *Store
+	damaged bool            // a file is
+	named   map[string]bool // sessions that were reported, at most mostNamed
+}
+
+// mostNamed is how many sessions a check remembers, to name each once.
+const mostNamed = 100_000
+
+// name reports a session, unless it has before. The file is Problem.File.
+func (c *check) name(key []byte, why, file string) {
+	if c.named[string(key)] {
+		return
+	}
+	if c.named == nil {
+		c.named = make(map[string]bool)
+	}
+	if len(c.named) < mostNamed {
+		c.named[string(key)] = true
+	}
+	c.report(Problem{Text: fmt.Sprintf("session %q is at risk: %s", key, why), File: file, Key: bytes.Clone(key), Why: why})
 }
 
 func (c *check) run() (err error) {
@@ -48,7 +89,8 @@ func (c *check) run() (err error) {
 	}
 	defer func() { err = errors.Join(err, s.files.release()) }()
 	if err := disk.Inspect(o.FS, o.Dir); err != nil {
-		report(c.report, "%v", err)
+		c.report(Problem{Text: err.Error(), File: disk.DamagedFile(err)})
+		c.damaged = true
 	}
 	c.logs()
 	s.files.blocks = newBlockCache(o)
@@ -59,7 +101,7 @@ func (c *check) run() (err error) {
 	if s.files.db, err = pebble.Open(o.Dir, options); err != nil {
 		report(c.report, "the store does not open: %v", err)
 		s.files.db = nil
-		return nil
+		return c.atRisk()
 	}
 	c.store = s
 	c.tables(options)
@@ -68,10 +110,47 @@ func (c *check) run() (err error) {
 	}
 	c.spaces()
 	c.records()
+	c.owners()
+	if c.damaged {
+		return c.atRisk()
+	}
 	return nil
 }
 
-func report(to func(string), format string, args ...any) { to(fmt.Sprintf(format, args...)) }
+// atRisk names the sessions that damaged files put at risk, and counts those whose
+// keys are lost. It does what a salvage would, and needs as much space for
+// temporary files as the sessions take.
+func (c *check) atRisk() (err error) {
+	scratch := "cairn-check" // of a file system in memory
+	if c.options.watchDisk {
+		dir, err := os.MkdirTemp("", "cairn-check-")
+		if err != nil {
+			report(c.report, "the sessions at risk cannot be named: %v", err)
+			return nil
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		scratch = filepath.Join(dir, "sorting")
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	v := &salvage{ctx: ctx, cancel: cancel, locked: true, options: SalvageOptions{
+		From: c.options, Scratch: scratch,
+		Problem: func(string) {}, // reported before
+	}, lost: c.name}
+	if err := v.run(); err != nil {
+		report(c.report, "the sessions at risk cannot be named: %v", err)
+		return nil
+	}
+	if unnamed := v.result.Missing - v.result.Unreadable - v.result.Uncertain; unnamed > 0 {
+		c.report(Problem{Text: fmt.Sprintf("%d more sessions are lost, with their keys", unnamed), Lost: unnamed})
+	}
+	return nil
+}
+
+// report reports what is about neither a file nor a session.
+func report(to func(Problem), format string, args ...any) {
+	to(Problem{Text: fmt.Sprintf(format, args...)})
+}
 
 // quiet is a pebble.Logger for a store whose problems are reported one by one.
 type quiet struct{}
@@ -85,7 +164,8 @@ func (quiet) Fatalf(string, ...any) {}
 // logs reads every record of every log.
 func (c *check) logs() {
 	err := disk.VerifyLogs(c.options.FS, c.options.Dir, func(log string, err error) {
-		report(c.report, "log %s: %v", log, err)
+		c.report(Problem{Text: fmt.Sprintf("log %s: %v", log, err), File: log + ".log"})
+		c.damaged = true
 	})
 	if err != nil {
 		report(c.report, "the logs cannot be listed: %v", err)
@@ -106,7 +186,8 @@ func (c *check) tables(o *pebble.Options) {
 			if !seen[name] {
 				seen[name] = true
 				if err := disk.VerifyTable(c.options.FS, c.options.FS.PathJoin(c.options.Dir, name), o); err != nil {
-					report(c.report, "table %s: %v", name, err)
+					c.report(Problem{Text: fmt.Sprintf("table %s: %v", name, err), File: name})
+					c.damaged = true
 				}
 			}
 		}
@@ -156,7 +237,18 @@ func (c *check) records() {
 	}
 	count := &record.Ledger{Now: ledger.Now}
 	s.horizon.see(ledger.Now)
-	m, err := s.newMerged(nil, nil)
+	if !c.walk(records, func(m *merged, cur *cursor) { c.record(m, cur, ledger, count) }) {
+		return // what was counted is not all
+	}
+	if !bytes.Equal(slotsOf(ledger), slotsOf(count)) {
+		report(c.report, "the ledger does not count what is there")
+	}
+}
+
+// walk calls f for the newest of each key of a space, and reports whether all could be
+// read.
+func (c *check) walk(space *record.Space, f func(m *merged, cur *cursor)) (whole bool) {
+	m, err := c.store.newMerged(space, nil, nil)
 	defer func() {
 		if err := m.close(); err != nil {
 			report(c.report, "read: %v", err)
@@ -164,19 +256,17 @@ func (c *check) records() {
 	}()
 	if err != nil {
 		report(c.report, "read: %v", err)
-		return
+		return false
 	}
 	for cur := m.least(); cur != nil; cur = m.least() {
-		c.record(m, cur, ledger, count)
+		f(m, cur)
 		m.skip(cur.key)
 	}
 	if err := m.err(); err != nil {
 		report(c.report, "read: %v", err)
-		return // what was counted is not all
+		return false
 	}
-	if !bytes.Equal(slotsOf(ledger), slotsOf(count)) {
-		report(c.report, "the ledger does not count what is there")
-	}
+	return true
 }
 
 // record checks the newest record of one key.
@@ -187,17 +277,53 @@ func (c *check) record(m *merged, cur *cursor, ledger, count *record.Ledger) {
 		return
 	}
 	e, err := m.entry(cur)
-	if err == nil && len(e.ext) > 0 && c.store.files.features.load()&extendedRecords == 0 {
-		report(c.report, "key %q has an extended record, of which %s knows nothing", key, formatFile)
+	if err == nil && len(e.ext) > 0 {
+		c.extended(e, cur.bucket)
 	}
 	switch {
 	case err != nil:
-		report(c.report, "key %q: %v", key, err)
+		c.name(key, err.Error(), "")
 	case e.expiry >= cur.bucket.Deadline() && cur.bucket != ttl.Forever:
 		report(c.report, "key %q expires after its bucket's deadline", key)
 	case e.version != 0:
 		count.Count(ttl.Minute(e.expiry), 1, e.size())
 	}
+}
+
+// extended checks what belongs to a record with an extension, in its bucket.
+func (c *check) extended(e *entry, bucket ttl.Bucket) {
+	known, owner := c.store.files.features.load(), e.belongsTo()
+	switch {
+	case known&extendedRecords == 0:
+		report(c.report, "key %q has an extended record, of which %s knows nothing", e.key, formatFile)
+	case len(owner) == 0:
+	case known&ownerIndex == 0:
+		// Written before there was an index, by a build that no setting let ask for
+		// an owner.
+	default:
+		switch found, err := c.store.indexed(e, bucket); {
+		case err != nil:
+			report(c.report, "the entry of key %q in the index of owners: %v", e.key, err)
+		case !found:
+			report(c.report, "key %q is missing in the index of owners", e.key)
+		}
+	}
+}
+
+// owners looks for entries of the owner index that are malformed. Those without a
+// record are as they should be.
+func (c *check) owners() {
+	known := c.store.files.features.load()
+	unknown := known&ownerIndex == 0 && known&extendedRecords != 0
+	c.walk(record.Owners, func(_ *merged, cur *cursor) {
+		if unknown {
+			report(c.report, "there is an index of owners, of which %s knows nothing", formatFile)
+			unknown = false // once is enough
+		}
+		if _, _, ok := record.SplitOwner(cur.key); !ok {
+			report(c.report, "bucket %d: malformed entry %q in the index of owners", cur.bucket, cur.key)
+		}
+	})
 }
 
 func slotsOf(l *record.Ledger) []byte {

@@ -13,7 +13,7 @@ import (
 	"cairn/session/sessiontest"
 )
 
-// coldStore gives a store with sessions cold0, cold1 and so on in tables only,
+// coldStore returns a store with sessions cold0, cold1 and so on in tables only,
 // each in blocks of its own, and others hot0, hot1 and so on in memory.
 func coldStore(t *testing.T, n int, change func(o *Options)) (*Store, *enginetest.Tables) {
 	t.Helper()

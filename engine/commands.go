@@ -120,7 +120,7 @@ func fail(r *session.Result, err error) {
 	*r = session.Result{Status: session.Failed, Err: err}
 }
 
-// item gives the item of the slot, or nil.
+// item returns the item of the slot, or nil.
 func (b *burst) item(s *slot) *entry {
 	if s.after.live(b.now) {
 		return s.after
@@ -159,7 +159,7 @@ func (b *burst) storeItem(s *slot, c *session.Command, e *entry, r *session.Resu
 	b.keep(s, e, c, r)
 }
 
-// version gives the version of an item that c changes.
+// version returns the version of an item that c changes.
 func (b *burst) version(c *session.Command) uint64 {
 	if c.Has(session.SetVersion) {
 		return c.NewVersion

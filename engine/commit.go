@@ -98,7 +98,7 @@ func (c *commit) refuse() {
 	c.complete()
 }
 
-// complete tells the Completers of the requests, each once, and lets go of the
+// complete tells the Completers of the requests, each once, and releases the
 // commit.
 func (c *commit) complete() {
 	for requests := c.requests; len(requests) > 0; {

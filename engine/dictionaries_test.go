@@ -131,7 +131,7 @@ func TestDictionarySurvivesPowerLoss(t *testing.T) {
 	if err := shop.store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := Check(o, func(p string) { problems = append(problems, p) }); err != nil || problems != nil {
+	if err := Check(o, func(p Problem) { problems = append(problems, p.String()) }); err != nil || problems != nil {
 		t.Errorf("check: %v, %q", err, problems)
 	}
 }

@@ -39,7 +39,7 @@ func ParseDurability(s string) (Durability, error) {
 	return durability, durability.check()
 }
 
-// String gives what ParseDurability reads.
+// String returns what ParseDurability reads.
 func (d Durability) String() string {
 	if d.Interval == 0 {
 		return "sync"

@@ -68,7 +68,7 @@ const unplaced ttl.Bucket = 1
 // live reports whether the key holds an item at now.
 func (e *entry) live(now session.Time) bool { return e.bucket != 0 && now < e.expiry }
 
-// stands gives the bucket of the newest copy if that bucket still lives.
+// stands returns the bucket of the newest copy if that bucket still lives.
 func (e *entry) stands(now session.Time) ttl.Bucket {
 	if e.bucket.Dead(now) {
 		return 0
@@ -155,7 +155,7 @@ func (e *entry) header() record.Header {
 	}
 }
 
-// patchFrom gives the patch that turns the record of o into that of e; the two
+// patchFrom returns the patch that turns the record of o into that of e; the two
 // have the same body.
 func (e *entry) patchFrom(o *entry) (p record.Patch) {
 	if e.expiry != o.expiry {

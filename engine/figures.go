@@ -10,7 +10,6 @@ import (
 
 	"cairn/engine/compress"
 	"cairn/engine/disk"
-	"cairn/engine/record"
 	"cairn/figures"
 	"cairn/session"
 )
@@ -175,7 +174,7 @@ func (s *Store) bucketFigures() []BucketFigures {
 	all := make([]BucketFigures, 0, len(list))
 	for i := len(list) - 1; i >= 0; i-- {
 		bucket := BucketFigures{Deadline: list[i].Deadline()}
-		for _, space := range record.Bucketed() {
+		for _, space := range s.bucketed() {
 			size, err := s.files.db.EstimateDiskUsage(space.AppendBucket(nil, list[i]), space.AppendBucketEnd(nil, list[i]))
 			if err != nil {
 				_ = s.readError(err) // counted

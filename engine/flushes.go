@@ -18,6 +18,10 @@ type flushes struct {
 	cleared atomic.Uint32
 }
 
+// PendingFlush returns the instant at which the store will be emptied, session.Never if
+// no flush is pending. One that is due is pending until a burst comes.
+func (s *Store) PendingFlush() session.Time { return session.Time(s.flushes.at.Load()) }
+
 // plan makes at the instant of the pending flush.
 func (f *flushes) plan(at session.Time) { f.at.Store(int64(at)) }
 

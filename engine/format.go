@@ -47,6 +47,9 @@ const (
 
 	// followedLog: the ledger may hold a position in a log.
 	followedLog features = 1 << 1
+
+	// ownerIndex: items with an owner have an entry in the space of owners.
+	ownerIndex features = 1 << 2
 )
 
 // featureTable is in the order of the bits. Names and versions are in the files
@@ -54,6 +57,7 @@ const (
 var featureTable = []struct{ name, since string }{
 	{"extended-records", "0.1.0"},
 	{"followed-log", "0.1.0"},
+	{"owner-index", "0.1.0"},
 }
 
 // String returns the line of the format file.
@@ -83,7 +87,7 @@ func parseFormat(line string) (f features, err error) {
 		return 0, fmt.Errorf("%w: it is %q, which this version does not know: use the version that wrote it, or a later one",
 			ErrFormat, strings.TrimSpace(line))
 	default:
-		return 0, fmt.Errorf("%w: its %s is no file of Cairn", ErrFormat, formatFile)
+		return 0, fmt.Errorf("%w: its %s was not written by Cairn", ErrFormat, formatFile)
 	}
 	var unknown []string
 	for _, word := range strings.Split(list, " ") {
@@ -171,20 +175,20 @@ type inUse struct {
 
 func (u *inUse) load() features { return features(u.bits.Load()) }
 
-// need makes sure that the format file names the feature, before the first of
-// what it is about is written. On an error nothing of it may be.
-func (s *Store) need(feature features) error {
-	if s.files.features.load()&feature != 0 {
+// need makes sure that the format file names the features, before the first of
+// what they are about is written. On an error nothing of it may be.
+func (s *Store) need(wanted features) error {
+	if s.files.features.load()&wanted == wanted {
 		return nil
 	}
 	s.files.features.mu.Lock()
 	defer s.files.features.mu.Unlock()
-	all := s.files.features.load() | feature
+	all := s.files.features.load() | wanted
 	if err := putFormat(s.options.FS, s.options.Dir, all); err != nil {
 		if disk.Passing(err) {
 			err = fmt.Errorf("%w: %w", session.ErrNoSpace, err)
 		}
-		return fmt.Errorf("engine: note in %s what the store uses from now on: %w", formatFile, err)
+		return fmt.Errorf("engine: record in %s what the store uses from now on: %w", formatFile, err)
 	}
 	s.files.features.bits.Store(uint32(all))
 	return nil
@@ -209,7 +213,7 @@ func checkEmpty(fs vfs.FS, dir string) error {
 	}
 	for _, name := range names {
 		if strings.HasPrefix(name, "MANIFEST-") || strings.HasPrefix(name, "marker.") || name == "CURRENT" {
-			return fmt.Errorf("%w: it holds a database (%s) that is no store of Cairn", ErrFormat, name)
+			return fmt.Errorf("%w: it holds a database (%s) that is not a Cairn store", ErrFormat, name)
 		}
 	}
 	return nil

@@ -38,6 +38,7 @@ func TestFormatLine(t *testing.T) {
 	for bits, line := range map[features]string{
 		0:               "cairn 1\n",
 		extendedRecords: "cairn 2 extended-records:0.1.0\n",
+		ownerIndex:      "cairn 2 owner-index:0.1.0\n",
 	} {
 		if got := bits.String(); got != line {
 			t.Errorf("%b is %q, not %q", bits, got, line)
@@ -78,28 +79,33 @@ func TestStoreIsUpgradedWhenItMust(t *testing.T) {
 	if err := s.Checkpoint("before"); err != nil {
 		t.Fatal(err)
 	}
-	want(t, s, session.OK, trackedSet(s, "tracked", "v", "me"))
+	want(t, s, session.OK, trackedSet(s, "tracked", "v", ""))
 	wantLine(path, extendedRecords.String())
+	want(t, s, session.OK, trackedSet(s, "tracked", "v", "me"))
+	both := (extendedRecords | ownerIndex).String()
+	wantLine(path, both)
 	if err := s.Checkpoint("after"); err != nil {
 		t.Fatal(err)
 	}
 	wantLine("before/FORMAT", plainFormat)
-	wantLine("after/FORMAT", extendedRecords.String())
+	wantLine("after/FORMAT", both)
 	checkAndClose(t, s)
 	checkStore(t, o)
 	s = openStore(t, o)
-	if it := want(t, s, session.OK, op(session.OpGet, "tracked")).Item; string(it.Owner) != "me" || it.Born != it.Version {
+	if it := want(t, s, session.OK, op(session.OpGet, "tracked")).Item; string(it.Owner) != "me" || it.Born == it.Version {
 		t.Errorf("item %+v", it)
 	}
 	checkAndClose(t, s)
 
 	// As if the file had come from an older copy.
-	writeFile(t, o.FS, path, plainFormat)
-	var problems []string
-	if err := Check(o, func(p string) { problems = append(problems, p) }); err != nil || len(problems) != 1 {
-		t.Errorf("problems %q, error %v", problems, err)
+	for _, line := range []string{plainFormat, extendedRecords.String()} {
+		writeFile(t, o.FS, path, line)
+		var problems []string
+		if err := Check(o, func(p Problem) { problems = append(problems, p.String()) }); err != nil || len(problems) != 1 {
+			t.Errorf("%s: problems %q, error %v", line, problems, err)
+		}
 	}
-	writeFile(t, o.FS, path, extendedRecords.String())
+	writeFile(t, o.FS, path, both)
 }
 
 // A command fails, and leaves all as it was, if what it needs cannot be noted.

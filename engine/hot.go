@@ -61,11 +61,12 @@ func (e *entry) found(key []byte, epoch uint32) bool {
 	return true
 }
 
-// part takes apart what the cache has in one piece, the value and ext.
+// part takes apart what the cache has in one piece, ext and the value. Ext comes first:
+// every get reads it, and there it is in the same line of memory as the key or the next.
 func (e *entry) part() {
 	e.ext = nil
-	if n := len(e.value) - int(e.extLen); e.extLen > 0 {
-		e.value, e.ext = e.value[:n:n], e.value[n:]
+	if n := int(e.extLen); n > 0 {
+		e.ext, e.value = e.value[:n:n], e.value[n:]
 	}
 }
 
@@ -80,7 +81,7 @@ func (h *hotEntries) put(e *entry) {
 		return
 	}
 	e.extLen = uint8(len(e.ext))
-	if e.mark = h.cache.PutParts(e.key, e.value, e.ext, &e.facts); e.mark != nil {
+	if e.mark = h.cache.PutParts(e.key, e.ext, e.value, &e.facts); e.mark != nil {
 		e.mark.Store(e.access)
 	}
 }

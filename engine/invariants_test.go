@@ -19,6 +19,7 @@ import (
 //   - every bucket that holds anything live is in the list;
 //   - the newest record of a key stands in its highest bucket (I1), seen as: no
 //     lower copy has a higher version that the store handed out;
+//   - a newest record with an owner is in the index in its own bucket (U1);
 //   - the ledger in memory and the stored one equal a count of the records;
 //   - what the cache knows is what the disk holds.
 func checkInvariants(t *testing.T, s *Store) {
@@ -38,6 +39,11 @@ func checkInvariants(t *testing.T, s *Store) {
 		if above := newest[string(e.key)]; above == nil {
 			newest[string(e.key)] = e
 			want.Count(ttl.Minute(e.expiry), 1, e.size())
+			if len(e.belongsTo()) > 0 {
+				if found, err := s.indexed(e, e.bucket); err != nil || !found {
+					t.Errorf("key %q of %q is not in the index of owners in bucket %d (error %v)", e.key, e.belongsTo(), e.bucket, err)
+				}
+			}
 		} else if e.version > above.version && e.version < 1<<62 && above.version < 1<<62 && above.version != 0 {
 			t.Errorf("key %q: bucket %d holds version %d, above it bucket %d holds %d",
 				e.key, e.bucket, e.version, above.bucket, above.version)

@@ -75,7 +75,7 @@ func (l *ledger) count(slot record.Slot) {
 	l.bytes += slot.Bytes
 }
 
-// advance lets go of the minutes that have passed at now.
+// advance drops the minutes that have passed at now.
 func (l *ledger) advance(now session.Time) {
 	if now <= l.now {
 		return
@@ -95,7 +95,7 @@ func (l *ledger) advance(now session.Time) {
 	l.now = now
 }
 
-// expire lets go of the minutes of a day that have passed at now.
+// expire drops the minutes of a day that have passed at now.
 func (l *ledger) expire(day *record.Ledger, now session.Time) {
 	items, bytes := day.Advance(now)
 	l.items -= items
@@ -103,7 +103,7 @@ func (l *ledger) expire(day *record.Ledger, now session.Time) {
 	l.expired += items
 }
 
-// slots gives all slots, ascending.
+// slots returns all slots, ascending.
 func (l *ledger) slots() (slots []record.Slot) {
 	for _, number := range slices.Sorted(maps.Keys(l.days)) {
 		slots = append(slots, l.days[number].Slots...)
@@ -111,7 +111,7 @@ func (l *ledger) slots() (slots []record.Slot) {
 	return slots
 }
 
-// totals gives the live items and bytes at now, and the items expired so far.
+// totals returns the live items and bytes at now, and the items expired so far.
 func (l *ledger) totals(now session.Time) (items, bytes, expired int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +119,7 @@ func (l *ledger) totals(now session.Time) (items, bytes, expired int64) {
 	return l.items, l.bytes, l.expired
 }
 
-// forecast gives what expires in which minute after now.
+// forecast returns what expires in which minute after now.
 func (l *ledger) forecast(now session.Time) []session.ForecastSlot {
 	l.mu.Lock()
 	defer l.mu.Unlock()

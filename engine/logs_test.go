@@ -20,7 +20,7 @@ func sparing(t *testing.T, fs vfs.FS) Options {
 	return o
 }
 
-// filesOf gives the sizes of the store's files with a suffix, by name.
+// filesOf returns the sizes of the store's files with a suffix, by name.
 func filesOf(t *testing.T, o Options, suffix string) map[string]int64 {
 	t.Helper()
 	names, err := o.FS.List(o.Dir)
@@ -83,7 +83,7 @@ func TestSparesOutliveProcesses(t *testing.T) {
 
 func checkStore(t *testing.T, o Options) {
 	t.Helper()
-	if err := Check(o, func(problem string) { t.Error(problem) }); err != nil {
+	if err := Check(o, func(problem Problem) { t.Error(problem) }); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "cairn/session"
+import (
+	"bytes"
+
+	"cairn/session"
+)
 
 // Subscribe is session.Observable's. Options.Observers are told.
 func (s *Store) Subscribe(o session.Observer) (cancel func()) {
@@ -27,7 +31,9 @@ func (b *burst) runObserved(c *session.Command, r *session.Result, from session.
 	case b.hint < 0 || b.slots[b.hint].after == held:
 		return // it only looked, or is about no key
 	default:
-		e.Effect, e.Size = effect(c, r, held, b.slots[b.hint].after)
+		made := b.slots[b.hint].after
+		e.Effect, e.Size = effect(c, r, held, made)
+		e.NewOwner = len(made.ext) > 0 && len(made.belongsTo()) > 0 && !(held.live(b.now) && bytes.Equal(held.belongsTo(), made.belongsTo()))
 	}
 	b.events = append(b.events, e)
 }

@@ -38,7 +38,7 @@ func TestSecondProcessIsRefused(t *testing.T) {
 			if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), o.Dir) {
 				t.Errorf("error %v", err)
 			}
-			if err := Check(o, func(string) {}); !errors.Is(err, ErrLocked) {
+			if err := Check(o, func(Problem) {}); !errors.Is(err, ErrLocked) {
 				t.Errorf("check: error %v", err)
 			}
 			want(t, s, session.OK, set(s, "k", "v", time.Hour))
@@ -79,7 +79,7 @@ func TestUnknownFormatIsRefused(t *testing.T) {
 		if _, err := Open(o); !errors.Is(err, ErrFormat) {
 			t.Errorf("format %q: error %v", content, err)
 		}
-		if err := Check(o, func(string) {}); !errors.Is(err, ErrFormat) {
+		if err := Check(o, func(Problem) {}); !errors.Is(err, ErrFormat) {
 			t.Errorf("check of format %q: error %v", content, err)
 		}
 		writeFile(t, o.FS, path, plainFormat)
@@ -288,7 +288,7 @@ func TestCheckpointIsAStore(t *testing.T) {
 		t.Error("a checkpoint into an existing directory must fail")
 	}
 	o.Dir = "copy"
-	if err := Check(o, func(problem string) { t.Error(problem) }); err != nil {
+	if err := Check(o, func(problem Problem) { t.Error(problem) }); err != nil {
 		t.Error(err)
 	}
 	c := openStore(t, o)

@@ -169,7 +169,7 @@ func (o *Options) complete() error {
 		return fmt.Errorf("engine: %w", err)
 	}
 	if o.ExternalLog && o.Durability.Interval > 0 {
-		return errors.New("engine: a durability interval is of no use with an external log")
+		return errors.New("engine: a durability interval has no effect with an external log")
 	}
 	if o.Fetches < 0 {
 		return fmt.Errorf("engine: %d fetches at a time: must be at least 1", o.Fetches)

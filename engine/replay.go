@@ -42,7 +42,10 @@ var (
 //
 // If there is an error, other than session.ErrClosed, it is a *ReplayError; the
 // entry has had no effect, and no further one is applied.
-func (s *Store) Replay(at Position, b *session.Burst) error {
+func (s *Store) Replay(at Position, b *session.Burst) error { return s.replayNoting(at, b, nil) }
+
+// replayNoting is ReplayNoting; notes may be nil.
+func (s *Store) replayNoting(at Position, b *session.Burst, notes func() []Note) error {
 	b.Results = b.Results[:0]
 	l := &s.replayed
 	l.mu.Lock()
@@ -61,7 +64,7 @@ func (s *Store) Replay(at Position, b *session.Burst) error {
 		return s.stopReplay(at, err)
 	}
 	b.SizeResults()
-	err := s.replay(at, b)
+	err := s.replay(at, b, notes)
 	if err == nil {
 		return nil
 	}
@@ -114,7 +117,7 @@ func (s *Store) openFrame(f *session.Frame, c *session.Command) error {
 }
 
 // replay applies an entry. The lock of s.replayed is held.
-func (s *Store) replay(at Position, in *session.Burst) error {
+func (s *Store) replay(at Position, in *session.Burst, notes func() []Note) error {
 	r := request{in: in, fetches: maxFetches} // what is not in memory is read at once
 	now := max(in.Now, s.replayed.clock())
 	due := s.flushes.due(now)
@@ -131,6 +134,7 @@ func (s *Store) replay(at Position, in *session.Burst) error {
 	s.horizon.see(now)
 	b := s.newBurst(now)
 	defer b.release()
+	b.notes = notes
 	b.at, b.first = at, s.replayed.firstVersion(at.Index)
 	b.requests = append(b.requests, &r)
 	b.lock()

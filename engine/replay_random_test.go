@@ -247,7 +247,7 @@ func sessionValue(r *rand.Rand) []byte {
 	return fmt.Appendf(nil, firstLayout, r.IntN(9), r.Uint64(), r.Uint32(), r.IntN(1e6))
 }
 
-// someDictionary gives one of a few dictionaries for values of sessionValue.
+// someDictionary returns one of a few dictionaries for values of sessionValue.
 func someDictionary(n int) []byte {
 	dictionaryMu.Lock()
 	defer dictionaryMu.Unlock()
@@ -483,7 +483,7 @@ func (w *logWorld) compare() {
 	}
 }
 
-// scan gives all that lives at the latest instant that the stores know.
+// scan returns all that lives at the latest instant that the stores know.
 func (r *replica) scan() (items []session.Item) {
 	err := r.store.Scan(context.Background(), nil, nil, func(it *session.Item) bool {
 		copied := *it

@@ -54,7 +54,7 @@ func newRequest(in *session.Burst, to session.Completer) *request {
 	return r
 }
 
-// release lets go of the request, which is over.
+// release frees the request, which is over.
 func (r *request) release() {
 	r.forget()
 	clear(r.deep)

@@ -51,7 +51,7 @@ func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *sess
 	return nil
 }
 
-// scanned gives e as fn sees it, with what only the cache knows.
+// scanned returns e as fn sees it, with what only the cache knows.
 func (s *Store) scanned(e *entry) *session.Item {
 	var cached entry
 	if s.memory.hot.peek(&cached, e.key, s.flushes.epoch.Load()) && cached.version == e.version {
@@ -75,7 +75,7 @@ func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err 
 		return p, session.ErrClosed
 	}
 	defer s.doors.leave()
-	m, err := s.newMerged(prefix, from)
+	m, err := s.newMerged(records, prefix, from)
 	defer func() {
 		if closeErr := m.close(); err == nil {
 			err = s.readError(closeErr)
@@ -106,7 +106,10 @@ func (s *Store) readPage(ctx context.Context, prefix, from []byte) (p page, err 
 	return p, m.err()
 }
 
-// merged iterates over the keys of all live buckets at once.
+// records is the space of records.
+var records = record.SpaceOf(record.DataStart)
+
+// merged iterates over the keys of all live buckets of a space at once.
 type merged struct {
 	store   *Store
 	cursors []*cursor // newest bucket first
@@ -117,12 +120,12 @@ type merged struct {
 type cursor struct {
 	iter   *pebble.Iterator
 	bucket ttl.Bucket
-	key    []byte // session key; nil: at the end
+	key    []byte // what stands behind the bucket: a record's session key; nil: at the end
 }
 
 // newMerged places a cursor in each live bucket, at from or after it. The result
 // must be closed even if there is an error.
-func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
+func (s *Store) newMerged(space *record.Space, prefix, from []byte) (m *merged, err error) {
 	m = &merged{store: s}
 	snapshot, buckets, err := s.view()
 	if err != nil {
@@ -130,7 +133,7 @@ func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
 	}
 	defer func() { err = errors.Join(err, snapshot.Close()) }()
 	for _, bucket := range buckets {
-		lower := record.AppendKey(nil, bucket, prefix)
+		lower := append(space.AppendBucket(nil, bucket), prefix...)
 		iter, err := snapshot.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
 			LowerBound: lower, UpperBound: behindPrefix(lower),
 		}})
@@ -139,12 +142,12 @@ func (s *Store) newMerged(prefix, from []byte) (m *merged, err error) {
 		}
 		c := &cursor{iter: iter, bucket: bucket}
 		m.cursors = append(m.cursors, c)
-		c.settle(iter.SeekGE(record.AppendKey(nil, bucket, from)))
+		c.settle(iter.SeekGE(append(space.AppendBucket(nil, bucket), from...)))
 	}
 	return m, nil
 }
 
-// view gives the present state of Pebble and the live buckets in it.
+// view returns the present state of Pebble and the live buckets in it.
 func (s *Store) view() (*pebble.Iterator, []ttl.Bucket, error) {
 	s.doors.gate.RLock() // a flush empties the list before it empties the store
 	defer s.doors.gate.RUnlock()
@@ -155,7 +158,7 @@ func (s *Store) view() (*pebble.Iterator, []ttl.Bucket, error) {
 }
 
 // behindPrefix is the first key behind all that begin with prefix. There is one
-// because no key of a record begins with 0xFF.
+// because no space begins with 0xFF.
 func behindPrefix(prefix []byte) []byte {
 	end := bytes.Clone(prefix)
 	for end[len(end)-1] == 0xFF {
@@ -169,11 +172,11 @@ func behindPrefix(prefix []byte) []byte {
 func (c *cursor) settle(ok bool) {
 	c.key = nil
 	if ok {
-		_, c.key, _ = record.SplitKey(c.iter.Key())
+		c.key = c.iter.Key()[record.KeyOverhead:]
 	}
 }
 
-// least gives the cursor with the least key, the newest bucket's if several
+// least returns the cursor with the least key, the newest bucket's if several
 // have it; nil at the end.
 func (m *merged) least() (least *cursor) {
 	for _, c := range m.cursors {

@@ -19,7 +19,7 @@ import (
 func anotherSpace(t *testing.T) *record.Space {
 	before := record.Spaces
 	t.Cleanup(func() { record.Spaces = before })
-	record.Spaces = append(before[:len(before):len(before)], record.Space{Name: "test", Prefix: 'u', Bucketed: true})
+	record.Spaces = append(before[:len(before):len(before)], record.Space{Name: "test", Prefix: 'v', Bucketed: true})
 	return &record.Spaces[len(before)]
 }
 
@@ -112,7 +112,7 @@ func TestCheckFindsForeignKeys(t *testing.T) {
 	checkStore(t, o)
 	record.Spaces = record.Spaces[:len(record.Spaces)-1]
 	var problems []string
-	if err := Check(o, func(p string) { problems = append(problems, p) }); err != nil {
+	if err := Check(o, func(p Problem) { problems = append(problems, p.String()) }); err != nil {
 		t.Fatal(err)
 	}
 	if len(problems) != 1 || !strings.Contains(problems[0], "no kind that is known") {

@@ -21,7 +21,7 @@ func (b *burst) write() *pebble.Batch {
 	delta := record.Ledger{Now: b.now}
 	batch := b.newBatch()
 	if b.flushed {
-		for _, space := range record.Bucketed() {
+		for _, space := range b.store.bucketed() {
 			start, end := space.Bounds()
 			b.must(batch.DeleteRange(start, end, nil))
 		}
@@ -32,6 +32,7 @@ func (b *burst) write() *pebble.Batch {
 		b.writeSlot(batch, &b.slots[i], &delta)
 	}
 	b.writeDictionaries(batch)
+	b.writeNotes(batch)
 	if b.fault != nil || batch.Empty() && !b.replaying() {
 		b.must(batch.Close())
 		if b.fault == nil {
@@ -53,7 +54,7 @@ func (b *burst) write() *pebble.Batch {
 	return batch
 }
 
-// changed gives the numbers of the slots that commands have changed, in the order
+// changed returns the numbers of the slots that commands have changed, in the order
 // of their keys: neighbours in a batch are neighbours in the memtable then, and
 // it need not search for each from the start.
 func (b *burst) changed() []int32 {
@@ -108,9 +109,11 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 	}
 	b.tally(s, delta)
 	if target == 0 {
+		b.indexOwner(batch, s, target)
 		return
 	}
 	b.store.memory.buckets.add(target) // before the value is encoded; see adopt
+	b.indexOwner(batch, s, target)
 	if patch {
 		b.mergePatch(batch, s, target)
 	} else {
@@ -126,7 +129,11 @@ func (b *burst) writeSlot(batch *pebble.Batch, s *slot, delta *record.Ledger) {
 // readyRecord makes sure that a record of the slot's new item can be written.
 func (b *burst) readyRecord(s *slot) error {
 	if len(s.after.ext) > 0 {
-		if err := b.store.need(extendedRecords); err != nil {
+		wanted := extendedRecords
+		if len(s.after.belongsTo()) > 0 {
+			wanted |= ownerIndex
+		}
+		if err := b.store.need(wanted); err != nil {
 			return err
 		}
 	}
@@ -139,7 +146,7 @@ func patches(s *slot, target ttl.Bucket) bool {
 	return target == s.before.bucket && s.before.version != 0 && s.after.sameBody(s.before)
 }
 
-// place gives the bucket for the slot's new item; 0 if there is none.
+// place returns the bucket for the slot's new item; 0 if there is none.
 func (b *burst) place(s *slot) ttl.Bucket {
 	switch stands := s.before.stands(b.now); {
 	case s.after.bucket == 0:

@@ -28,7 +28,7 @@ func withRecord(ctx context.Context, r *record) context.Context {
 	return context.WithValue(ctx, recordKey{}, r)
 }
 
-// recordOf gives the record of the request; never nil.
+// recordOf returns the record of the request; never nil.
 func recordOf(ctx context.Context) *record {
 	if r, ok := ctx.Value(recordKey{}).(*record); ok {
 		return r

@@ -68,6 +68,12 @@ func newAuthenticator(o AuthOptions, l Limits, logger *slog.Logger) (*authentica
 	return a, a.reload()
 }
 
+// CheckTokens reports what is wrong with the tokens that o names.
+func CheckTokens(o AuthOptions) error {
+	_, err := newAuthenticator(o, Limits{}, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // reload reads the tokens again, keeping the old ones if that fails.
 func (a *authenticator) reload() error {
 	text := strings.ReplaceAll(a.options.Tokens, ",", "\n")
@@ -103,7 +109,7 @@ func (a *authenticator) warnReadable() {
 
 func (a *authenticator) hasTokens() bool { return len(*a.tokens.Load()) > 0 }
 
-// bearer gives the token that a request carries: as a bearer token (RFC 6750),
+// bearer returns the token that a request carries: as a bearer token (RFC 6750),
 // or as the password of Basic authentication for simple clients.
 func bearer(r *http.Request) (token string, given bool) {
 	if _, password, ok := r.BasicAuth(); ok {
@@ -116,7 +122,7 @@ func bearer(r *http.Request) (token string, given bool) {
 	return strings.TrimSpace(token), true
 }
 
-// find gives the caller who holds the token. Its time does not depend on how
+// find returns the caller who holds the token. Its time does not depend on how
 // much of a secret was right.
 func (set tokenSet) find(token string) (caller, bool) {
 	sum := sha256.Sum256([]byte(token))
@@ -130,7 +136,7 @@ func (set tokenSet) find(token string) (caller, bool) {
 	return found, ok
 }
 
-// findCertificate gives the caller whose verified certificate has the common
+// findCertificate returns the caller whose verified certificate has the common
 // name; one that no line names is an administrator.
 func (set tokenSet) findCertificate(commonName string) caller {
 	for i := range set {

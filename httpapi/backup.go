@@ -99,7 +99,7 @@ type ticket struct {
 	expires time.Time
 }
 
-// issue gives a new ticket, or reports false if too many are out.
+// issue returns a new ticket, or reports false if too many are out.
 func (b *ticketBook) issue(name string, now time.Time) (id string, expires time.Time, ok bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,8 @@ import (
 
 	"cairn/adminapi"
 	"cairn/figures"
+	"cairn/live"
+	"cairn/locks"
 	"cairn/session"
 )
 
@@ -151,6 +154,11 @@ func (bucketed) Collect(ch chan<- prometheus.Metric) {
 	ch <- h.Times().Metric(durationDesc, "get")
 }
 
+// fakeLocks are locks that are held.
+type fakeLocks []locks.Held
+
+func (l fakeLocks) List() []locks.Held { return l }
+
 // TestContract calls every operation of the API, well and badly, and compares
 // the answers with the OpenAPI document.
 func TestContract(t *testing.T) {
@@ -158,14 +166,28 @@ func TestContract(t *testing.T) {
 		ID: 7, Client: "127.0.0.1:5", Listener: "127.0.0.1:11211", Protocol: "meta", User: "u",
 		Since: time.Unix(1, 0), LastActive: time.Unix(2, 0), LastVerb: "mg", Requests: 3, BytesIn: 4, BytesOut: 5,
 	}}}
+	feed := live.New(nil)
 	h := start(t, Options{
 		Memcached: front,
 		Figures:   []prometheus.Collector{bucketed{}},
+		Undo:      &fakeUndo{},
+		History:   fakeHistory{},
+		Live:      feed,
+		Settings:  func() []adminapi.Setting { return []adminapi.Setting{{Name: "port"}, {Name: "token", Value: "secret"}} },
+		Listening: func() []adminapi.Listening { return []adminapi.Listening{{Network: "tcp", Address: "127.0.0.1:11211"}} },
 		Level:     new(slog.LevelVar),
+		Locks:     fakeLocks{{Key: []byte("l"), Expiry: testStart + minute, Connection: 7, Waiting: 2, Since: testStart}, {Key: []byte("\xff"), Expiry: session.Never}},
 		Config:    func() map[string]string { return map[string]string{"port": "11211"} },
+		ReloadAll: func() []adminapi.ReloadedPart { return []adminapi.ReloadedPart{{What: "users", Error: "no such file"}} },
+		Stop:      func() {},
+		Upstream: func() adminapi.Upstream {
+			return adminapi.Upstream{Servers: []adminapi.UpstreamServer{{}}, State: "moving"}
+		},
 	})
 	c := newContract(h)
 	h.engine.put("a", `{"user":"alice"}`, testStart+10*minute)
+	h.engine.own("mine", "ann", testStart+10*minute)
+	h.engine.own("mine too", "ann", testStart+10*minute)
 	h.engine.put("\xff\x00binary", "v", session.Never)
 
 	call := func(status int, method, path, concrete string, body any, headers ...string) reply {
@@ -187,8 +209,62 @@ func TestContract(t *testing.T) {
 	call(200, "GET", "/v1/server", "", nil)
 	call(200, "GET", "/v1/stats", "", nil)
 	call(200, "GET", "/v1/forecast", "/v1/forecast?slots=10", nil)
+	call(200, "GET", "/v1/upstream", "", nil)
+	h.server.options.Upstream = nil
+	call(200, "GET", "/v1/upstream", "", nil)
+	call(200, "GET", "/v1/cluster", "", nil)
+	h.server.options.Cluster = func() adminapi.Cluster {
+		c := adminapi.NoCluster()
+		c.Name, c.Nodes = "c", append(c.Nodes, adminapi.ClusterNode{Node: "1", Self: true})
+		c.Groups = append(c.Groups, adminapi.ClusterGroup{})
+		return c
+	}
+	call(200, "GET", "/v1/cluster", "", nil)
+	if r := call(503, "GET", "/readyz", "", nil); !strings.Contains(string(r.body), "no_leader") {
+		t.Errorf("nobody leads, and readiness is %s", r.body)
+	}
+	h.server.options.Cluster = func() adminapi.Cluster {
+		c := adminapi.NoCluster()
+		c.Name, c.Removed = "c", true
+		return c
+	}
+	call(200, "GET", "/v1/cluster", "", nil)
+	if r := call(503, "GET", "/readyz", "", nil); !strings.Contains(string(r.body), `["removed"]`) {
+		t.Errorf("the node was removed, and readiness is %s", r.body)
+	}
+	change := map[string]any{"op": "remove", "node": "00000000000000ab"}
+	call(501, "POST", "/v1/cluster", "", change)
+	var changeError error
+	h.server.options.ChangeCluster = func(context.Context, adminapi.ClusterChange) error { return changeError }
+	call(200, "POST", "/v1/cluster", "", change)
+	call(200, "POST", "/v1/cluster", "", map[string]any{"op": "transfer"})
+	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "add"})
+	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "add", "node": "x"})
+	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "else", "node": "00000000000000ab"})
+	changeError = &Refusal{"it is no member"}
+	if r := call(409, "POST", "/v1/cluster", "", change); !strings.Contains(string(r.body), "it is no member") {
+		t.Errorf("a refusal is %s", r.body)
+	}
+	changeError = session.ErrUnavailable
+	call(503, "POST", "/v1/cluster", "", change)
+	h.server.options.Cluster, h.server.options.ChangeCluster = nil, nil
 	call(422, "GET", "/v1/forecast", "/v1/forecast?slots=0", nil)
+	call(200, "GET", "/v1/analysis", "/v1/analysis?sample=10&prefix=a", nil)
+	call(422, "GET", "/v1/analysis", "/v1/analysis?sample=0", nil)
+	call(422, "GET", "/v1/analysis", "/v1/analysis?rule=none", nil)
+	call(422, "GET", "/v1/analysis", "/v1/analysis?prefix=%21&key_encoding=base64url", nil)
 	call(200, "GET", "/v1/config", "", nil)
+	call(200, "GET", "/v1/locks", "/v1/locks?limit=1", nil)
+	call(422, "GET", "/v1/locks", "/v1/locks?limit=0", nil)
+
+	call(200, "GET", "/v1/watch", "/v1/watch?seconds=0.001&command=get,set&prefix=a", nil)
+	call(422, "GET", "/v1/watch", "/v1/watch?per_second=0", nil)
+	call(422, "GET", "/v1/watch", "/v1/watch?prefix=%21&key_encoding=base64url", nil)
+	call(200, "GET", "/v1/hot-keys", "/v1/hot-keys?seconds=0.001", nil)
+	call(422, "GET", "/v1/hot-keys", "/v1/hot-keys?seconds=61", nil)
+	h.server.options.Live = nil
+	call(403, "GET", "/v1/watch", "", nil)
+	call(403, "GET", "/v1/hot-keys", "", nil)
 
 	call(200, "GET", all, all+"?limit=1", nil)
 	call(422, "GET", all, all+"?limit=0", nil)
@@ -233,6 +309,34 @@ func TestContract(t *testing.T) {
 	call(200, "POST", "/v1/bulk-delete", "", map[string]any{"dry_run": true, "filter": map[string]any{"prefix": "a"}})
 	call(422, "POST", "/v1/bulk-delete", "", map[string]any{"dry_run": true, "filter": map[string]any{}})
 	call(422, "POST", "/v1/bulk-delete", "", map[string]any{"filter": map[string]any{"prefix": "a"}})
+	const owned = "/v1/owners/{owner}"
+	call(200, "GET", "/v1/owners", "/v1/owners?prefix=a&limit=1", nil)
+	call(422, "GET", "/v1/owners", "/v1/owners?limit=0", nil)
+	call(422, "GET", "/v1/owners", "/v1/owners?cursor=nonsense", nil)
+	call(200, "GET", owned, "/v1/owners/YW5u?owner_encoding=base64url", nil)
+	call(404, "GET", owned, "/v1/owners/nobody", nil)
+	call(422, "GET", owned, "/v1/owners/%21?owner_encoding=base64url", nil)
+	call(200, "GET", owned+"/sessions", "/v1/owners/ann/sessions", nil)
+	call(422, "GET", owned+"/sessions", "/v1/owners/ann/sessions?limit=0", nil)
+	call(200, "DELETE", owned+"/sessions", "/v1/owners/ann/sessions?dry_run=true&except=mine", nil)
+	call(422, "DELETE", owned+"/sessions", "/v1/owners/ann/sessions?except="+strings.Repeat("k", 251), nil)
+	call(200, "GET", all, all+"?owner=ann", nil)
+	call(200, "GET", all, all+"?kinds=true", nil)
+	call(200, "GET", "/v1/settings", "/v1/settings", nil)
+	call(200, "GET", "/v1/forecast", "/v1/forecast?within_seconds=600", nil)
+	call(422, "GET", "/v1/forecast", "/v1/forecast?within_seconds=0", nil)
+	call(200, "GET", "/v1/history", "/v1/history?points=10", nil)
+	call(422, "GET", "/v1/history", "/v1/history?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", nil)
+	call(422, "GET", "/v1/history", "/v1/history?points=2001", nil)
+	call(422, "GET", "/v1/history", "/v1/history?from=yesterday", nil)
+	const point = "/v1/undo/{id}"
+	call(200, "GET", "/v1/undo", "", nil)
+	call(200, "POST", point, "/v1/undo/p1", map[string]any{"prefix": "a"})
+	call(404, "POST", point, "/v1/undo/p2", map[string]any{})
+	call(409, "POST", point, "/v1/undo/p3", map[string]any{})
+	call(422, "POST", point, "/v1/undo/p1", map[string]any{"prefix_base64": "!"})
+	call(204, "DELETE", point, "/v1/undo/p1", nil)
+	call(404, "DELETE", point, "/v1/undo/p2", nil)
 	export := call(200, "GET", "/v1/export", "/v1/export?values=true", nil)
 	call(422, "GET", "/v1/export", "/v1/export?min_size=-1", nil)
 	call(200, "POST", "/v1/import", "/v1/import?keep=true", string(export.body), "Content-Type", ndjson)
@@ -244,6 +348,11 @@ func TestContract(t *testing.T) {
 	call(204, "DELETE", "/v1/connections/{id}", "/v1/connections/7", nil)
 	call(404, "DELETE", "/v1/connections/{id}", "/v1/connections/7", nil)
 	call(422, "DELETE", "/v1/connections/{id}", "/v1/connections/x", nil)
+	call(200, "POST", "/v1/reload", "", nil)
+	call(202, "POST", "/v1/stop", "", nil)
+	h.server.options.ReloadAll, h.server.options.Stop = nil, nil
+	call(501, "POST", "/v1/reload", "", nil)
+	call(501, "POST", "/v1/stop", "", nil)
 	call(200, "GET", "/v1/log-level", "", nil)
 	call(200, "PUT", "/v1/log-level", "", map[string]any{"level": "debug"})
 	call(422, "PUT", "/v1/log-level", "", map[string]any{"level": "loud"})
@@ -275,7 +384,7 @@ func TestContractOfRefusals(t *testing.T) {
 		if len(security[0].(map[string]any)) == 0 {
 			continue
 		}
-		concrete := strings.NewReplacer("{key}", "k", "{id}", "1").Replace(path)
+		concrete := strings.NewReplacer("{key}", "k", "{owner}", "u", "{id}", "1").Replace(path)
 		r := c.check(method, path, h.do(method, concrete, nil))
 		if r.StatusCode != http.StatusUnauthorized || r.Header.Get("WWW-Authenticate") == "" {
 			t.Errorf("%s without a token: status %d, headers %v", operation, r.StatusCode, r.Header)

@@ -15,14 +15,14 @@ func encodeCursor(last []byte) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorVersion}, last...))
 }
 
-// decodeCursor gives the key to go on after; nil for the empty cursor.
+// decodeCursor returns the key to go on after; nil for the empty cursor.
 func decodeCursor(s string) ([]byte, error) {
 	if s == "" {
 		return nil, nil
 	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil || len(b) == 0 || b[0] != cursorVersion || !session.ValidKey(b[1:]) {
-		return nil, errors.New("cursor is not one that this server gave out")
+		return nil, errors.New("cursor is not one of this server's")
 	}
 	return b[1:], nil
 }

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"context"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"cairn/decode"
+	"cairn/session"
 )
 
 type decodedInput struct {
@@ -41,6 +43,30 @@ func (s *Server) getDecoded(ctx context.Context, in *decodedInput) (*decodedOutp
 		return nil, invalid("query.format", err)
 	}
 	return &decodedOutput{ETag: etag(it.Version), Body: view}, nil
+}
+
+// maxKinds and maxKindBytes bound the work of recognising the values of a page.
+const (
+	maxKinds     = 100
+	maxKindBytes = 64 << 10
+)
+
+// kind returns how the value of an item is written, with what is wrapped around
+// it, or "" if that is not looked at.
+func (s *Server) kind(ctx context.Context, it *session.Item) string {
+	if len(it.Value) > maxKindBytes || s.decoding.acquire(ctx) != nil {
+		return ""
+	}
+	defer s.decoding.release()
+	view, err := decode.Value(ctx, it.Value, decode.Hints{Key: it.Key, Flags: it.Flags})
+	if err != nil {
+		return ""
+	}
+	format := string(view.Format)
+	if view.Format == decode.Hex {
+		format = "binary"
+	}
+	return strings.Join(append(view.Layers, format), "/")
 }
 
 // gone is the answer, which nobody reads, to a client that went away.

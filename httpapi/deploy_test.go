@@ -7,6 +7,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"cairn/cluster"
+	"cairn/cluster/proxy"
 )
 
 const (
@@ -35,7 +40,8 @@ func TestAlertRules(t *testing.T) {
 	promtool(t, "test", "rules", rulesTest)
 }
 
-// exported gives the names of all series that the server exports.
+// exported returns the names of all series that the server exports, as a node of a
+// cluster too.
 func exported(t *testing.T) map[string]bool {
 	t.Helper()
 	h, _ := startWhole(t)
@@ -45,6 +51,20 @@ func exported(t *testing.T) map[string]bool {
 		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		name, _, _ = strings.Cut(name, "{")
 		names[name] = true
+	}
+	described := make(chan *prometheus.Desc)
+	go func() {
+		defer close(described)
+		(*cluster.Node)(nil).Describe(described)
+		(*proxy.Proxy)(nil).Describe(described)
+	}()
+	for desc := range described {
+		_, name, _ := strings.Cut(desc.String(), `fqName: "`)
+		name, _, _ = strings.Cut(name, `"`)
+		names[name] = true
+		if strings.HasSuffix(name, "_seconds") { // a histogram's description has no series
+			names[name+"_bucket"], names[name+"_sum"], names[name+"_count"] = true, true, true
+		}
 	}
 	return names
 }

@@ -230,7 +230,7 @@ func checkBackup(t *testing.T, loaders []*loader, least []int, archive []byte) {
 	if _, err := backup.Restore(bytes.NewReader(archive), dir, nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := engine.Check(engine.Options{Dir: dir}, func(problem string) { t.Error(problem) }); err != nil {
+	if err := engine.Check(engine.Options{Dir: dir}, func(problem engine.Problem) { t.Error(problem) }); err != nil {
 		t.Fatal(err)
 	}
 	restored := contentsOf(t, openEngine(t, dir), len(loaders))
@@ -254,7 +254,7 @@ func checkBackup(t *testing.T, loaders []*loader, least []int, archive []byte) {
 	}
 }
 
-// contentsOf gives the sessions of a store by loader.
+// contentsOf returns the sessions of a store by loader.
 func contentsOf(t *testing.T, store *engine.Store, loaders int) []map[string]string {
 	t.Helper()
 	all := make([]map[string]string, loaders)

@@ -81,7 +81,7 @@ func TestScale(t *testing.T) {
 	}
 }
 
-// liveHeap gives the bytes of what is in use.
+// liveHeap returns the bytes of what is in use.
 func liveHeap() uint64 {
 	var m runtime.MemStats
 	runtime.GC()

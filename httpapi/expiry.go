@@ -24,12 +24,12 @@ func expiryOf(e *adminapi.Expiry, now session.Time) (session.Time, error) {
 		expiry = after(now, *e.TTLSeconds)
 	}
 	if given != 1 {
-		return 0, errors.New("give exactly one of ttl_seconds, expires_at and never_expires")
+		return 0, errors.New("set exactly one of ttl_seconds, expires_at and never_expires")
 	}
 	return expiry, nil
 }
 
-// after gives the instant so many seconds after now, at most Never.
+// after returns the instant so many seconds after now, at most Never.
 func after(now session.Time, seconds float64) session.Time {
 	if ms := seconds * 1000; ms < float64(session.Never-now) {
 		return now + session.Time(ms)

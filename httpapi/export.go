@@ -56,10 +56,8 @@ func (s *Server) writeSessions(ctx context.Context, out *bufio.Writer, f *filter
 	encoder := json.NewEncoder(out)
 	encoder.SetEscapeHTML(false)
 	var failed error
-	err := s.engine.Scan(ctx, f.prefix, nil, func(it *session.Item) bool {
-		if !f.matches(it) {
-			return true
-		}
+	all := func(*session.Item) bool { return true }
+	err := f.scan(ctx, s, nil, all, func(it *session.Item) bool {
 		line := newSession(it, 0)
 		line.TTLSeconds = nil // it would be wrong when the line is read
 		if values {

@@ -15,6 +15,7 @@ import (
 type filter struct {
 	prefix        []byte
 	contains      []byte
+	owner         []byte       // an id; nil: any
 	expiresBefore session.Time // 0: any
 	expiresAfter  session.Time // 0: any
 	minSize       int64
@@ -32,7 +33,7 @@ func (f *filter) matches(it *session.Item) bool {
 
 // choosesAll reports whether nothing narrows the filter.
 func (f *filter) choosesAll() bool {
-	return len(f.prefix) == 0 && len(f.contains) == 0 && f.expiresBefore == 0 && f.expiresAfter == 0 &&
+	return len(f.prefix) == 0 && len(f.contains) == 0 && f.owner == nil && f.expiresBefore == 0 && f.expiresAfter == 0 &&
 		f.minSize <= 0 && f.maxSize < 0
 }
 
@@ -46,6 +47,7 @@ func (f *filter) String() string {
 	}
 	add(len(f.prefix) > 0, "prefix", quoteKey(f.prefix))
 	add(len(f.contains) > 0, "contains", quoteKey(f.contains))
+	add(f.owner != nil, "owner", quoteKey(f.owner))
 	add(f.expiresBefore != 0, "expires_before", auditTime(f.expiresBefore))
 	add(f.expiresAfter != 0, "expires_after", auditTime(f.expiresAfter))
 	add(f.minSize > 0, "min_size", f.minSize)
@@ -55,14 +57,18 @@ func (f *filter) String() string {
 
 // scan calls fn with the sessions that the filter chooses, strictly after the
 // key after, until fn returns false. It calls examine first with every session
-// under the prefix, which may end the scan too.
-func (f *filter) scan(ctx context.Context, e Engine, after []byte, examine, fn func(*session.Item) bool) error {
-	return e.Scan(ctx, f.prefix, after, func(it *session.Item) bool {
+// under the prefix, or of the owner, which may end the scan too.
+func (f *filter) scan(ctx context.Context, s *Server, after []byte, examine, fn func(*session.Item) bool) error {
+	look := func(it *session.Item) bool {
 		if !examine(it) {
 			return false
 		}
 		return !f.matches(it) || fn(it)
-	})
+	}
+	if f.owner != nil {
+		return s.ownedBy(ctx, f.owner, f.prefix, after, look)
+	}
+	return s.engine.Scan(ctx, f.prefix, after, look)
 }
 
 // FilterParams are the query parameters that choose sessions.
@@ -70,6 +76,8 @@ type FilterParams struct {
 	Prefix        string    `query:"prefix" doc:"Only keys that begin with this (a namespace)."`
 	Contains      string    `query:"contains" maxLength:"250" doc:"Only keys with this somewhere in them. Without a prefix every session is looked at."`
 	KeyEncoding   string    `query:"key_encoding" enum:"percent,base64url" default:"percent" doc:"How prefix is written: as it is (percent-encoded like every URL part), or additionally in base64url."`
+	Owner         string    `query:"owner" doc:"Only sessions of the user with this id, or whose id has this hash."`
+	OwnerEncoding string    `query:"owner_encoding" enum:"percent,base64url" default:"percent" doc:"How owner is written: as it is, or additionally in base64url."`
 	ExpiresBefore time.Time `query:"expires_before" doc:"Only sessions that expire before this instant (RFC 3339)."`
 	ExpiresAfter  time.Time `query:"expires_after" doc:"Only sessions that expire after this instant, or never."`
 	MinSize       int64     `query:"min_size" minimum:"0" doc:"Only values of at least so many bytes."`
@@ -78,7 +86,12 @@ type FilterParams struct {
 
 func (p *FilterParams) filter() (filter, error) {
 	prefix, err := decodePrefix(p.Prefix, keyEncoding(p.KeyEncoding))
+	var owner []byte
+	if err == nil && p.Owner != "" {
+		owner, err = decodeOwner(p.Owner, keyEncoding(p.OwnerEncoding))
+	}
 	return filter{
+		owner:         owner,
 		prefix:        prefix,
 		contains:      []byte(p.Contains),
 		expiresBefore: filterTime(p.ExpiresBefore),
@@ -106,6 +119,16 @@ func filterOf(b *adminapi.Filter) (filter, error) {
 	}
 	if b.MaxSize != nil {
 		f.maxSize = *b.MaxSize
+	}
+	var err error
+	switch {
+	case b.OwnerBase64 != "":
+		f.owner, err = decodeOwner(b.OwnerBase64, base64URLKey)
+	case b.Owner != "":
+		f.owner, err = decodeOwner(b.Owner, "")
+	}
+	if err != nil {
+		return f, err
 	}
 	if b.PrefixBase64 != "" {
 		prefix, err := decodePrefix(b.PrefixBase64, base64URLKey)

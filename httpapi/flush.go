@@ -17,6 +17,11 @@ func (s *Server) flush(ctx context.Context, in *struct{ Body adminapi.FlushBody 
 	result := adminapi.FlushResult{Sessions: s.engine.Stats().Items}
 	at := after(s.engine.Now(), in.Body.DelaySeconds)
 	note(ctx, fmt.Sprintf("flush of %d sessions in %gs", result.Sessions, in.Body.DelaySeconds))
+	var done func()
+	if at <= s.engine.Now() {
+		result.Undo, done = s.undo.Before(ctx, fmt.Sprintf("flush of %d sessions", result.Sessions), recordOf(ctx))
+		defer done()
+	}
 	r, now := s.apply(ctx, session.Command{Op: session.OpFlush, FlushAt: at})
 	if err := storeProblem(r); err != nil {
 		return nil, err

@@ -10,7 +10,16 @@ import (
 )
 
 type forecastInput struct {
-	Slots int `query:"slots" minimum:"1" maximum:"10000" default:"60" doc:"Most slots in the answer; it chooses their width to fit."`
+	Slots  int   `query:"slots" minimum:"1" maximum:"10000" default:"60" doc:"Most slots in the answer; it chooses their width to fit."`
+	Within int64 `query:"within_seconds" minimum:"1" maximum:"3155760000" doc:"Spans only for what expires within so many seconds; default: all that expires."`
+}
+
+// horizon returns the minute from which on nothing is asked for.
+func (in *forecastInput) horizon(now session.Time) session.Time {
+	if in.Within == 0 {
+		return session.Never
+	}
+	return now.Add(time.Duration(in.Within) * time.Second)
 }
 
 type forecastOutput struct{ Body adminapi.Forecast }
@@ -30,6 +39,15 @@ func (s *Server) getForecast(_ context.Context, in *forecastInput) (*forecastOut
 		minutes = minutes[:n-1]
 	}
 	f.Total = f.Never
+	f.Median = median(minutes, s.engine.Now()).Seconds()
+	near := len(minutes)
+	for horizon := in.horizon(s.engine.Now()); near > 0 && minutes[near-1].From >= horizon; near-- {
+		f.Later.Sessions += minutes[near-1].Items
+		f.Later.Bytes += minutes[near-1].Bytes
+	}
+	f.Total.Sessions += f.Later.Sessions
+	f.Total.Bytes += f.Later.Bytes
+	minutes = minutes[:near]
 	width := forecastWidth(minutes, in.Slots)
 	f.WidthSeconds = int64(width / time.Second)
 	for _, m := range minutes {
@@ -38,7 +56,22 @@ func (s *Server) getForecast(_ context.Context, in *forecastInput) (*forecastOut
 	return &forecastOutput{Body: f}, nil
 }
 
-// forecastWidth gives the shortest width with which the minutes fit into so
+// median returns how long it takes until half of what expires has expired, to the
+// minute.
+func median(minutes []session.ForecastSlot, now session.Time) time.Duration {
+	var total, passed int64
+	for _, m := range minutes {
+		total += m.Items
+	}
+	for _, m := range minutes {
+		if passed += m.Items; 2*passed >= total {
+			return max(0, time.Duration(m.From-now)*time.Millisecond) + time.Minute
+		}
+	}
+	return 0
+}
+
+// forecastWidth returns the shortest width with which the minutes fit into so
 // many slots; beyond the listed ones, a year times a power of two.
 func forecastWidth(minutes []session.ForecastSlot, slots int) time.Duration {
 	if len(minutes) == 0 {

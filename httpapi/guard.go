@@ -59,7 +59,7 @@ func setHeaders(h http.Header, path string) {
 	}
 }
 
-// foreign gives the reason to refuse a request that a page of another site
+// foreign returns the reason to refuse a request that a page of another site
 // made a browser send, or "".
 //
 // Browsers say where a request comes from in Sec-Fetch-Site, old ones in
@@ -86,9 +86,11 @@ func (s *Server) foreign(r *http.Request) string {
 	return ""
 }
 
-// opensPage reports whether a request follows a link to the console.
+// opensPage reports whether a request follows a link to the console, or to the
+// documentation, as alerts have them.
 func opensPage(r *http.Request) bool {
-	return r.URL.Path == "/" && isSafe(r.Method) && r.Header.Get("Sec-Fetch-Mode") == "navigate"
+	page := r.URL.Path == "/" || strings.HasPrefix(r.URL.Path, "/docs/")
+	return page && isSafe(r.Method) && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
 // isOpen reports whether everyone who reaches the listener is an administrator.

@@ -29,7 +29,7 @@ func (s *Server) readyz(context.Context, *struct{}) (*readyzOutput, error) {
 	return out, nil
 }
 
-// unreadiness gives the reasons why the server is not ready; never nil.
+// unreadiness returns the reasons why the server is not ready; never nil.
 func (s *Server) unreadiness() []string {
 	reasons := []string{}
 	if s.draining.Load() {
@@ -44,6 +44,14 @@ func (s *Server) unreadiness() []string {
 	}
 	if stats.ReadOnly {
 		reasons = append(reasons, "read_only")
+	}
+	if s.options.Cluster != nil {
+		switch c := s.options.Cluster(); {
+		case c.Removed:
+			reasons = append(reasons, "removed")
+		case leaderless(&c):
+			reasons = append(reasons, "no_leader")
+		}
 	}
 	return reasons
 }

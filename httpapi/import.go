@@ -189,6 +189,9 @@ func recordCommand(rec *adminapi.Record, now session.Time) (c session.Command, e
 		return c, err
 	}
 	c.Flags = rec.Flags
+	if rec.CreatedAt != nil {
+		c.Created = max(session.FromTime(*rec.CreatedAt), 0)
+	}
 	expiry := rec.Expiry
 	if expiry.ExpiresAt != nil {
 		expiry.TTLSeconds, expiry.NeverExpires = nil, false

@@ -28,7 +28,17 @@ func (s *Server) getServer(ctx context.Context, _ *struct{}) (*serverOutput, err
 		Scope:         who.scope.String(),
 		Open:          s.isOpen(),
 		MaxValueSize:  s.options.MaxValueSize,
+		Cluster:       s.clusterName(),
+		Listening:     s.listening(),
 	}}, nil
+}
+
+// listening lists where memcached's clients connect; never nil.
+func (s *Server) listening() []adminapi.Listening {
+	if s.options.Listening == nil {
+		return []adminapi.Listening{}
+	}
+	return s.options.Listening()
 }
 
 type configOutput struct {
@@ -47,6 +57,22 @@ func (s *Server) getConfig(context.Context, *struct{}) (*configOutput, error) {
 		shown[name] = value
 	}
 	return &configOutput{Body: shown}, nil
+}
+
+type settingsOutput struct{ Body adminapi.SettingList }
+
+func (s *Server) getSettings(context.Context, *struct{}) (*settingsOutput, error) {
+	out := &settingsOutput{adminapi.SettingList{Settings: []adminapi.Setting{}}}
+	if s.options.Settings == nil {
+		return out, nil
+	}
+	for _, setting := range s.options.Settings() {
+		if setting.Value != "" && isSecret(setting.Name) {
+			setting.Value = "(hidden)"
+		}
+		out.Body.Settings = append(out.Body.Settings, setting)
+	}
+	return out, nil
 }
 
 // isSecret reports whether a setting holds a secret itself rather than the
@@ -74,7 +100,7 @@ func (s *Server) getLogLevel(context.Context, *struct{}) (*logLevelOutput, error
 	return &logLevelOutput{Body: adminapi.LogLevel{Level: levelName(level)}}, nil
 }
 
-// levelName gives the highest named level that is not above level.
+// levelName returns the highest named level that is not above level.
 func levelName(level slog.Level) string {
 	switch {
 	case level < slog.LevelInfo:

@@ -42,7 +42,7 @@ func decodePrefix(s string, enc keyEncoding) ([]byte, error) {
 	return decodeKey(s, enc)
 }
 
-// chooseBytes gives the bytes of a JSON pair such as key and key_base64.
+// chooseBytes returns the bytes of a JSON pair such as key and key_base64.
 func chooseBytes(text, encoded string) ([]byte, error) {
 	if encoded == "" {
 		return []byte(text), nil
@@ -61,7 +61,7 @@ func decodeBase64(s string) ([]byte, error) {
 	return b, nil
 }
 
-// keyText gives the readable form of a key and, if that loses bytes, the exact
+// keyText returns the readable form of a key and, if that loses bytes, the exact
 // form in base64url.
 func keyText(key []byte) (text, encoded string) {
 	if utf8.Valid(key) {

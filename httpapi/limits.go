@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,7 +20,7 @@ import (
 // named; a negative one switches that limit off where it says so.
 type Limits struct {
 	Requests    float64 // per second and origin; default 200; negative: no limit
-	Connections int     // open at once; default 512
+	Connections int     // open at once, over all listeners; default 512
 	Streams     int     // exports and imports at once; default 4
 }
 
@@ -117,11 +116,8 @@ type originKey struct{}
 
 // withOrigin lets the requests of a connection know where it comes from.
 func withOrigin(ctx context.Context, c net.Conn) context.Context {
-	if secure, ok := c.(*tls.Conn); ok {
-		c = secure.NetConn()
-	}
-	if limited, ok := c.(*limitedConn); ok {
-		c = limited.Conn
+	if conn := admitted(c); conn != nil {
+		return context.WithValue(ctx, originKey{}, conn.origin)
 	}
 	return context.WithValue(ctx, originKey{}, origin.OfConn(c))
 }

@@ -14,6 +14,7 @@ const maxExamined = 100_000
 type listInput struct {
 	FilterParams
 	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most sessions on the page."`
+	Kinds  bool   `query:"kinds" doc:"Say how values are written: of the first 100 sessions of the page, if they have at most 64 KiB."`
 	Cursor string `query:"cursor" doc:"next_cursor of the page before, with the same filter."`
 }
 
@@ -28,15 +29,15 @@ func (s *Server) listSessions(ctx context.Context, in *listInput) (*listOutput, 
 	if err != nil {
 		return nil, invalid("query.cursor", err)
 	}
-	page, err := s.page(ctx, &f, after, in.Limit)
+	page, err := s.page(ctx, &f, after, in.Limit, in.Kinds)
 	if err != nil {
 		return nil, failure(err)
 	}
 	return &listOutput{Body: page}, nil
 }
 
-// page collects up to limit sessions after a key.
-func (s *Server) page(ctx context.Context, f *filter, after []byte, limit int) (adminapi.SessionPage, error) {
+// page collects up to limit sessions after a key, with kinds if these are wanted.
+func (s *Server) page(ctx context.Context, f *filter, after []byte, limit int, kinds bool) (adminapi.SessionPage, error) {
 	page := adminapi.SessionPage{Sessions: []adminapi.Session{}}
 	now := s.engine.Now()
 	var last []byte
@@ -50,8 +51,11 @@ func (s *Server) page(ctx context.Context, f *filter, after []byte, limit int) (
 		last = append(last[:0], it.Key...)
 		return true
 	}
-	err := f.scan(ctx, s.engine, after, examine, func(it *session.Item) bool {
+	err := f.scan(ctx, s, after, examine, func(it *session.Item) bool {
 		page.Sessions = append(page.Sessions, newSession(it, now))
+		if n := len(page.Sessions); kinds && n <= maxKinds {
+			page.Sessions[n-1].Kind = s.kind(ctx, it)
+		}
 		return true
 	})
 	if more {

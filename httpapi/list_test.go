@@ -156,3 +156,24 @@ func TestCursorsOfOthersAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Lists say how values are written if they are asked to, within bounds.
+func TestKinds(t *testing.T) {
+	h := start(t, Options{})
+	for key, value := range map[string]string{
+		"a-json": `{"user":1}`, "b-php": `user|a:1:{s:2:"id";i:42;}`, "c-text": "some words", "d-binary": "\x00\x01\xfe\xff", "e-large": strings.Repeat("x", 65<<10),
+	} {
+		h.engine.put(key, value, testStart+60*minute)
+	}
+	want := []string{"json", "php_session", "text", "binary", ""}
+	for i, s := range as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions?kinds=true", nil).want(t, 200)).Sessions {
+		if s.Kind != want[i] {
+			t.Errorf("%s is %q, want %q", s.Key, s.Kind, want[i])
+		}
+	}
+	for _, s := range as[adminapi.SessionPage](t, h.do("GET", "/v1/sessions", nil).want(t, 200)).Sessions {
+		if s.Kind != "" {
+			t.Errorf("%s is %q without being asked for", s.Key, s.Kind)
+		}
+	}
+}

@@ -1,12 +1,12 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 )
 
 func (s *Server) newHTTPServer() *http.Server {
@@ -15,13 +15,28 @@ func (s *Server) newHTTPServer() *http.Server {
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		ConnContext:       withOrigin,
+		ConnState:         s.admission.note,
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug),
 	}
+	serving, end := context.WithCancel(context.Background())
+	server.RegisterOnShutdown(end)
+	s.serving.Store(&serving)
 	if s.options.TLS != nil {
 		server.TLSConfig = s.options.TLS.Config()
 	}
 	return server
+}
+
+// whileServing returns ctx, which ends also when the server is shut down: for requests
+// that would go on for ever.
+func (s *Server) whileServing(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(*s.serving.Load(), cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // Serve answers requests on ln until Shutdown, and returns nil then. It
@@ -32,7 +47,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	if err := s.CheckExposure(ln.Addr()); err != nil {
 		return err
 	}
-	ln = &limitedListener{Listener: ln, open: make(semaphore, s.options.Limits.Connections), closed: make(chan struct{})}
+	ln = &admittingListener{Listener: ln, admission: s.admission}
 	var err error
 	if s.options.TLS != nil && ln.Addr().Network() != "unix" {
 		err = s.http.Load().ServeTLS(ln, "", "")
@@ -45,7 +60,7 @@ func (s *Server) Serve(ln net.Listener) error {
 	return err
 }
 
-// CheckExposure gives the reason why Serve would refuse an address.
+// CheckExposure returns the reason why Serve would refuse an address.
 func (s *Server) CheckExposure(addr net.Addr) error {
 	if isPrivate(addr) {
 		return nil
@@ -66,43 +81,4 @@ func isPrivate(addr net.Addr) bool {
 	}
 	tcp, ok := addr.(*net.TCPAddr)
 	return ok && tcp.IP.IsLoopback()
-}
-
-// limitedListener accepts no more connections than open has room for; the
-// others wait in the kernel's queue.
-type limitedListener struct {
-	net.Listener
-	open   semaphore
-	once   sync.Once
-	closed chan struct{}
-}
-
-func (l *limitedListener) Accept() (net.Conn, error) {
-	select {
-	case l.open <- struct{}{}:
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		l.open.release()
-		return nil, err
-	}
-	return &limitedConn{Conn: conn, release: sync.OnceFunc(l.open.release)}, nil
-}
-
-func (l *limitedListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return l.Listener.Close()
-}
-
-type limitedConn struct {
-	net.Conn
-	release func()
-}
-
-func (c *limitedConn) Close() error {
-	err := c.Conn.Close()
-	c.release()
-	return err
 }

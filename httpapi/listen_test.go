@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -115,7 +116,7 @@ func (a *authority) write(name, kind string, der []byte) {
 
 func (a *authority) path(name string) string { return filepath.Join(a.dir, name) }
 
-// client gives an HTTP client that trusts the authority and shows the named
+// client returns an HTTP client that trusts the authority and shows the named
 // certificate.
 func (a *authority) client(name string) *http.Client {
 	a.t.Helper()
@@ -222,26 +223,137 @@ func TestSlowHeadersAreCut(t *testing.T) {
 	_, _ = io.Copy(io.Discard, conn) // ends when the server closes
 }
 
-func TestConnectionsAreLimited(t *testing.T) {
-	_, addr := serve(t, Options{Limits: Limits{Connections: 1}})
-	first, err := net.Dial("tcp", addr)
+// visitor is a connection from an address of this machine. Each of 127.0.0.0/8 is an
+// origin of its own.
+type visitor struct {
+	t *testing.T
+	net.Conn
+	r *bufio.Reader
+}
+
+func visit(t *testing.T, from, addr string) *visitor {
+	t.Helper()
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	conn, err := dialer.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
-	io.WriteString(first, request)
-	if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 200 {
-		t.Fatalf("%v, %v", resp, err)
+	t.Cleanup(func() { conn.Close() })
+	return &visitor{t, conn, bufio.NewReader(conn)}
+}
+
+func (c *visitor) ask(path string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		c.t.Fatal(err)
 	}
-	second, err := net.Dial("tcp", addr)
+}
+
+func (c *visitor) hear() (status int, err error) {
+	resp, err := http.ReadResponse(c.r, nil)
 	if err != nil {
-		t.Fatal(err)
+		return 0, err
 	}
-	defer second.Close()
-	io.WriteString(second, request)
-	first.Close() // makes room
-	if resp, err := http.ReadResponse(bufio.NewReader(second), nil); err != nil || resp.StatusCode != 200 {
-		t.Errorf("%v, %v", resp, err)
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+// Whoever holds connections and asks nothing makes room for others, from elsewhere
+// and from the same place. The one that has rested longest goes first.
+func TestIdleConnectionsMakeRoom(t *testing.T) {
+	for name, silent := range map[string]bool{"silent": true, "between requests": false} {
+		t.Run(name, func(t *testing.T) {
+			s, addr := serve(t, Options{Limits: Limits{Connections: 4}})
+			var crowd []*visitor
+			for range 4 {
+				c := visit(t, "127.0.0.2", addr)
+				if !silent {
+					c.ask("/livez")
+					if status, err := c.hear(); status != 200 {
+						t.Fatal(status, err)
+					}
+					awaitRest(s)
+				}
+				crowd = append(crowd, c)
+			}
+			var guests []*visitor
+			for range 3 {
+				c := visit(t, "127.0.0.3", addr)
+				c.ask("/livez")
+				if status, err := c.hear(); status != 200 {
+					t.Fatalf("a newcomer got %d, %v", status, err)
+				}
+				awaitRest(s)
+				guests = append(guests, c)
+			}
+			closed := 0
+			for round := 0; round < 1000 && closed < 3; round++ { // a look may find its deadline over
+				closed = 0
+				for _, c := range crowd {
+					c.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+					if _, err := c.r.ReadByte(); errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+						closed++
+					}
+				}
+			}
+			if closed != 3 {
+				t.Errorf("%d of the crowd were closed for 3 newcomers", closed)
+			}
+			for _, c := range guests {
+				c.ask("/livez")
+				if status, err := c.hear(); status != 200 {
+					t.Errorf("a newcomer's second request got %d, %v", status, err)
+				}
+			}
+		})
+	}
+}
+
+// awaitRest waits until no request is under way: the server learns that one has ended
+// after the client has its answer.
+func awaitRest(s *Server) {
+	busy := func() bool {
+		s.admission.mu.Lock()
+		defer s.admission.mu.Unlock()
+		for c := range s.admission.open {
+			if c.busy {
+				return true
+			}
+		}
+		return false
+	}
+	for end := time.Now().Add(time.Minute); busy(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			panic("a request is under way for ever")
+		}
+	}
+}
+
+// While requests are under way on all connections, newcomers wait, and none is cut.
+func TestBusyConnectionsStay(t *testing.T) {
+	e := gatedEngine{newModelEngine(), make(chan struct{}), make(chan struct{})}
+	_, addr := serve(t, Options{Engine: e, Limits: Limits{Connections: 1}})
+	busy := visit(t, "127.0.0.2", addr)
+	busy.ask("/v1/sessions")
+	<-e.entered
+	late := visit(t, "127.0.0.3", addr)
+	late.ask("/livez")
+	answered := make(chan error, 1)
+	go func() {
+		_, err := late.hear()
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		t.Fatal("a newcomer was answered beside the only place: ", err)
+	case <-time.After(20 * time.Millisecond): // it waits
+	}
+	close(e.gate)
+	if status, err := busy.hear(); status != 200 {
+		t.Errorf("the request under way got %d, %v", status, err)
+	}
+	if err := <-answered; err != nil {
+		t.Error("the newcomer: ", err)
 	}
 }
 

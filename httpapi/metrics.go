@@ -46,7 +46,6 @@ func (s *Server) metricsHandler() http.Handler {
 	own := prometheus.NewRegistry()
 	own.MustRegister(
 		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		s.requests.total,
 		s.requests.duration,
 		serverCollector{s},

@@ -21,9 +21,11 @@ import (
 	"cairn/locks"
 	"cairn/memcachedfront"
 	"cairn/memory"
+	"cairn/owners"
 	"cairn/policy"
 	sockets "cairn/serve"
 	"cairn/session"
+	"cairn/upstream"
 )
 
 // startWhole is a server with a real store and a real front end, and something
@@ -67,7 +69,8 @@ func startWhole(t *testing.T) (*harness, *engine.Store) {
 		t.Fatal(err)
 	}
 	h := start(t, Options{Engine: store, Version: "1.2.3", Figures: []prometheus.Collector{
-		store, front, locks.New(locks.Options{Clock: store}), memory.NewPlan(memory.Wishes{Limit: 1 << 30}),
+		store, front, locks.New(locks.Options{Clock: store}), upstream.New(upstream.Options{Clock: store}), memory.NewPlan(memory.Wishes{Limit: 1 << 30}),
+		owners.New(owners.Options{Store: store, Rules: new(policy.Rules)}),
 	}})
 	return h, store
 }

@@ -211,6 +211,9 @@ func TestOtherSitesAreRefused(t *testing.T) {
 		{"DELETE", "/v1/sessions/k", []string{"Origin", "https://evil.example"}, 403},
 		{"DELETE", "/v1/sessions/k", []string{"Origin", "null"}, 403},
 		{"GET", "/", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 404}, // let through
+		{"GET", "/docs/troubleshooting", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 404},
+		{"GET", "/docs/troubleshooting", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403},
+		{"POST", "/docs/troubleshooting", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
 		{"GET", "/v1/sessions", []string{"Host", "evil.example"}, 403},
 		{"GET", "/v1/sessions", []string{"Host", "evil.example:8211"}, 403},
 		{"GET", "/v1/sessions", []string{"Host", "localhost:8211"}, 200},

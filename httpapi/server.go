@@ -18,7 +18,11 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"cairn/adminapi"
+	"cairn/live"
+	"cairn/policy"
 	"cairn/session"
 	"cairn/tlsconfig"
 )
@@ -27,12 +31,41 @@ import (
 // other field is a working default.
 type Options struct {
 	Engine    Engine
-	Memcached Memcached    // nil: no connections, no memcached statistics
-	Console   http.Handler // serves "/"; nil: none
+	Memcached Memcached     // nil: no connections, no memcached statistics
+	Owners    Owners        // nil: whose sessions are is not known
+	Undo      Undo          // nil: nothing can be undone
+	History   History       // nil: figures are not kept over time
+	Locks     Locks         // nil: none are kept in memory
+	Rules     *policy.Rules // nil: there are none
+	Console   http.Handler  // serves "/"; nil: none
 
 	// Figures are what Engine and Memcached count, under names of their own.
 	// Each is registered before it is first collected from.
 	Figures []prometheus.Collector
+
+	// Upstream says how far the move from another store is. nil: there is none.
+	Upstream func() adminapi.Upstream
+
+	// ReloadAll reads again what can be, and Stop begins a clean stop and returns. nil:
+	// that cannot be asked for.
+	ReloadAll func() []adminapi.ReloadedPart
+	Stop      func()
+
+	// Live shows the commands of clients. nil: they may not be watched.
+	Live *live.Feed
+
+	// Cluster tells of the cluster that the server is a node of. nil: of none.
+	Cluster func() adminapi.Cluster
+
+	// ChangeCluster changes its members, or who leads. The error is a *Refusal, or one
+	// of package session. nil: this process cannot.
+	ChangeCluster func(ctx context.Context, change adminapi.ClusterChange) error
+
+	// Settings are all settings as the server runs. nil: none.
+	Settings func() []adminapi.Setting
+
+	// Listening says where memcached's clients connect. nil: nowhere.
+	Listening func() []adminapi.Listening
 
 	Version string                   // of Cairn, shown to clients
 	Config  func() map[string]string // configuration as running; nil: none
@@ -68,21 +101,27 @@ type Options struct {
 type Server struct {
 	engine    Engine
 	memcached Memcached
+	owners    Owners
+	undo      Undo
+	history   History
 	options   Options
 	logger    *slog.Logger
 	started   time.Time
 
-	auth     *authenticator
-	api      huma.API
-	handler  http.Handler
-	http     atomic.Pointer[http.Server]
-	requests *requestMetrics
-	figures  *prometheus.Registry // Options.Figures
-	tickets  ticketBook
-	backups  semaphore
-	streams  semaphore
-	decoding semaphore
-	draining atomic.Bool
+	admission *admission
+	auth      *authenticator
+	api       huma.API
+	handler   http.Handler
+	http      atomic.Pointer[http.Server]
+	serving   atomic.Pointer[context.Context] // ends when http is shut down
+	requests  *requestMetrics
+	figures   *prometheus.Registry // Options.Figures
+	tickets   ticketBook
+	backups   semaphore
+	streams   semaphore
+	decoding  semaphore
+	analyses  semaphore
+	draining  atomic.Bool
 }
 
 // New makes a server that is ready to Serve. It fails if the tokens that the
@@ -95,17 +134,23 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		engine:    o.Engine,
 		memcached: o.Memcached,
+		owners:    o.Owners,
+		undo:      o.Undo,
+		history:   o.History,
 		options:   o,
 		logger:    o.Logger,
 		started:   time.Now(),
+		admission: newAdmission(o.Limits.Connections),
 		backups:   make(semaphore, 1),
 		streams:   make(semaphore, o.Limits.Streams),
 		decoding:  make(semaphore, maxDecoding),
+		analyses:  make(semaphore, 1),
 		requests:  newRequestMetrics(),
 		figures:   prometheus.NewRegistry(),
 	}
 	var err error
-	for _, c := range o.Figures {
+	process := collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})
+	for _, c := range append([]prometheus.Collector{process}, o.Figures...) {
 		if err := s.figures.Register(c); err != nil {
 			return nil, fmt.Errorf("httpapi: %w", err)
 		}
@@ -123,6 +168,15 @@ func (o *Options) fillDefaults() {
 	if o.Memcached == nil {
 		o.Memcached = noMemcached{}
 	}
+	if o.Owners == nil {
+		o.Owners = noOwners{}
+	}
+	if o.Undo == nil {
+		o.Undo = noUndo{}
+	}
+	if o.History == nil {
+		o.History = noHistory{}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
@@ -138,10 +192,10 @@ func (o *Options) fillDefaults() {
 	o.Limits.fillDefaults()
 }
 
-// Handler gives the whole API as a handler, with authentication and limits.
+// Handler returns the whole API as a handler, with authentication and limits.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// OpenAPI gives the description of the API as OpenAPI 3.1 in JSON.
+// OpenAPI returns the description of the API as OpenAPI 3.1 in JSON.
 func (s *Server) OpenAPI() ([]byte, error) { return s.api.OpenAPI().MarshalJSON() }
 
 // BeginDrain makes /readyz answer that the server is not ready, so that load

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 
+	"cairn/owners"
+	"cairn/policy"
 	"cairn/session"
 )
 
@@ -33,6 +35,9 @@ func start(t testing.TB, o Options) *harness {
 	if o.Engine == nil {
 		h.engine = newModelEngine()
 		o.Engine = h.engine
+	}
+	if store, ok := o.Engine.(owners.Store); ok && o.Owners == nil {
+		o.Owners = owners.New(owners.Options{Store: store, Rules: new(policy.Rules), Dir: t.TempDir()})
 	}
 	if o.ScratchDir == "" {
 		o.ScratchDir = t.TempDir()

@@ -34,6 +34,10 @@ func newSession(it *session.Item, now session.Time) adminapi.Session {
 	if it.LastAccess != 0 {
 		s.LastAccess = jsonTime(it.LastAccess)
 	}
+	if it.Created != 0 {
+		s.CreatedAt = jsonTime(it.Created)
+	}
+	s.Owner, s.OwnerBase64 = keyText(it.Owner)
 	return s
 }
 
@@ -160,7 +164,7 @@ func chooseValue(text, encoded *string) ([]byte, error) {
 	case text == nil && encoded != nil:
 		return decodeBase64(*encoded)
 	}
-	return nil, fmt.Errorf("give exactly one of value and value_base64")
+	return nil, fmt.Errorf("set exactly one of value and value_base64")
 }
 
 // WriteConditions say when a session is stored.
@@ -219,8 +223,8 @@ type putValueInput struct {
 	WriteConditions
 	Flags        uint32    `header:"Cairn-Flags" doc:"The client's own 32 bits, decimal."`
 	TTLSeconds   float64   `query:"ttl_seconds" minimum:"0" doc:"Give exactly one of ttl_seconds, expires_at and never_expires."`
-	ExpiresAt    time.Time `query:"expires_at"`
-	NeverExpires bool      `query:"never_expires"`
+	ExpiresAt    time.Time `query:"expires_at" doc:"When the session expires."`
+	NeverExpires bool      `query:"never_expires" doc:"The session does not expire."`
 	RawBody      []byte    `contentType:"application/octet-stream"`
 }
 

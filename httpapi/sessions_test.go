@@ -83,7 +83,7 @@ func percent(key string) string {
 	return b.String()
 }
 
-// exact gives the bytes of a session's key.
+// exact returns the bytes of a session's key.
 func exact(t *testing.T, s adminapi.Session) string {
 	t.Helper()
 	if s.KeyBase64 == "" {

@@ -31,9 +31,22 @@ func (s *Server) getStats(context.Context, *struct{}) (*statsOutput, error) {
 		Process:   processStats(),
 	}
 	samples.Fill(&stats)
+	if stats.Commits.Syncs == 0 {
+		samples.Fill((*clusterSyncs)(&stats.Commits))
+	}
 	stats.Disk.WriteAmplification = writeAmplification(&stats.Disk)
 	s.memcached.EachStat(func(name, value string) { stats.Memcached[name] = value })
 	return &statsOutput{Body: stats}, nil
+}
+
+// clusterSyncs are the syncs of a node of a cluster, whose log is not the engine's.
+type clusterSyncs struct {
+	Commits, Errors int64
+	P50, P99        float64
+	Syncs           int64   `metric:"cairn_log_sync_seconds count"`
+	SyncSeconds     float64 `metric:"cairn_log_sync_seconds sum"`
+	SyncP50         float64 `metric:"cairn_log_sync_seconds 0.5"`
+	SyncP99         float64 `metric:"cairn_log_sync_seconds 0.99"`
 }
 
 func writeAmplification(d *adminapi.DiskStats) float64 {

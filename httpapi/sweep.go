@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"cairn/adminapi"
+	"cairn/owners"
 	"cairn/session"
 )
 
@@ -17,6 +18,7 @@ type sweep struct {
 	filter filter
 	result adminapi.BulkDeleteResult
 	burst  session.Burst // deletes to come
+	done   func()        // ends what can be undone; nil: not asked for yet
 }
 
 // run ends when all is done, with an error of the scan or of the first delete
@@ -24,11 +26,16 @@ type sweep struct {
 func (w *sweep) run(ctx context.Context) error {
 	var failed error
 	w.server.begin(ctx, &w.burst)
+	defer func() {
+		if w.done != nil {
+			w.done()
+		}
+	}()
 	examine := func(*session.Item) bool {
 		w.result.Examined++
 		return true
 	}
-	err := w.filter.scan(ctx, w.server.engine, nil, examine, func(it *session.Item) bool {
+	err := w.filter.scan(ctx, w.server, nil, examine, func(it *session.Item) bool {
 		w.result.Matched++
 		w.result.Bytes += int64(len(it.Key) + len(it.Value))
 		if !w.result.DryRun {
@@ -57,6 +64,9 @@ func (w *sweep) add(it *session.Item) error {
 func (w *sweep) delete() error {
 	if len(w.burst.Commands) == 0 {
 		return nil
+	}
+	if w.done == nil && len(w.burst.Commands) > owners.Many { // the first batch is the only one, or a full one
+		w.result.Undo, w.done = w.server.undo.Before(context.Background(), "bulk delete "+w.filter.String(), w.burst.Origin)
 	}
 	session.Do(w.server.engine, &w.burst)
 	var failed error

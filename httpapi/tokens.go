@@ -76,7 +76,7 @@ func (c *credential) setSum(hexSum string) error {
 	return nil
 }
 
-// scopeNamed gives ScopeNone for an unknown name.
+// scopeNamed returns ScopeNone for an unknown name.
 func scopeNamed(name string) Scope {
 	for i, n := range scopeNames {
 		if n == name {

@@ -369,9 +369,23 @@ func TestForecast(t *testing.T) {
 	if f := get(200); f.WidthSeconds != 60 {
 		t.Errorf("width %d", f.WidthSeconds)
 	}
+	near := as[adminapi.Forecast](t, h.do("GET", "/v1/forecast?within_seconds=600", nil).want(t, 200))
+	if n := len(near.Slots); n != 9 || near.Later.Sessions != 170 || near.Total.Sessions != 180 || near.Median != 91*60 {
+		t.Errorf("within 10 min: %d slots, %d later of %d, median %v", n, near.Later.Sessions, near.Total.Sessions, near.Median)
+	}
 	h.engine.put("far", "value", session.Never-1)
 	if f := get(5); len(f.Slots) > 5 {
 		t.Errorf("%d slots with one in the far future", len(f.Slots))
+	}
+}
+
+func TestSettingsHideSecrets(t *testing.T) {
+	h := start(t, Options{Settings: func() []adminapi.Setting {
+		return []adminapi.Setting{{Name: "http-token", Value: "secret"}, {Name: "http-token-file", Value: "/etc/tokens", Default: "", Source: "flag", Meaning: "a file"}}
+	}})
+	list, err := (&adminapi.Client{Base: h.http.URL}).Settings(t.Context())
+	if err != nil || len(list.Settings) != 2 || list.Settings[0].Value != "(hidden)" || list.Settings[1].Value != "/etc/tokens" {
+		t.Errorf("%+v, %v", list, err)
 	}
 }
 

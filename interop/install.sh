@@ -8,8 +8,10 @@ cd "$(dirname "$0")"
 
 packages=(
 	# clients
-	php-cli php-memcached
+	php-cli php-memcached php-symfony-http-foundation
+	php-illuminate-session php-illuminate-cache php-illuminate-config php-illuminate-container php-illuminate-http
 	python3 python3-pymemcache python3-django python3-pylibmc python3-binary-memcached
+	python3-flask-session
 	libspymemcached-java libtomcat9-java
 	ruby ruby-dalli ruby-rack ruby-connection-pool ruby-webrick ruby-actionpack
 	libcache-memcached-fast-perl
@@ -49,7 +51,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 cd ..
-for folder in interop httpapi/typescript deploy/kubernetes/check; do
+for folder in interop httpapi/typescript httpapi/console/accessibility deploy/kubernetes/check; do
 	(
 		cd "$folder"
 		lock=$(sha256sum package.json package-lock.json | sha256sum | cut -d' ' -f1)

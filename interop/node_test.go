@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// startExpress gives Express applications that keep their sessions through
+// startExpress returns Express applications that keep their sessions through
 // the named client.
 func startExpress(t *testing.T, srv *server, client string, login ...string) counterApps {
 	t.Helper()

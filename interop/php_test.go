@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// startPHP gives applications of PHP's own session handler, php-memcached.
+// startPHP returns applications of PHP's own session handler, php-memcached.
 func startPHP(t *testing.T, srv *server, settings ...string) counterApps {
 	t.Helper()
 	need(t, "php")

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cairn/freeport"
 )
 
 // process is a program under the test's control. Its output goes to a file,
@@ -105,7 +107,7 @@ func (p *process) running() bool {
 	}
 }
 
-// wait gives how the program ended.
+// wait returns how the program ended.
 func (p *process) wait() *os.ProcessState {
 	p.t.Helper()
 	select {
@@ -147,15 +149,14 @@ func (p *process) ask(format string, args ...any) string {
 	return strings.TrimSuffix(answer, "\n")
 }
 
-// freeAddress gives a loopback address on which nobody listens.
+// freeAddress returns a loopback address on which nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // tail is the last n lines of text.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// startDjango gives Django applications with cached sessions.
+// startDjango returns Django applications with cached sessions.
 func startDjango(t *testing.T, srv *server, backend string, recipe ...string) counterApps {
 	t.Helper()
 	needModule(t, "django")

@@ -6,12 +6,11 @@ import (
 	"time"
 )
 
-// startRuby gives Ruby applications whose sessions Dalli keeps. Dalli 3.0
+// startRuby returns Ruby applications whose sessions Dalli keeps. Dalli 3.0
 // speaks the binary protocol.
 func startRuby(t *testing.T, srv *server, program string, login ...string) counterApps {
 	t.Helper()
-	need(t, "/usr/bin/ruby", "/usr/share/doc/ruby-dalli", "/usr/share/doc/ruby-connection-pool",
-		"/usr/share/doc/ruby-webrick", "/usr/share/doc/ruby-actionpack")
+	needRuby(t)
 	return counterApps{srv: srv, start: func(ttl time.Duration) string {
 		addr := freeAddress(t)
 		args := append([]string{program, addr, srv.addr, fmt.Sprint(int(ttl.Seconds()))}, login...)
@@ -19,6 +18,13 @@ func startRuby(t *testing.T, srv *server, program string, login ...string) count
 		app.awaitPort(addr)
 		return "http://" + addr + "/"
 	}}
+}
+
+// needRuby is need for what the applications in Ruby load.
+func needRuby(t *testing.T) {
+	t.Helper()
+	need(t, "/usr/bin/ruby", "/usr/share/doc/ruby-dalli", "/usr/share/doc/ruby-connection-pool",
+		"/usr/share/doc/ruby-webrick", "/usr/share/doc/ruby-actionpack")
 }
 
 func TestRackSessionsDalli(t *testing.T) {

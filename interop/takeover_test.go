@@ -192,7 +192,7 @@ func (f *family) end() {
 	})
 }
 
-// connections gives the clients' addresses by the numbers of their connections.
+// connections returns the clients' addresses by the numbers of their connections.
 func connections(t *testing.T, admin string) map[string]string {
 	t.Helper()
 	reply, err := http.Get("http://" + admin + "/v1/connections")

@@ -54,7 +54,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{t, cert, key, writePEM(t, "CERTIFICATE", der)}
 }
 
-// issue gives the files of a certificate for 127.0.0.1 and of its key.
+// issue returns the files of a certificate for 127.0.0.1 and of its key.
 func (a *authority) issue(name string) (certFile, keyFile string) {
 	a.t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

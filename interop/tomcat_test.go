@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// startTomcats gives Tomcats that keep their sessions through spymemcached, as
+// startTomcats returns Tomcats that keep their sessions through spymemcached, as
 // memcached-session-manager does without sticky sessions.
 func startTomcats(t *testing.T, srv *server) counterApps {
 	t.Helper()

@@ -10,6 +10,7 @@ import (
 type Figures struct {
 	Held, Waiting               int
 	Got, InVain, GaveWay, Freed uint64
+	Waited                      figures.Times
 }
 
 var declared = figures.Set[Figures]{
@@ -18,6 +19,7 @@ var declared = figures.Set[Figures]{
 	waits("got", func(f Figures) uint64 { return f.Got }),
 	waits("in_vain", func(f Figures) uint64 { return f.InVain }),
 	waits("gave_way", func(f Figures) uint64 { return f.GaveWay }),
+	figures.Timing("cairn_lock_wait_seconds", "How long clients waited for locks, however that ended.", func(f Figures) figures.Times { return f.Waited }),
 	figures.Counter("cairn_locks_freed_total", "Locks freed because the connection ended that held them.", func(f Figures) uint64 { return f.Freed }),
 }
 
@@ -32,6 +34,7 @@ func (s *Store) Figures() Figures {
 	return Figures{
 		Held: len(s.items.Items(s.options.Clock.Now())), Waiting: len(s.waiting),
 		Got: s.counts.got.Load(), InVain: s.counts.inVain.Load(), GaveWay: s.counts.gaveWay.Load(), Freed: s.counts.freed.Load(),
+		Waited: s.counts.waited.Times(),
 	}
 }
 

@@ -149,7 +149,7 @@ func TestLineIsServedInOrder(t *testing.T) {
 	}
 	w.want(w.remove(6, "l.a"), "ok")
 	w.want(w.remove(6, "l.a"), "not found")
-	if f := w.store.Figures(); f != (Figures{Held: 1, Got: 5}) {
+	if f := w.store.Figures(); f.Held != 1 || f.Waiting != 0 || f.Got != 5 || f.InVain+f.GaveWay+f.Freed != 0 || f.Waited.Count != 5 {
 		t.Errorf("%+v", f)
 	}
 }
@@ -288,6 +288,44 @@ func TestTravel(t *testing.T) {
 	}
 }
 
+// TestManyHeld lets a client hold more locks than most do. What has expired is looked
+// for in vain less and less often then, and forgotten all the same.
+func TestManyHeld(t *testing.T) {
+	const many = 10 * maxHeld
+	w := newWorld(t, 0)
+	for i := range many {
+		w.want(w.add(1, fmt.Sprint("l.", i), 30*time.Second), "ok")
+	}
+	h := w.store.held[1]
+	if len(h.versions) != many || h.most < many {
+		t.Errorf("%d locks are held, the next search is at %d", len(h.versions), h.most)
+	}
+	w.pass(time.Minute)
+	for i := range h.most {
+		w.want(w.add(1, fmt.Sprint("l.later.", i), time.Second), "ok")
+		w.pass(time.Second)
+	}
+	if len(h.versions) > 2*maxHeld || h.most > 2*maxHeld {
+		t.Errorf("%d locks are held in the end, the next search is at %d", len(h.versions), h.most)
+	}
+}
+
+// TestFull has as many locks as there may be. What has expired makes room, but is not
+// looked for at each command.
+func TestFull(t *testing.T) {
+	w := newWorld(t, 0)
+	w.store.most = 3
+	for i := range 3 {
+		w.want(w.add(1, fmt.Sprint("l.", i), 500*time.Millisecond), "ok")
+	}
+	w.want(w.add(1, "l.3", time.Hour), "failed")
+	w.want(w.remove(1, "l.3"), "not found")
+	w.pass(sweepEvery - 1*time.Millisecond)
+	w.want(w.add(1, "l.3", time.Hour), "failed")
+	w.pass(time.Millisecond)
+	w.want(w.add(1, "l.3", time.Hour), "ok")
+}
+
 // TestRandom compares what clients hear with an oracle that knows who holds a lock,
 // until when, and who waits.
 func TestRandom(t *testing.T) {
@@ -381,4 +419,37 @@ func TestRandom(t *testing.T) {
 	if f := w.store.Figures(); f.Got < 1000 || f.InVain < 5 || f.Freed < 100 {
 		t.Errorf("too little has happened: %+v", f)
 	}
+}
+
+// TestList lists the locks that are held, who holds them, and who waits.
+func TestList(t *testing.T) {
+	w := newWorld(t, 100)
+	w.want(w.add(1, "l.a", time.Minute), "ok")
+	w.want(w.add(2, "l.b", time.Hour), "ok")
+	w.want(w.send(3, false, session.Command{Op: session.OpAdd, Key: []byte("ml.c"), Expiry: session.Never}), "ok")
+	begin := w.now
+	w.pass(time.Second)
+	w.add(4, "l.b", time.Hour)
+	w.pass(500 * time.Millisecond)
+	w.add(5, "l.b", time.Hour)
+	got := fmt.Sprint(w.list())
+	if want := fmt.Sprintf("[l.b %d 2 2 %d l.a %d 1 0 0 ml.c %d 0 0 0]",
+		begin.Add(time.Hour), begin.Add(time.Second), begin.Add(time.Minute), session.Never); got != want {
+		t.Errorf("listed %s, want %s", got, want)
+	}
+	w.want(w.remove(2, "l.b"), "ok")
+	if got := w.store.List()[0]; string(got.Key) != "l.b" || got.Connection != 4 || got.Waiting != 1 {
+		t.Errorf("then %+v", got)
+	}
+	w.pass(2 * time.Second)
+	if times := w.store.Figures().Waited; times.Count != 2 || times.Sum != 2500*time.Millisecond {
+		t.Errorf("%d waited for %v", times.Count, times.Sum)
+	}
+}
+
+func (w *world) list() (all []any) {
+	for _, h := range w.store.List() {
+		all = append(all, string(h.Key), h.Expiry, h.Connection, h.Waiting, h.Since)
+	}
+	return all
 }

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"cairn/figures"
 	"cairn/policy"
 	"cairn/session"
 	"cairn/session/memory"
@@ -31,8 +32,12 @@ const (
 	// maxLine is how many clients may wait for one lock.
 	maxLine = 64
 
+	// sweepEvery is how long, once there are as many locks as there may be, they are not
+	// searched again for those that have expired.
+	sweepEvery = time.Second
+
 	// maxHeld is how many locks a client may hold before those are looked for that
-	// have expired.
+	// have expired; if more are left, it is twice as many as those the next time.
 	maxHeld = 64
 )
 
@@ -60,16 +65,25 @@ type Store struct {
 
 	mu      sync.Mutex
 	items   *memory.Store
-	lines   map[string]*line             // by key; none is empty
-	waiting map[*session.Burst]*waiter   // all that wait
-	held    map[uint64]map[string]uint64 // versions, by client and key, of locks to be freed
-	granted []*waiter                    // to be told once mu is free
+	lines   map[string]*line           // by key; none is empty
+	waiting map[*session.Burst]*waiter // all that wait
+	held    map[uint64]*holder         // by client, of locks to be freed
+	granted []*waiter                  // to be told once mu is free
+	most    int                        // how many locks there may be
+	sweepAt session.Time               // when expired ones may be searched for again
 
 	work sync.WaitGroup // bursts that are carried out in turn
 }
 
 type counts struct {
 	got, inVain, gaveWay, freed atomic.Uint64
+	waited                      figures.Histogram
+}
+
+// holder is a client with locks that end with its connection.
+type holder struct {
+	versions map[string]uint64 // by key; some may have expired
+	most     int               // look for those beyond that many
 }
 
 // line is who waits for a lock, in order.
@@ -93,7 +107,7 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		options: o, items: memory.New(maxValue), lines: map[string]*line{},
-		waiting: map[*session.Burst]*waiter{}, held: map[uint64]map[string]uint64{},
+		waiting: map[*session.Burst]*waiter{}, held: map[uint64]*holder{}, most: maxLocks,
 	}
 	if o.Observers != nil {
 		s.items.Subscribe(locksOnly{o.Observers})
@@ -183,15 +197,10 @@ func (s *Store) inTurn(b *session.Burst, to session.Completer) {
 
 // passOn lets the next store carry out a part of a burst.
 func (s *Store) passOn(b *session.Burst, from, to int) {
-	part := session.Burst{Now: b.Now, Admission: b.Admission, Origin: b.Origin, Commands: b.Commands[from:to]}
-	if len(b.Frames) > 0 {
-		part.Frames = b.Frames[from:to]
-	}
-	session.Do(s.options.Next, &part)
-	copy(b.Results[from:to], part.Results)
-	for i := range part.Commands {
-		if part.Commands[i].Op == session.OpFlush && part.Results[i].Status == session.OK {
-			s.flush(&part.Commands[i], b.Now)
+	session.DoPart(s.options.Next, b, from, to)
+	for i := from; i < to; i++ {
+		if b.Commands[i].Op == session.OpFlush && b.Results[i].Status == session.OK {
+			s.flush(&b.Commands[i], b.Now)
 		}
 	}
 }
@@ -229,15 +238,23 @@ func (s *Store) unlock() {
 func (s *Store) run(c *session.Command, from session.Origin, now session.Time) session.Result {
 	key := string(c.Key)
 	s.settle(key, now)
-	if s.items.Len() >= maxLocks {
-		if s.items.Sweep(now); s.items.Len() >= maxLocks && c.Op != session.OpGet && c.Op != session.OpDelete {
-			return session.Result{Status: session.Failed, Err: session.ErrNoSpace}
-		}
+	if s.full(now) && c.Op != session.OpGet && c.Op != session.OpDelete {
+		return session.Result{Status: session.Failed, Err: session.ErrNoSpace}
 	}
 	r := s.items.Execute(c, now, from)
 	s.note(c, &r, from)
 	s.settle(key, now)
 	return r
+}
+
+// full reports whether there are as many locks as there may be, apart from those that
+// have expired. Now and then it removes these: each search costs as much as all of them.
+func (s *Store) full(now session.Time) bool {
+	if s.items.Len() >= s.most && now >= s.sweepAt {
+		s.items.Sweep(now)
+		s.sweepAt = now.Add(sweepEvery)
+	}
+	return s.items.Len() >= s.most
 }
 
 // note keeps in mind what the client holds after c.
@@ -250,31 +267,35 @@ func (s *Store) note(c *session.Command, r *session.Result, from session.Origin)
 	switch {
 	case rule == nil || !rule.FreeOnClose:
 	case c.Op == session.OpDelete:
-		delete(s.held[client], string(c.Key))
+		if h := s.held[client]; h != nil {
+			delete(h.versions, string(c.Key))
+		}
 	case c.Op == session.OpAdd || c.Op == session.OpSet:
 		s.hold(client, string(c.Key), r.Item.Version)
-		if len(s.held[client]) > maxHeld {
-			s.forgetExpired(client)
-		}
 	}
 }
 
 // hold notes that a client holds a lock.
 func (s *Store) hold(client uint64, key string, version uint64) {
-	if s.held[client] == nil {
-		s.held[client] = map[string]uint64{}
+	h := s.held[client]
+	if h == nil {
+		h = &holder{versions: map[string]uint64{}, most: maxHeld}
+		s.held[client] = h
 	}
-	s.held[client][key] = version
+	if h.versions[key] = version; len(h.versions) > h.most {
+		s.forgetExpired(h)
+	}
 }
 
 // forgetExpired forgets the locks of a client that it does not hold any more.
-func (s *Store) forgetExpired(client uint64) {
+func (s *Store) forgetExpired(h *holder) {
 	now := s.options.Clock.Now()
-	for key, version := range s.held[client] {
+	for key, version := range h.versions {
 		if s.find([]byte(key), now).Item.Version != version {
-			delete(s.held[client], key)
+			delete(h.versions, key)
 		}
 	}
+	h.most = max(maxHeld, 2*len(h.versions))
 }
 
 // locksOnly tells observers of what happens to locks. Of flushes they hear from the
@@ -300,9 +321,12 @@ func (s *Store) Free(client uint64) {
 			s.giveUp(w)
 		}
 	}
-	held := s.held[client]
+	h := s.held[client]
+	if h == nil {
+		return
+	}
 	delete(s.held, client)
-	for key, version := range held {
+	for key, version := range h.versions {
 		c := session.Command{Op: session.OpDelete, Mods: session.IfVersion, Key: []byte(key), CAS: version}
 		if r := s.items.Execute(&c, now, nil); r.Status == session.OK {
 			s.counts.freed.Add(1)

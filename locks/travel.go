@@ -28,14 +28,12 @@ func (s *Store) Save(dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var list []lock
+	holders := s.holders()
 	for _, it := range s.items.Items(s.options.Clock.Now()) {
-		l := lock{Key: it.Key, Value: it.Value, Flags: it.Flags, Version: it.Version, Expiry: it.Expiry}
-		for client, keys := range s.held {
-			if keys[string(it.Key)] == it.Version {
-				l.Holder = client
-			}
-		}
-		list = append(list, l)
+		list = append(list, lock{
+			Key: it.Key, Value: it.Value, Flags: it.Flags, Version: it.Version, Expiry: it.Expiry,
+			Holder: holders[holding{string(it.Key), it.Version}],
+		})
 	}
 	if len(list) == 0 {
 		return nil

@@ -82,7 +82,7 @@ func (s *Store) settle(key string, now session.Time) {
 		r := s.items.Execute(&c, now, w.burst.Origin)
 		s.note(&c, &r, w.burst.Origin)
 		s.counts.got.Add(1)
-		s.answer(w, r)
+		s.answer(w, r, now)
 	}
 	if s.lines[key] == l {
 		s.setAlarm(key, l)
@@ -102,7 +102,8 @@ func (s *Store) leave(w *waiter) {
 }
 
 // answer completes the burst of w once mu is free.
-func (s *Store) answer(w *waiter, r session.Result) {
+func (s *Store) answer(w *waiter, r session.Result, now session.Time) {
+	s.counts.waited.Observe(max(now.Sub(w.burst.Now), 0))
 	w.burst.SizeResults()
 	w.burst.Results[0] = r
 	s.granted = append(s.granted, w)
@@ -128,8 +129,9 @@ func (s *Store) give(b *session.Burst, w *waiter, count interface{ Add(uint64) u
 // giveUp lets w hear that the lock is taken.
 func (s *Store) giveUp(w *waiter) {
 	s.leave(w)
-	r := s.find(w.burst.Commands[0].Key, s.options.Clock.Now())
+	now := s.options.Clock.Now()
+	r := s.find(w.burst.Commands[0].Key, now)
 	r.Item.Value = nil
 	r.Status = session.NotStored
-	s.answer(w, r)
+	s.answer(w, r, now)
 }

@@ -7,7 +7,7 @@ import (
 	"cairn/memcachedfront/protocol"
 )
 
-// arguments gives the arguments of an administrative request in text, without
+// arguments returns the arguments of an administrative request in text, without
 // a noreply at the end. Only spaces separate them.
 func arguments(r *protocol.Request) []string {
 	args := split(r.Args)

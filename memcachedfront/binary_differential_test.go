@@ -80,12 +80,12 @@ func (g *binaryGenerator) key() []byte {
 	return g.data()
 }
 
-// counter gives the key of an item that holds a number, more or less. No other
+// counter returns the key of an item that holds a number, more or less. No other
 // is incremented: how memcached pads the outcome depends on how its input
 // happened to arrive, see trimCounter.
 func (g *binaryGenerator) counter() []byte { return g.pick("n", "n2", "n3") }
 
-// data gives the key of an item that holds anything.
+// data returns the key of an item that holds anything.
 func (g *binaryGenerator) data() []byte {
 	return g.pick("a", "b", "c", "key with spaces", "\x00\xff\r\n", strings.Repeat("k", 250))
 }
@@ -157,7 +157,7 @@ func (g *binaryGenerator) next() *binaryOp {
 	return g.broken()
 }
 
-// batch gives requests that go out together.
+// batch returns requests that go out together.
 func (g *binaryGenerator) batch() (ops []*binaryOp) {
 	for range 1 + g.rng.IntN(30) {
 		op := g.next()
@@ -201,7 +201,7 @@ func (g *binaryGenerator) touch() *binaryOp {
 	}
 }
 
-// flush gives a flush that takes effect at once. A delayed one may come before
+// flush returns a flush that takes effect at once. A delayed one may come before
 // it, but not alone: in memcached that brings back what the last flush removed.
 func (g *binaryGenerator) flush() *binaryOp {
 	now := &binaryOp{opcode: g.opcode(0x08, 0x18)}
@@ -216,7 +216,7 @@ func (g *binaryGenerator) flush() *binaryOp {
 	return &binaryOp{opcode: g.opcode(0x08, 0x18), extras: binary.BigEndian.AppendUint32(nil, delay)}
 }
 
-// refused gives a request that is answered with an error and leaves the
+// refused returns a request that is answered with an error and leaves the
 // connection usable.
 func (g *binaryGenerator) refused() *binaryOp {
 	switch g.rng.IntN(4) {
@@ -236,7 +236,7 @@ func (g *binaryGenerator) refused() *binaryOp {
 	return &binaryOp{opcode: 0x10, key: []byte("no such statistics")}
 }
 
-// broken gives a request after which both servers close the connection.
+// broken returns a request after which both servers close the connection.
 func (g *binaryGenerator) broken() *binaryOp {
 	op := &binaryOp{key: g.key(), fatal: true}
 	switch g.rng.IntN(8) {
@@ -274,7 +274,6 @@ func (p *binaryPeer) connect() error {
 	if err != nil {
 		return err
 	}
-	c.SetDeadline(time.Now().Add(time.Minute))
 	p.conn, p.input = c, bufio.NewReader(c)
 	// The first byte decides on the protocol.
 	if _, err := c.Write((&binaryOp{opcode: 0x0a}).encode(nil, 0, 0)); err != nil {
@@ -293,6 +292,7 @@ func (p *binaryPeer) run(ops []*binaryOp, pieces *rand.Rand) (answers []string, 
 			return nil, err
 		}
 	}
+	p.conn.SetDeadline(time.Now().Add(time.Minute))
 	var sent []byte
 	for i, op := range ops {
 		sent = op.encode(sent, uint32(i), p.cas[string(op.key)])

@@ -32,7 +32,7 @@ func (c *conn) answerBinaryConfig(dst []byte, h protocol.BinaryHeader, a *answer
 	return protocol.AppendBinaryItem(dst, h, &session.Item{Value: []byte(nodes)}, false, true)
 }
 
-// clusterNodes gives the body of ElastiCache's cluster configuration: its
+// clusterNodes returns the body of ElastiCache's cluster configuration: its
 // version and one "name|address|port" per node. See "Adding Auto Discovery to
 // Your Client Library" in Amazon's ElastiCache guide.
 func clusterNodes(nodes []string) string {
@@ -54,7 +54,7 @@ func clusterNodes(nodes []string) string {
 	return "1\n" + strings.Join(fields, " ") + "\n"
 }
 
-// clusterConfig gives the whole answer to "config get cluster" in text, or ""
+// clusterConfig returns the whole answer to "config get cluster" in text, or ""
 // if there are no nodes.
 func clusterConfig(nodes []string) string {
 	body := clusterNodes(nodes)

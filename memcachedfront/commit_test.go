@@ -98,9 +98,7 @@ func TestShutdownWaitsForCommits(t *testing.T) {
 	})
 	c := dial(t, "tcp", address)
 	send(t, c, "set a 0 0 1\r\nx\r\n")
-	for len(s.Connections()) == 0 || s.Connections()[0].Requests == 0 {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "a request", func() bool { return len(s.Connections()) > 0 && s.Connections()[0].Requests > 0 })
 	stopped := make(chan error)
 	go func() { stopped <- s.Shutdown(t.Context()) }()
 	time.AfterFunc(10*time.Millisecond, func() { close(durable) })

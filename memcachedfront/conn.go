@@ -80,6 +80,10 @@ type conn struct {
 	// tally counts the requests of the burst.
 	tally tally
 
+	// showing is what operators see of the requests that are being answered. Nil:
+	// nobody watches.
+	showing *showing
+
 	// retrievalFault is what went wrong in the retrieval being answered.
 	retrievalFault protocol.Fault
 
@@ -245,7 +249,7 @@ func (c *conn) mayBeComplete(in []byte) bool {
 	return undecided
 }
 
-// unread gives how many bytes at the end of line belong to keys that the burst
+// unread returns how many bytes at the end of line belong to keys that the burst
 // had no room for, with the line's end.
 func unread(line []byte, r *protocol.Request) int {
 	end := 1
@@ -274,9 +278,14 @@ func (c *conn) resumeRetrieval(in []byte, b *session.Burst) (n int) {
 
 // Reply implements serve.Conn.
 func (c *conn) Reply(out *serve.Output, b *session.Burst) (done bool) {
-	if c.answered == 0 && c.replied == 0 && len(b.Commands) > 0 {
-		c.learn(b)
-		c.server.answering(c, b)
+	if c.answered == 0 && c.replied == 0 {
+		if len(b.Commands) > 0 {
+			c.learn(b)
+			c.server.answering(c, b)
+		}
+		if c.server.options.Live.Wanted() {
+			c.show(b)
+		}
 	}
 	c.out = out
 	for c.answered < len(c.plan) && !out.Enough(out.Text) {
@@ -295,7 +304,10 @@ func (c *conn) Reply(out *serve.Output, b *session.Burst) (done bool) {
 }
 
 // Replied implements serve.Conn.
-func (c *conn) Replied(took time.Duration) { c.counters.latencies.record(&c.tally, took) }
+func (c *conn) Replied(took time.Duration) {
+	c.counters.latencies.record(&c.tally, took)
+	c.tellShowing(took)
+}
 
 // forget empties the plan and learns from how long the answers were.
 func (c *conn) forget() {

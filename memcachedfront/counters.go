@@ -45,7 +45,7 @@ func (c *counters) add(which counter, n uint64) { c.n[which].Add(n) }
 // counterShards are all the counters of a server.
 type counterShards struct{ shards []counters }
 
-// sum gives every counter's total.
+// sum returns every counter's total.
 func (s *counterShards) sum() (total totals) {
 	for i := range s.shards {
 		for which := range total {

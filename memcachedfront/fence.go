@@ -140,7 +140,7 @@ func (c *conn) learnOf(rule *policy.Rule, cmd *session.Command, r *session.Resul
 		c.missed(rule, cmd.Key, now)
 	case session.Failed:
 		if errors.Is(r.Err, session.ErrCorrupt) { // nobody can tell which session it is
-			c.missed(rule, cmd.Key, now)
+			c.forgetSession(rule, cmd.Key, now)
 		}
 	case session.Fenced:
 		c.keptOut(rule, cmd.Key)
@@ -157,8 +157,16 @@ func (c *conn) remember(rule *policy.Rule, key []byte, it *session.Item, now ses
 	c.fenced.table.Remember(xxh3.Hash(key), it.Born, until, now)
 }
 
-// missed notes that the client was told that there is no session under key.
+// missed notes that the client was told that there is no session under key. That
+// lets it store one, unless it never does.
 func (c *conn) missed(rule *policy.Rule, key []byte, now session.Time) {
+	if !rule.FenceHolds {
+		c.forgetSession(rule, key, now)
+	}
+}
+
+// forgetSession lets the client store whatever it wants under key.
+func (c *conn) forgetSession(rule *policy.Rule, key []byte, now session.Time) {
 	if rule.Fence == policy.FencePeer {
 		c.server.fences.peers.Forget(c.peerKey(key), now)
 		return

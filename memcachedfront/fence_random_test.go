@@ -34,9 +34,12 @@ type oracleSight struct {
 // oracleLimit is the absolute lifetime of keys that begin with c.
 const oracleLimit = 100 * time.Second
 
+// ofPeer reports whether what has seen the key are all connections of a host.
+func ofPeer(key string) bool { return key[0] == 'p' || key[0] == 'n' }
+
 // scope is who has seen what a connection has seen of a key.
 func (o *fenceOracle) scope(conn, key string) [2]string {
-	if key[0] == 'p' {
+	if ofPeer(key) {
 		conn = conn[:1]
 	}
 	return [2]string{conn, key}
@@ -62,7 +65,7 @@ func (o *fenceOracle) see(conn, key string, s oracleSession) {
 		until = min(until, s.expiry)
 	}
 	sight := o.seen[o.scope(conn, key)]
-	if key[0] == 'p' && (until <= o.now || sight.until > o.now && sight.number > s.number) {
+	if ofPeer(key) && (until <= o.now || sight.until > o.now && sight.number > s.number) {
 		return
 	}
 	o.seen[o.scope(conn, key)] = oracleSight{s.number, until}
@@ -73,7 +76,7 @@ func (o *fenceOracle) store(conn, key, value string, ttl time.Duration, add bool
 	s, found := o.find(key)
 	sight := o.seen[o.scope(conn, key)]
 	switch {
-	case key[0] != 'o' && sight.until > o.now && (!found || s.number != sight.number) && (!add || key[0] == 'p'):
+	case key[0] != 'o' && sight.until > o.now && (!found || s.number != sight.number) && (!add || ofPeer(key)):
 		if add || key[0] == 'h' {
 			return "NOT_STORED"
 		}
@@ -104,7 +107,7 @@ func (o *fenceOracle) renew(conn, key string, s oracleSession, ttl time.Duration
 func (o *fenceOracle) get(conn, key string) string {
 	s, found := o.find(key)
 	if !found {
-		delete(o.seen, o.scope(conn, key))
+		o.miss(conn, key)
 		return "END"
 	}
 	o.see(conn, key, s)
@@ -114,21 +117,29 @@ func (o *fenceOracle) get(conn, key string) string {
 func (o *fenceOracle) touch(conn, key string, ttl time.Duration) string {
 	s, found := o.find(key)
 	if !found {
-		delete(o.seen, o.scope(conn, key))
+		o.miss(conn, key)
 		return "NOT_FOUND"
 	}
 	o.renew(conn, key, s, ttl)
 	return "TOUCHED"
 }
 
+// miss notes that conn was told that there is nothing under key.
+func (o *fenceOracle) miss(conn, key string) {
+	if key[0] != 'n' {
+		delete(o.seen, o.scope(conn, key))
+	}
+}
+
 func (o *fenceOracle) remove(conn, key string) string {
 	_, found := o.find(key)
 	delete(o.alive, key)
-	if !found || key[0] != 'p' {
-		delete(o.seen, o.scope(conn, key))
-	}
-	if !found {
+	switch {
+	case !found:
+		o.miss(conn, key)
 		return "NOT_FOUND"
+	case !ofPeer(key):
+		delete(o.seen, o.scope(conn, key))
 	}
 	return "DELETED"
 }
@@ -136,7 +147,7 @@ func (o *fenceOracle) remove(conn, key string) string {
 func (o *fenceOracle) flush(conn string) string {
 	clear(o.alive)
 	for scope := range o.seen {
-		if scope[0] == conn && scope[1][0] != 'p' {
+		if scope[0] == conn && !ofPeer(scope[1]) {
 			delete(o.seen, scope)
 		}
 	}
@@ -145,7 +156,7 @@ func (o *fenceOracle) flush(conn string) string {
 
 // request makes a random request of conn and says what is answered.
 func (o *fenceOracle) request(r *rand.Rand, conn string) (request, answer string) {
-	key := fmt.Sprintf("%c.%d", "cpho"[r.IntN(4)], r.IntN(3))
+	key := fmt.Sprintf("%c.%d", "cphno"[r.IntN(5)], r.IntN(3))
 	ttl := []int{5, 30, 90, 900}[r.IntN(4)]
 	lasts := time.Duration(ttl) * time.Second
 	value := strings.Repeat("x", r.IntN(5))
@@ -191,7 +202,7 @@ func TestFenceRandom(t *testing.T) {
 		}
 	}
 	kept := uint64(0)
-	for _, rule := range []string{"conn", "peer", "honest"} {
+	for _, rule := range []string{"conn", "peer", "honest", "holds"} {
 		kept += w.server.fences.count(rule).Load()
 	}
 	if kept < 100 {

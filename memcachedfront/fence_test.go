@@ -16,7 +16,7 @@ import (
 	"cairn/session/sessiontest"
 )
 
-// openRules gives rules with that text.
+// openRules returns rules with that text.
 func openRules(t testing.TB, text string) *policy.Rules {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rules.yaml")
@@ -52,6 +52,7 @@ rules:
   - {name: conn, prefix: 'c.', fence: connection, absolute: 100s}
   - {name: peer, prefix: 'p.', fence: peer, locks: 'p.lock.'}
   - {name: honest, prefix: 'h.', fence: connection, fence-answer: not_stored, fence-for: 10s}
+  - {name: holds, prefix: 'n.', fence: peer, fence-miss: holds}
   - {name: off, prefix: 'o.'}
 `
 
@@ -156,6 +157,18 @@ func TestFence(t *testing.T) {
 			{"a2", "set p.k 0 900 1|x", "STORED"}, {"b1", "get p.k", miss}, {"b1", "set p.k 0 900 1|x", "STORED"},
 			{"a1", "get p.k", "VALUE p.k 0 1|x|END"}, {"b1", "delete p.k", "DELETED"}, {"a1", "get p.k", miss}, {"a2", "set p.k 0 900 1|x", "STORED"},
 			{"b1", "get p.k", "VALUE p.k 0 1|x|END"},
+		},
+		"reset_session of Rails: it deletes and asks, while another request runs": {
+			{"r1", "set n.k 0 900 1|x", "STORED"}, {"r2", "get n.k", "VALUE n.k 0 1|x|END"}, {"r1", "delete n.k", "DELETED"}, {"r1", "get n.k", miss},
+			{"r1", "set n.l 0 900 1|x", "STORED"}, {"r2", "set n.k 0 900 1|x", "STORED"}, {"r2", "add n.k 0 900 1|x", "NOT_STORED"},
+			{"r1", "delete n.k", "NOT_FOUND"}, {"r1", "touch n.k 9", "NOT_FOUND"}, {"r1", "replace n.k 0 900 1|x", "NOT_STORED"},
+			{"r2", "set n.k 0 900 1|x", "STORED"}, {"r1", "get n.k", miss}, {"r1", "get n.l", "VALUE n.l 0 1|x|END"},
+			{"s1", "set n.k 0 900 1|x", "STORED"}, {"s1", "delete n.k", "DELETED"},
+			{"wait", "61", ""}, {"r2", "set n.k 0 900 1|x", "STORED"}, {"r1", "get n.k", "VALUE n.k 0 1|x|END"},
+		},
+		"it expired, and a miss holds": {
+			{"r1", "set n.k 0 10 1|x", "STORED"}, {"wait", "11", ""}, {"r1", "get n.k", miss}, {"r1", "set n.k 0 900 1|x", "STORED"},
+			{"r1", "get n.k", "VALUE n.k 0 1|x|END"},
 		},
 		"the ping of memcached-session-manager": {
 			{"t1", "set p.k 0 900 1|x", "STORED"}, {"t2", "get p.k", "VALUE p.k 0 1|x|END"}, {"k", "delete p.k", "DELETED"},

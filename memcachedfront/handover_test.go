@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,14 +116,9 @@ func TestHandover(t *testing.T) {
 // awaitInput waits until some connection has sent so many bytes.
 func awaitInput(t *testing.T, p *process, bytes int) {
 	t.Helper()
-	for {
-		for _, c := range p.Connections() {
-			if c.BytesIn == uint64(bytes) {
-				return
-			}
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "input", func() bool {
+		return slices.ContainsFunc(p.Connections(), func(c memcachedfront.Connection) bool { return c.BytesIn == uint64(bytes) })
+	})
 }
 
 // Logged in stays logged in, and not logged in does not become so.
@@ -273,14 +269,9 @@ func TestHandoverEndsWhatCannotGoOn(t *testing.T) {
 // awaitRequests waits until a connection has had so many requests begun.
 func awaitRequests(t *testing.T, p *process, n uint64) {
 	t.Helper()
-	for {
-		for _, c := range p.Connections() {
-			if c.Requests >= n {
-				return
-			}
-		}
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "requests", func() bool {
+		return slices.ContainsFunc(p.Connections(), func(c memcachedfront.Connection) bool { return c.Requests >= n })
+	})
 }
 
 // A connection is the same one afterwards, to operators too; new ones get

@@ -80,7 +80,7 @@ func binaryItem(request, value []byte) []byte {
 	return protocol.AppendBinaryItem(nil, h, &session.Item{Key: []byte("k"), Value: value}, protocol.RepeatsKey(h.Opcode), true)
 }
 
-// allocated gives the bytes that the process allocates for one exchange. The
+// allocated returns the bytes that the process allocates for one exchange. The
 // lowest of several figures is that of the exchange alone.
 func allocated(t *testing.T, c net.Conn, request, reply []byte) int {
 	t.Helper()

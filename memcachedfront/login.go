@@ -120,7 +120,7 @@ func (s *Server) LogOut() {
 	}
 }
 
-// outlive gives a context that ends d after ctx does, or when done is called.
+// outlive returns a context that ends d after ctx does, or when done is called.
 func outlive(ctx context.Context, d time.Duration) (longer context.Context, done context.CancelFunc) {
 	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })

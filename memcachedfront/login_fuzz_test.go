@@ -23,7 +23,7 @@ func (s *countingStore) Try(b *session.Burst) bool {
 
 func (s *countingStore) Apply(*session.Burst, session.Completer) { panic("Try has answered") }
 
-// strangers gives a server that nobody can log in to.
+// strangers returns a server that nobody can log in to.
 func strangers(t testing.TB, store session.Store) *Server {
 	t.Helper()
 	password := make([]byte, 16)

@@ -38,7 +38,7 @@ var memccapableSum = regexp.MustCompile(`\d+ of \d+ tests failed\s*`)
 
 var memccapableLine = regexp.MustCompile(`(?m)^((?:ascii|binary) .*?) *\[(\w+)\]`)
 
-// memccapable gives the outcome of each test by its name.
+// memccapable returns the outcome of each test by its name.
 func memccapable(t *testing.T, program, address string) map[string]string {
 	t.Helper()
 	host, port, err := net.SplitHostPort(address)

@@ -82,7 +82,7 @@ func appendMetaHit(dst []byte, a *answer, size int) []byte {
 	return strconv.AppendInt(dst, int64(size), 10)
 }
 
-// metaCode gives the code that answers a meta command, or "" for an error.
+// metaCode returns the code that answers a meta command, or "" for an error.
 func metaCode(status session.Status) string {
 	switch status {
 	case session.OK:

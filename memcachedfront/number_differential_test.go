@@ -142,7 +142,7 @@ func TestBinaryNumberDifferential(t *testing.T) {
 	}
 }
 
-// binaryNumber gives requests with an exptime, by their names.
+// binaryNumber returns requests with an exptime, by their names.
 func binaryNumber(exptime uint32) map[string]string {
 	return map[string]string{
 		"set":   request(0x01, "k", "5", 0, exptime),

@@ -49,9 +49,7 @@ func TestConnections(t *testing.T) {
 	send(t, c, textGood+"mg key v\r\n")
 	expect(t, c, "STORED\r\nEN\r\n")
 	silent := dial(t, "tcp", address)
-	for len(s.Connections()) < 2 {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, "two connections", func() bool { return len(s.Connections()) == 2 })
 	connections := s.Connections()
 	got := connections[slices.IndexFunc(connections, func(c memcachedfront.Connection) bool { return c.Requests > 0 })]
 	if got.User != "alice" || got.Protocol != "meta" || got.LastVerb != "mg" || got.Client != c.LocalAddr().String() ||

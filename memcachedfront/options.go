@@ -13,6 +13,7 @@ import (
 	"context"
 
 	"cairn/auth"
+	"cairn/live"
 	"cairn/policy"
 	"cairn/serve"
 	"cairn/session"
@@ -42,6 +43,9 @@ type Options struct {
 	// front asks for it. Default: the Store, if it is one that tells. Without them
 	// both know of reads and of what fails only.
 	Effects session.Observable
+
+	// Live shows operators the commands of clients. Default: nobody sees them.
+	Live *live.Feed
 
 	// Version is what the command version answers. Clients choose features by
 	// it, so it is the version of memcached that the server is compatible

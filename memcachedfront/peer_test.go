@@ -18,7 +18,7 @@ import (
 	"cairn/session/sessiontest"
 )
 
-// needProgram gives the path of a program of another project. Without it the
+// needProgram returns the path of a program of another project. Without it the
 // test fails in CI and is skipped elsewhere.
 func needProgram(t testing.TB, name string) string {
 	t.Helper()
@@ -53,7 +53,7 @@ func startMemcached(t testing.TB, args ...string) (address string) {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
-	for range 1000 {
+	for range 6000 {
 		// memcached writes the file under another name first.
 		if content, err := os.ReadFile(ports); err == nil {
 			for line := range strings.Lines(string(content)) {
@@ -101,7 +101,7 @@ func startServerOn(t testing.TB, change func(*memcachedfront.Options)) (addresse
 	done := make(chan error)
 	go func() { done <- s.Serve(context.Background()) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
@@ -121,7 +121,7 @@ const differentialItemSize = 1 << 20
 
 var differentialMemcachedArgs = []string{"-m", "1024", "-I", strconv.Itoa(differentialItemSize)}
 
-// differentialCairn gives the address of the Cairn to compare: one in this
+// differentialCairn returns the address of the Cairn to compare: one in this
 // process, or the empty one that CAIRN_DIFFERENTIAL_ADDRESS names, which must
 // have been started with the same limit.
 func differentialCairn(t testing.TB) (address string) {

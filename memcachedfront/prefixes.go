@@ -70,7 +70,7 @@ func (p *prefixes) count(cmd *session.Command, status session.Status) {
 	}
 }
 
-// of gives the counts of a prefix, or nil if there are too many prefixes.
+// of returns the counts of a prefix, or nil if there are too many prefixes.
 func (p *prefixes) of(prefix []byte) *prefixCounts {
 	counts := p.all[string(prefix)]
 	if counts == nil && len(p.all) < maxPrefixes {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// cpuTimes gives the processor time that the process has used.
+// cpuTimes returns the processor time that the process has used.
 func cpuTimes() (user, system time.Duration) {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {

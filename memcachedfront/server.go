@@ -73,7 +73,7 @@ func newServer(o Options) (*Server, error) {
 // NewConn makes the protocol state of a connection; see serve.Protocol.
 func (s *Server) NewConn(l *serve.Link) serve.Conn { return newConn(s, l) }
 
-// idle gives the seconds since the item was last read or stored, as far as that
+// idle returns the seconds since the item was last read or stored, as far as that
 // is known: it is forgotten when the server stops or the item leaves memory.
 func (s *Server) idle(it *session.Item, now session.Time) int64 {
 	last := it.LastAccess

@@ -62,6 +62,16 @@ func expect(t testing.TB, from io.Reader, want string) {
 	}
 }
 
+// await waits until something holds that the server's goroutines bring about.
+func await(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("in vain: %s", what)
+		}
+	}
+}
+
 func send(t testing.TB, to io.Writer, what string) {
 	t.Helper()
 	if _, err := io.WriteString(to, what); err != nil {
@@ -141,7 +151,7 @@ func TestShutdownCommand(t *testing.T) {
 	}
 }
 
-// statistics gives the lines of a stats answer by name.
+// statistics returns the lines of a stats answer by name.
 func statistics(t *testing.T, address, group string) map[string]string {
 	t.Helper()
 	stats := map[string]string{}
@@ -315,16 +325,15 @@ func TestConnLimit(t *testing.T) {
 }
 
 func TestIdleTimeout(t *testing.T) {
-	address := startServer(t, func(o *memcachedfront.Options) { o.IdleTimeout = 50 * time.Millisecond })
-	c := dial(t, "tcp", address)
-	send(t, c, "mn\r\n")
-	expect(t, c, "MN\r\n")
-	if got, err := io.ReadAll(c); len(got) > 0 || err != nil {
+	s, address := serverWith(t, func(o *memcachedfront.Options) { o.IdleTimeout = 50 * time.Millisecond })
+	if got, err := io.ReadAll(dial(t, "tcp", address)); len(got) > 0 || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if kicks := statistics(t, address, "")["idle_kicks"]; kicks != "1" {
-		t.Errorf("idle_kicks is %s", kicks)
-	}
+	s.EachStat(func(name, value string) {
+		if name == "idle_kicks" && value != "1" {
+			t.Errorf("idle_kicks is %s", value)
+		}
+	})
 }
 
 // A client that goes in the middle of a value changes nothing.

@@ -370,7 +370,7 @@ var connStates = [...]string{
 	serve.Streaming: "conn_watch",
 }
 
-// endpoint gives an address on the network of a listener as "stats conns" shows
+// endpoint returns an address on the network of a listener as "stats conns" shows
 // it.
 func endpoint(on serve.Place, a net.Addr) string {
 	tcp, ok := a.(*net.TCPAddr)

@@ -82,7 +82,7 @@ func (c *conn) metaSet(r *protocol.Request, b *session.Burst) {
 	c.counters.add(cmdSet, 1)
 }
 
-// metaSetOp gives the operation that the mode asks for. Replace with a CAS is
+// metaSetOp returns the operation that the mode asks for. Replace with a CAS is
 // a set with that CAS, as in memcached.
 func metaSetOp(r *protocol.Request) session.Op {
 	switch r.Mode {

@@ -60,13 +60,13 @@ func (g *textGenerator) key() string {
 	return g.pick("a", "b", "c", "d", "\xc3\xa4\xff", strings.Repeat("k", 250), "sess:1", "key\twith\tcontrols\x01")
 }
 
-// numberKey gives a key for numbers. What incr and decr leave behind depends in
+// numberKey returns a key for numbers. What incr and decr leave behind depends in
 // memcached on who still holds a reference to the item: only if nobody does is
 // it changed in place, and then it is padded and keeps its marks. So these keys
 // see no append, no recaching, and their values are compared without padding.
 func (g *textGenerator) numberKey() string { return g.pick("n1", "n2", "n3") }
 
-// number gives one that does not come near 2^63 however often it is added: in a
+// number returns one that does not come near 2^63 however often it is added: in a
 // value beyond that memcached looks for a minus sign, also behind the value.
 func (g *textGenerator) number() string {
 	if g.newer && g.oneIn(7) {
@@ -79,7 +79,7 @@ func (g *textGenerator) badNumber() string {
 	return g.pick("x", "-1", "18446744073709551616", "1x", "99999999999999999999", "0x10", "1.5", "-")
 }
 
-// exptime gives one for a classic storage command.
+// exptime returns one for a classic storage command.
 func (g *textGenerator) exptime() string {
 	if g.oneIn(11) {
 		return "+1000"
@@ -87,7 +87,7 @@ func (g *textGenerator) exptime() string {
 	return g.anyExptime()
 }
 
-// plainExptime gives one for any other command.
+// plainExptime returns one for any other command.
 func (g *textGenerator) plainExptime() string {
 	if g.newer {
 		return g.exptime()
@@ -105,7 +105,7 @@ func (g *textGenerator) ttl() string {
 	return g.pick("0", "1000", "5000", "2592000", strconv.FormatInt(g.future, 10))
 }
 
-// data gives a value that is not a number.
+// data returns a value that is not a number.
 func (g *textGenerator) data() string {
 	switch g.rng.IntN(8) {
 	case 0:
@@ -230,7 +230,7 @@ func (g *textGenerator) deleteOrTouch() *textOp {
 	return &textOp{text: text + g.noreply() + g.lineEnd()}
 }
 
-// metaKey gives a key and the flag that goes with it.
+// metaKey returns a key and the flag that goes with it.
 func (g *textGenerator) metaKey() (key, flag string) {
 	if g.oneIn(5) {
 		return g.pick("YSBi", "//79+w==", "AAAA", "a2V5"), " b"
@@ -238,7 +238,7 @@ func (g *textGenerator) metaKey() (key, flag string) {
 	return g.key(), ""
 }
 
-// shuffled gives each of the flags with a chance of one in two, in random
+// shuffled returns each of the flags with a chance of one in two, in random
 // order.
 func (g *textGenerator) shuffled(flags ...string) string {
 	g.rng.Shuffle(len(flags), func(i, j int) { flags[i], flags[j] = flags[j], flags[i] })
@@ -308,7 +308,7 @@ func (g *textGenerator) metaArithmetic() *textOp {
 	return &textOp{key: key, text: "ma " + key + flags + g.lineEnd()}
 }
 
-// flush gives a flush that takes effect at once. A delayed one may come before
+// flush returns a flush that takes effect at once. A delayed one may come before
 // it, but not alone: in memcached that brings back what the last flush removed.
 func (g *textGenerator) flush() *textOp {
 	now := &textOp{text: "flush_all" + g.pick("", " 0", " -1") + g.noreply() + g.lineEnd()}
@@ -334,7 +334,7 @@ func (g *textGenerator) administration() *textOp {
 	) + g.lineEnd()}
 }
 
-// refused gives a request that is answered with an error and leaves the
+// refused returns a request that is answered with an error and leaves the
 // connection usable.
 func (g *textGenerator) refused() *textOp {
 	longKey := strings.Repeat("k", 251+g.rng.IntN(300))
@@ -377,7 +377,7 @@ func (g *textGenerator) refused() *textOp {
 	return &textOp{text: "incr " + g.key() + " 1" + g.pick(" foo", " noreply") + "\r\n"}
 }
 
-// tooLong gives data that is longer than three bytes: its end is parsed as a
+// tooLong returns data that is longer than three bytes: its end is parsed as a
 // request.
 func (g *textGenerator) tooLong() string {
 	if g.newer {
@@ -386,7 +386,7 @@ func (g *textGenerator) tooLong() string {
 	return g.pick("abcdefg", "abcdemn", "abcdeget a")
 }
 
-// tooLarge gives a value that is too large, for a key that is never stored:
+// tooLarge returns a value that is too large, for a key that is never stored:
 // memcached drops what was stored under it.
 func (g *textGenerator) tooLarge() *textOp {
 	length := differentialItemSize + 1
@@ -395,7 +395,7 @@ func (g *textGenerator) tooLarge() *textOp {
 	return &textOp{text: line + "\r\n" + strings.Repeat("x", length) + "\r\n"}
 }
 
-// closing gives a request after which both servers close the connection.
+// closing returns a request after which both servers close the connection.
 func (g *textGenerator) closing() *textOp {
 	if g.oneIn(3) {
 		return &textOp{fatal: true, first: true, text: "GET / HTTP/1.1\r\n"}
@@ -425,9 +425,9 @@ func (p *textPeer) run(ops []*textOp, pieces *rand.Rand) (answers []string, err 
 		if err != nil {
 			return nil, err
 		}
-		c.SetDeadline(time.Now().Add(time.Minute))
 		p.conn, p.input = c, bufio.NewReader(c)
 	}
+	p.conn.SetDeadline(time.Now().Add(time.Minute))
 	var requests strings.Builder
 	for _, op := range ops {
 		requests.WriteString(op.encode(p.cas))

@@ -72,7 +72,7 @@ func dialTLS(t testing.TB, address string, config *tls.Config) *tls.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -29,6 +29,10 @@ type Plan struct {
 	BlockCache int64
 	GoLimit    int64 // for runtime/debug.SetMemoryLimit
 
+	// Garbage is how much garbage there may be in Go's heap, in percent of what is
+	// in use there, for runtime/debug.SetGCPercent.
+	Garbage int
+
 	// Warnings say in which way the plan is not what was asked for.
 	Warnings []string
 }
@@ -53,6 +57,9 @@ const (
 	// for pages of files, and the runtime keeps to its limit only roughly.
 	defaultShare, maxShare = 6, 9
 
+	// DefaultShare is the part of the limit that a process takes by default.
+	DefaultShare = defaultShare / 10.
+
 	// liveShare is the part of the total, in sixteenths, that may be in use at
 	// the same time. The rest is garbage that has not been collected: with less of
 	// it the collector would run all the time.
@@ -67,8 +74,22 @@ const (
 	// cache take each, as long as it is less than maxTables.
 	tablesShare          = 32
 	minTables, maxTables = mebibyte, 32 * mebibyte
-	baseShare, maxBase   = 16, 16 * mebibyte // for code, stacks and small things
-	minCache             = mebibyte
+
+	// Who asks for little memory for hot sessions, and says nothing of the total,
+	// means the process to be small. tablesOfCache is one over the part of that
+	// memory that a memtable and the block cache take each then, but minFollowing
+	// at least: small memtables cost writes.
+	tablesOfCache = 16
+	minFollowing  = 4 * mebibyte
+
+	// garbage is half of Go's own value, which saves memory and costs little, since
+	// the collector need not look at sessions. Where the cache is smaller than
+	// littleCache there is little to look at, and littleGarbage does.
+	garbage, littleGarbage = 50, 25
+	littleCache            = 128 * mebibyte
+
+	baseShare, maxBase = 16, 16 * mebibyte // for code, stacks and small things
+	minCache           = mebibyte
 )
 
 // NewPlan divides the memory. Whatever is wished for, the parts fit into the
@@ -77,18 +98,33 @@ func NewPlan(w Wishes) *Plan {
 	p := new(Plan)
 	p.setTotal(&w)
 	live := p.Total / 16 * liveShare
-	p.Memtable = roundDown(within(p.Total/tablesShare, minTables, maxTables))
+	p.Memtable = roundDown(within(p.Total/tablesShare, minTables, w.mostTables()))
 	p.BlockCache = p.Memtable
 	rest := live - min(p.Total/baseShare, maxBase) - MemtableCount*p.Memtable - p.BlockCache
 	p.MaxCache = max(rest-p.leastBuffers(&w), minCache)
 	p.setCache(&w, rest)
 	p.setBuffers(&w, rest)
+	p.Garbage = garbage
+	if w.isSmall() {
+		p.Garbage = littleGarbage
+	}
 	p.GoLimit = p.Total
 	if w.Manual {
 		p.GoLimit -= MemtableCount*p.Memtable + p.BlockCache
 	}
 	return p
 }
+
+// mostTables is what a memtable and the block cache may take at most each.
+func (w *Wishes) mostTables() int64 {
+	if w.Cache <= 0 || w.Total > 0 {
+		return maxTables
+	}
+	return within(w.Cache/tablesOfCache, minFollowing, maxTables)
+}
+
+// isSmall reports whether the process is meant to be small.
+func (w *Wishes) isSmall() bool { return w.Cache > 0 && w.Total == 0 && w.Cache < littleCache }
 
 func (p *Plan) setTotal(w *Wishes) {
 	most := max(w.Limit/10*maxShare, MinTotal)
@@ -145,9 +181,6 @@ func (p *Plan) warn(format string, sizes ...int64) {
 	}
 	p.Warnings = append(p.Warnings, fmt.Sprintf(format, texts...))
 }
-
-// Size formats bytes for people, in megabytes.
-func Size(n int64) string { return fmt.Sprintf("%d MB", n/mebibyte) }
 
 func within(n, least, most int64) int64 { return max(min(n, most), least) }
 

@@ -23,6 +23,18 @@ func TestPlan(t *testing.T) {
 		"-m as given": {
 			Wishes{Limit: 8 * gb, Cache: 1 * gb},
 			Plan{Total: 4915, Cache: 1024, MaxCache: 3203, Buffers: 983, Memtable: 32, BlockCache: 32, GoLimit: 4915}, ""},
+		"little for hot sessions": {
+			Wishes{Limit: 8 * gb, Cache: 64 * mb},
+			Plan{Total: 4915, Cache: 64, MaxCache: 3343, Buffers: 983, Memtable: 4, BlockCache: 4, GoLimit: 4915, Garbage: 25}, ""},
+		"less than little for hot sessions": {
+			Wishes{Limit: 8 * gb, Cache: 1 * mb},
+			Plan{Total: 4915, Cache: 1, MaxCache: 3343, Buffers: 983, Memtable: 4, BlockCache: 4, GoLimit: 4915, Garbage: 25}, ""},
+		"half of what is plenty for hot sessions": {
+			Wishes{Limit: 8 * gb, Cache: 256 * mb},
+			Plan{Total: 4915, Cache: 256, MaxCache: 3283, Buffers: 983, Memtable: 16, BlockCache: 16, GoLimit: 4915}, ""},
+		"little for hot sessions, of a given total": {
+			Wishes{Limit: 8 * gb, Total: 1 * gb, Cache: 64 * mb},
+			Plan{Total: 1024, Cache: 64, MaxCache: 528, Buffers: 204, Memtable: 32, BlockCache: 32, GoLimit: 1024}, ""},
 		"no cache": {
 			Wishes{Limit: 8 * gb},
 			Plan{Total: 4915, Cache: 0, MaxCache: 3203, Buffers: 983, Memtable: 32, BlockCache: 32, GoLimit: 4915}, ""},
@@ -31,7 +43,7 @@ func TestPlan(t *testing.T) {
 			Plan{Total: 4915, Cache: 3072, MaxCache: 3203, Buffers: 438, Memtable: 32, BlockCache: 32, GoLimit: 4915}, ""},
 		"-m 4096 in 1 GB": {
 			Wishes{Limit: 1 * gb, Cache: 4 * gb},
-			Plan{Total: 614, Cache: 311, MaxCache: 311, Buffers: 38, Memtable: 19, BlockCache: 19, GoLimit: 614}, "hot sessions of 4096 MB is cut to 311 MB"},
+			Plan{Total: 614, Cache: 311, MaxCache: 311, Buffers: 38, Memtable: 19, BlockCache: 19, GoLimit: 614}, "hot sessions of 4 GiB is cut to 311.4 MiB"},
 		"512 MB": {
 			Wishes{Limit: 512 * mb, Cache: Unset},
 			Plan{Total: 307, Cache: 107, MaxCache: 150, Buffers: 61, Memtable: 9, BlockCache: 9, GoLimit: 307}, ""},
@@ -46,29 +58,32 @@ func TestPlan(t *testing.T) {
 			Plan{Total: 38, Cache: 13, MaxCache: 17, Buffers: 7, Memtable: 1, BlockCache: 1, GoLimit: 38}, ""},
 		"16 MB": {
 			Wishes{Limit: 16 * mb, Cache: Unset},
-			Plan{Total: 32, Cache: 10, MaxCache: 13, Buffers: 6, Memtable: 1, BlockCache: 1, GoLimit: 32}, "less than the 32 MB"},
+			Plan{Total: 32, Cache: 10, MaxCache: 13, Buffers: 6, Memtable: 1, BlockCache: 1, GoLimit: 32}, "less than the 32 MiB"},
 		"total as given": {
 			Wishes{Limit: 8 * gb, Total: 1 * gb, Cache: Unset},
 			Plan{Total: 1024, Cache: 256, MaxCache: 528, Buffers: 204, Memtable: 32, BlockCache: 32, GoLimit: 1024}, ""},
 		"total too large": {
 			Wishes{Limit: 1 * gb, Total: 2 * gb, Cache: Unset},
-			Plan{Total: 921, Cache: 256, MaxCache: 477, Buffers: 184, Memtable: 28, BlockCache: 28, GoLimit: 921}, "memory-total of 2048 MB is cut to 921 MB"},
+			Plan{Total: 921, Cache: 256, MaxCache: 477, Buffers: 184, Memtable: 28, BlockCache: 28, GoLimit: 921}, "memory-total of 2 GiB is cut to 921.6 MiB"},
 		"total too small": {
 			Wishes{Limit: 1 * gb, Total: 1 * mb, Cache: Unset},
-			Plan{Total: 32, Cache: 10, MaxCache: 13, Buffers: 6, Memtable: 1, BlockCache: 1, GoLimit: 32}, "raised to 32 MB"},
+			Plan{Total: 32, Cache: 10, MaxCache: 13, Buffers: 6, Memtable: 1, BlockCache: 1, GoLimit: 32}, "raised to 32 MiB"},
 		"buffers as given": {
 			Wishes{Limit: 8 * gb, Cache: Unset, Buffers: 64 * mb},
 			Plan{Total: 4915, Cache: 256, MaxCache: 3446, Buffers: 64, Memtable: 32, BlockCache: 32, GoLimit: 4915}, ""},
 		"buffers and cache too large": {
 			Wishes{Limit: 512 * mb, Cache: 1 * gb, Buffers: 1 * gb},
-			Plan{Total: 307, Cache: 107, MaxCache: 107, Buffers: 61, Memtable: 9, BlockCache: 9, GoLimit: 307}, "buffer-memory of 1024 MB is cut"},
+			Plan{Total: 307, Cache: 107, MaxCache: 107, Buffers: 61, Memtable: 9, BlockCache: 9, GoLimit: 307}, "buffer-memory of 1 GiB is cut to 61.4 MiB"},
 		"memory outside of Go's heap": {
 			Wishes{Limit: 8 * gb, Cache: Unset, Manual: true},
 			Plan{Total: 4915, Cache: 256, MaxCache: 3203, Buffers: 983, Memtable: 32, BlockCache: 32, GoLimit: 4755}, ""},
 	} {
 		p := NewPlan(test.wishes)
+		if test.want.Garbage == 0 {
+			test.want.Garbage = 50
+		}
 		got := Plan{Total: p.Total / mb, Cache: p.Cache / mb, MaxCache: p.MaxCache / mb, Buffers: p.Buffers / mb,
-			Memtable: p.Memtable / mb, BlockCache: p.BlockCache / mb, GoLimit: p.GoLimit / mb}
+			Memtable: p.Memtable / mb, BlockCache: p.BlockCache / mb, GoLimit: p.GoLimit / mb, Garbage: p.Garbage}
 		if !same(&got, &test.want) {
 			t.Errorf("%s:\n got %+v\nwant %+v", name, got, test.want)
 		}
@@ -80,7 +95,7 @@ func TestPlan(t *testing.T) {
 
 func same(a, b *Plan) bool {
 	return a.Total == b.Total && a.Cache == b.Cache && a.MaxCache == b.MaxCache && a.Buffers == b.Buffers &&
-		a.Memtable == b.Memtable && a.BlockCache == b.BlockCache && a.GoLimit == b.GoLimit
+		a.Memtable == b.Memtable && a.BlockCache == b.BlockCache && a.GoLimit == b.GoLimit && a.Garbage == b.Garbage
 }
 
 // Whatever is asked for, the parts leave a quarter of the total to garbage, and

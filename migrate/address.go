@@ -48,7 +48,7 @@ func (s *scheme) parse(target string) (*address, error) {
 	}
 	u, err := url.Parse(target)
 	if err != nil {
-		return nil, errors.New("the address is no valid URL; in user, password and path write %XX for special characters")
+		return nil, errors.New("the address is not a valid URL; in user, password and path write %XX for special characters")
 	}
 	a := &address{network: "tcp", query: u.Query(), user: u.User.Username()}
 	a.password, a.hasPassword = u.User.Password()
@@ -70,7 +70,7 @@ func (s *scheme) parse(target string) (*address, error) {
 		}
 		a.host = net.JoinHostPort(a.name, port)
 	default:
-		return nil, fmt.Errorf("%s:// is no address for this source; use %s://, %s:// (TLS) or unix://", u.Scheme, s.plain, s.secure)
+		return nil, fmt.Errorf("%s:// is not an address for this source; use %s://, %s:// (TLS) or unix://", u.Scheme, s.plain, s.secure)
 	}
 	for name := range a.query {
 		if !slices.Contains(s.parameters, name) {

@@ -10,32 +10,41 @@ import (
 )
 
 // conn is a connection to a source. Each read and each write must end within
-// timeout.
+// timeout, or all of them by an instant.
 type conn struct {
 	net.Conn
 	in  *bufio.Reader
 	out *bufio.Writer
+	end time.Time // if not zero, takes the place of timeout
 }
 
 func newConn(nc net.Conn) *conn {
 	c := &conn{Conn: nc}
-	c.in = bufio.NewReaderSize(timed{nc}, 64<<10)
-	c.out = bufio.NewWriterSize(timed{nc}, 64<<10)
+	c.in = bufio.NewReaderSize(timed{c}, 64<<10)
+	c.out = bufio.NewWriterSize(timed{c}, 64<<10)
 	return c
 }
 
-// timed is a connection on which nothing takes longer than timeout.
-type timed struct{ net.Conn }
+// deadline returns when a read or a write that begins now must have ended.
+func (c *conn) deadline() time.Time {
+	if c.end.IsZero() {
+		return time.Now().Add(timeout)
+	}
+	return c.end
+}
+
+// timed is a connection on which nothing takes longer than it may.
+type timed struct{ *conn }
 
 func (t timed) Read(p []byte) (int, error) {
-	if err := t.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+	if err := t.SetReadDeadline(t.deadline()); err != nil {
 		return 0, err
 	}
 	return t.Conn.Read(p)
 }
 
 func (t timed) Write(p []byte) (int, error) {
-	if err := t.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+	if err := t.SetWriteDeadline(t.deadline()); err != nil {
 		return 0, err
 	}
 	return t.Conn.Write(p)
@@ -97,7 +106,7 @@ func (c *conn) block(buf []byte, n int64) ([]byte, error) {
 func parseInt(s []byte) (int64, error) {
 	n, err := strconv.ParseInt(string(s), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %.100q is no number", errProtocol, s)
+		return 0, fmt.Errorf("%w: %.100q is not a number", errProtocol, s)
 	}
 	return n, nil
 }

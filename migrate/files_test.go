@@ -68,8 +68,8 @@ func TestTSV(t *testing.T) {
 	compare(t, got, map[string]sent{
 		"sess:a": {"hi", 0, 3600}, "sess:b": {"", 0, 0}, "sess:\t\\": {"hi", 0, 3600}, "ages": {"hi", 0, 0},
 	})
-	want := "line 7: it has 1 columns instead of key, expiry and value\nline 8: its expiry is no number of seconds since 1970\n" +
-		"line 9: its value is no base64\nline 10: a key has 1 to 250 bytes\nline 11: its key ends in a backslash\nline 12: its key has an unknown escape \\q\n"
+	want := "line 7: it has 1 columns instead of key, expiry and value\nline 8: its expiry is not a number of seconds since 1970\n" +
+		"line 9: its value is not base64\nline 10: a key has 1 to 250 bytes\nline 11: its key ends in a backslash\nline 12: its key has an unknown escape \\q\n"
 	if summary != (Summary{Gone: 1, Unsuitable: 6}) || skipped != want {
 		t.Errorf("%+v, skipped %s", summary, skipped)
 	}

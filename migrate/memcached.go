@@ -77,7 +77,7 @@ func (m *memcached) login(a *address) error {
 	case !strings.Contains(answer, "unauthenticated"):
 		return fmt.Errorf("version: %w: %.100q", errProtocol, answer)
 	case !a.hasPassword:
-		return errors.New("it wants a login: give memcached://user:password@host:port")
+		return errors.New("it requires a login: use memcached://user:password@host:port")
 	}
 	secret := a.user + " " + a.password
 	answer, err = m.conn.ask(fmt.Sprintf("set login 0 0 %d\r\n%s", len(secret), secret))

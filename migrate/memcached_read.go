@@ -11,10 +11,14 @@ import (
 	"time"
 )
 
+// atOnce is how many sessions are asked for at a time. A thread of memcached serves
+// them in one go, and its other clients wait for so long.
+const atOnce = 16
+
 // read emits the sessions whose keys are in the spool.
 func (m *memcached) read() error {
 	for {
-		keys, err := m.keys.next(batch)
+		keys, err := m.keys.next(atOnce)
 		if err != nil || len(keys) == 0 {
 			return err
 		}
@@ -103,6 +107,8 @@ func (m *memcached) answers(fn func(line []byte) error) error {
 	}
 }
 
+var errNoMeta = errors.New("it does not know the meta commands; 1.6 or later does")
+
 // checkRefusal returns the error that ends a migration, unless the line is a
 // refusal of one request.
 func checkRefusal(line []byte) error {
@@ -110,7 +116,7 @@ func checkRefusal(line []byte) error {
 	case bytes.HasPrefix(line, []byte("CLIENT_ERROR")), bytes.HasPrefix(line, []byte("SERVER_ERROR")):
 		return nil
 	case string(line) == "ERROR":
-		return errors.New("it does not know the meta commands; 1.6 or later does")
+		return errNoMeta
 	}
 	return fmt.Errorf("mg: %w: %.100q", errProtocol, line)
 }
@@ -128,7 +134,7 @@ func (m *memcached) found(line []byte, open [][]byte) error {
 		return err
 	}
 	if h.opaque < 0 || h.opaque >= len(open) || open[h.opaque] == nil {
-		return fmt.Errorf("mg: %w: an answer that nobody asked for: %.100q", errProtocol, line)
+		return fmt.Errorf("mg: %w: an answer without a request: %.100q", errProtocol, line)
 	}
 	if m.value, err = m.conn.block(m.value, size); err != nil {
 		return err

@@ -164,10 +164,10 @@ func TestMemcachedLogin(t *testing.T) {
 	talk(t, addr, "set x 0 0 16\r\nuser pass:secret\r\nset k 0 0 1\r\nv\r\n", 2)
 	none := func(int64, *Record) error { return nil }
 	for target, says := range map[string]string{
-		addr:                             "wants a login",
+		addr:                             "requires a login",
 		"memcached://user:wrong@" + addr: "refuses",
 		"memcacheds://user:pass%3Asecret@" + addr:          "",
-		"redis://user:pass%3Asecret@" + addr:               "no address",
+		"redis://user:pass%3Asecret@" + addr:               "is not an address",
 		"memcached://user:pass%3Asecret@" + addr + "?db=1": "db",
 	} {
 		_, err := Memcached(t.Context(), target, Options{}, none)

@@ -65,7 +65,7 @@ const timeout = 30 * time.Second
 // batch is how many sessions are asked for at a time.
 const batch = 128
 
-var errProtocol = errors.New("the server's answer makes no sense")
+var errProtocol = errors.New("the server's answer is not valid")
 
 // latest is the last instant that an expiry can name in an import, which has
 // years of four digits. What lives longer lives for ever.

@@ -47,6 +47,9 @@ func (r *redis) run(ctx context.Context, a *address) (err error) {
 	defer r.conn.Close()
 	defer context.AfterFunc(ctx, func() { r.conn.Close() })()
 	if err = r.greet(a); err == nil {
+		err = r.size()
+	}
+	if err == nil {
 		err = r.scan(ctx)
 	}
 	if ctx.Err() != nil {
@@ -55,7 +58,7 @@ func (r *redis) run(ctx context.Context, a *address) (err error) {
 	return err
 }
 
-// greet logs in, chooses the database and asks how many keys it has.
+// greet logs in and chooses the database.
 func (r *redis) greet(a *address) error {
 	if a.hasPassword {
 		auth := []string{"AUTH", a.password}
@@ -75,6 +78,11 @@ func (r *redis) greet(a *address) error {
 			return err
 		}
 	}
+	return nil
+}
+
+// size asks how many keys the database has.
+func (r *redis) size() error {
 	size, err := r.ask("DBSIZE")
 	r.total = size.Number
 	return err

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"cairn/freeport"
 )
 
 // startServer runs a real server on a free loopback port until the test ends.
@@ -43,7 +45,7 @@ func startServer(t *testing.T, name string, args func(port string) []string) (ad
 // await waits until somebody listens.
 func await(t *testing.T, network, addr string) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		nc, err := net.Dial(network, addr)
 		if err == nil {
 			nc.Close()
@@ -57,12 +59,11 @@ func await(t *testing.T, network, addr string) {
 // freeAddr returns a loopback address that nobody listens on.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return addr
 }
 
 func startMemcached(t *testing.T, more ...string) string {

@@ -72,11 +72,11 @@ func parseTSV(line []byte) (*Record, error) {
 	}
 	expires, err := strconv.ParseFloat(string(fields[1]), 64)
 	if err != nil || expires < 0 || math.IsNaN(expires) {
-		return nil, errors.New("its expiry is no number of seconds since 1970")
+		return nil, errors.New("its expiry is not a number of seconds since 1970")
 	}
 	value, err := base64.StdEncoding.AppendDecode(nil, fields[2])
 	if err != nil {
-		return nil, errors.New("its value is no base64")
+		return nil, errors.New("its value is not base64")
 	}
 	r := &Record{Key: key, Value: value}
 	if expires > 0 && expires < float64(latest.Unix()) {

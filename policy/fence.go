@@ -38,6 +38,12 @@ const (
 	answerNotStored = "not_stored"
 )
 
+// What a miss does to the fence of a peer.
+const (
+	missEnds  = "ends"
+	missHolds = "holds"
+)
+
 // fence takes over what f says about the fence.
 func (r *Rule) fence(f *fileRule) error {
 	found := f.Fence == ""
@@ -53,12 +59,17 @@ func (r *Rule) fence(f *fileRule) error {
 		return fmt.Errorf("fence-answer %q: must be %s or %s", f.FenceAnswer, answerStored, answerNotStored)
 	case r.Fence == FenceOff && (f.FenceFor != 0 || f.FenceAnswer != ""):
 		return fmt.Errorf("fence-for and fence-answer need a fence: connection or peer")
+	case f.FenceMiss != "" && f.FenceMiss != missEnds && f.FenceMiss != missHolds:
+		return fmt.Errorf("fence-miss %q: must be %s or %s", f.FenceMiss, missEnds, missHolds)
+	case f.FenceMiss != "" && r.Fence != FencePeer:
+		return fmt.Errorf("fence-miss needs the fence of a peer")
 	}
 	r.FenceFor = time.Duration(f.FenceFor)
 	if r.FenceFor == 0 {
 		r.FenceFor = fenceFor
 	}
 	r.FenceRefuses = f.FenceAnswer == answerNotStored
+	r.FenceHolds = f.FenceMiss == missHolds
 	return nil
 }
 

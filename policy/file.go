@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -37,6 +37,11 @@ type fileRule struct {
 	Fence       string   `yaml:"fence"`
 	FenceFor    duration `yaml:"fence-for"`
 	FenceAnswer string   `yaml:"fence-answer"`
+	FenceMiss   string   `yaml:"fence-miss"`
+
+	Owner       texts  `yaml:"owner"`
+	OwnerHash   string `yaml:"owner-hash"`
+	MaxPerOwner int    `yaml:"max-per-owner"`
 }
 
 // texts is a list that may be written as a single element.
@@ -73,7 +78,7 @@ func Load(names []string, file string) (*Set, error) {
 		if err != nil {
 			return nil, err
 		}
-		own, err := parse(content)
+		own, err := parse(content, filepath.Dir(file))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -96,9 +101,9 @@ func merge(rules, own []*Rule) (merged []*Rule) {
 	return append(merged, own...)
 }
 
-// parse reads the rules of a file. A member that it does not know is an error:
-// what was meant to protect must not be passed over.
-func parse(content []byte) ([]*Rule, error) {
+// parse reads the rules of a file, which is in dir. A member that it does not know is
+// an error: what was meant to protect must not be passed over.
+func parse(content []byte, dir string) ([]*Rule, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	decoder.KnownFields(true)
 	var d document
@@ -108,7 +113,7 @@ func parse(content []byte) ([]*Rule, error) {
 	var rules []*Rule
 	seen := map[string]bool{}
 	for i := range d.Rules {
-		r, err := d.Rules[i].rule()
+		r, err := d.Rules[i].rule(dir)
 		if err == nil && seen[r.Name] {
 			err = errors.New("is there twice")
 		}
@@ -121,8 +126,8 @@ func parse(content []byte) ([]*Rule, error) {
 	return rules, nil
 }
 
-// rule checks f and makes a rule of it.
-func (f *fileRule) rule() (*Rule, error) {
+// rule checks f, which is from a file in dir, and makes a rule of it.
+func (f *fileRule) rule(dir string) (*Rule, error) {
 	r := &Rule{
 		Name: f.Name, MaxTTL: time.Duration(f.MaxTTL), Absolute: time.Duration(f.Absolute), LockTTL: time.Duration(f.LockTTL),
 	}
@@ -131,7 +136,7 @@ func (f *fileRule) rule() (*Rule, error) {
 	}
 	s, err := parseShape(f.Shape)
 	if err == nil {
-		err = errors.Join(r.fence(f), r.lock(f))
+		err = errors.Join(r.fence(f), r.lock(f), r.ownership(f, dir))
 	}
 	switch {
 	case err != nil:
@@ -158,7 +163,6 @@ func (f *fileRule) rule() (*Rule, error) {
 // match adds matchers of one kind.
 func (r *Rule) match(prefixes []string, s shape, kind Kind) {
 	for _, prefix := range prefixes {
-		literal, anywhere := strings.CutPrefix(prefix, "*")
-		r.matchers = append(r.matchers, matcher{literal: []byte(literal), anywhere: anywhere, shape: s, kind: kind, rule: r})
+		r.matchers = append(r.matchers, newMatcher(prefix, s, kind, r))
 	}
 }

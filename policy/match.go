@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // matcher says which keys a rule applies to: those that begin with a literal, or
@@ -14,23 +15,63 @@ type matcher struct {
 	shape    shape
 	kind     Kind
 	rule     *Rule
+
+	shortest, longest int // lengths of such keys
+
+	// mark is the place in the literal of a byte that ids seldom have.
+	mark int
 }
 
-// match reports whether key is one of those.
-func (m *matcher) match(key []byte) bool {
-	if !m.anywhere {
-		return bytes.HasPrefix(key, m.literal) && m.shape.match(key[len(m.literal):])
+// newMatcher makes a matcher for what prefix says: a literal, or * and a literal.
+func newMatcher(prefix string, s shape, kind Kind, rule *Rule) matcher {
+	literal, anywhere := strings.CutPrefix(prefix, "*")
+	m := matcher{literal: []byte(literal), anywhere: anywhere, shape: s, kind: kind, rule: rule}
+	m.mark = max(0, bytes.LastIndexFunc(m.literal, func(r rune) bool { return !classes["alnum"].has[byte(r)] }))
+	least, most := s.lengths()
+	m.shortest, m.longest = len(literal)+least, len(literal)+most
+	if anywhere {
+		m.longest = unbounded
 	}
-	for rest := key; ; {
-		i := bytes.Index(rest, m.literal)
-		if i < 0 {
+	return m
+}
+
+// fits reports whether key may be one of those: it is not too short or too long, and
+// has the literal's last byte. Most matchers are passed over by that alone.
+func (m *matcher) fits(key []byte) bool {
+	n := len(key)
+	return n >= m.shortest && n <= m.longest && (m.anywhere || len(m.literal) == 0 || key[len(m.literal)-1] == m.literal[len(m.literal)-1])
+}
+
+// match reports whether a key that fits is one of those.
+func (m *matcher) match(key []byte) bool {
+	if m.anywhere {
+		return m.matchAnywhere(key)
+	}
+	return bytes.HasPrefix(key, m.literal) && m.shape.match(key[len(m.literal):])
+}
+
+// matchAnywhere looks for the literal where an id behind it has the right length.
+func (m *matcher) matchAnywhere(key []byte) bool {
+	n := len(m.literal)
+	if m.shape.least == m.shape.most && m.shape.class != nil && !m.shape.tomcat { // there is one such place
+		behind := len(key) - m.shape.most
+		return bytes.HasSuffix(key[:behind], m.literal) && m.shape.match(key[behind:])
+	}
+	if n > 0 && bytes.IndexByte(key[m.mark:], m.literal[m.mark]) < 0 { // cheaper than to look for all of it
+		return false
+	}
+	least, most := m.shape.lengths()
+	last := len(key) - n - least
+	for i := max(0, len(key)-n-most); i <= last; i++ {
+		at := bytes.Index(key[i:last+n], m.literal)
+		if at < 0 {
 			return false
 		}
-		if m.shape.match(rest[i+len(m.literal):]) {
+		if i += at; m.shape.match(key[i+n:]) {
 			return true
 		}
-		rest = rest[i+1:]
 	}
+	return false
 }
 
 // String writes the matcher as `cairn rules KEY` shows it.
@@ -59,6 +100,7 @@ type Set struct {
 	rules  []*Rule
 	fences bool // one of them has a fence
 	locks  bool // one of them has locks that are volatile
+	owners bool // one of them knows owners
 
 	// byFirst has the matchers that a key with that first byte may fit, best
 	// first.
@@ -71,6 +113,7 @@ func newSet(rules []*Rule) *Set {
 	for _, r := range rules {
 		s.fences = s.fences || r.Fence != FenceOff
 		s.locks = s.locks || r.Volatile
+		s.owners = s.owners || len(r.Owner) > 0
 		for i := range r.matchers {
 			all = append(all, &r.matchers[i])
 		}
@@ -108,7 +151,7 @@ func (s *Set) find(key []byte) *matcher {
 		return nil
 	}
 	for _, m := range s.byFirst[key[0]] {
-		if m.match(key) {
+		if m.fits(key) && m.match(key) {
 			return m
 		}
 	}

@@ -9,6 +9,7 @@ package policy
 import (
 	"time"
 
+	"cairn/owner"
 	"cairn/session"
 )
 
@@ -51,10 +52,13 @@ type Rule struct {
 
 	// Fence says who is kept from storing a session again after it was removed,
 	// and FenceFor for how long after they have seen it. FenceRefuses lets them
-	// hear that nothing was stored.
+	// hear that nothing was stored. FenceHolds says that the application stores
+	// nothing under an id that it has missed: a peer that hears that a session is
+	// gone is kept from storing it all the same.
 	Fence        Fence
 	FenceFor     time.Duration
 	FenceRefuses bool
+	FenceHolds   bool
 
 	// Volatile keeps the rule's locks in memory only. Then a client may wait for one
 	// for as long as Park, and FreeOnClose frees those that it holds when its
@@ -63,6 +67,12 @@ type Rule struct {
 	Park        time.Duration
 	FreeOnClose bool
 
+	// Owner says where the id of the user stands in the value of a session. The store
+	// keeps at most MaxPerOwner sessions of one owner (0: any number), the newest ones.
+	Owner       []owner.Path
+	MaxPerOwner int
+
+	ownerKey []byte // ids are hashed with it; nil: they are not
 	matchers []matcher
 }
 
@@ -77,9 +87,9 @@ func (r *Rule) Longest(k Kind) time.Duration {
 
 // Admit makes a command on a key of kind k ask for no longer life than the rule
 // allows, as of now. An item that never expires is bounded too; an instant that
-// has passed stays as it is. Of a rule with an absolute lifetime or a fence, the
-// store keeps when a session began; of one that was there before the rule, from its
-// next change on.
+// has passed stays as it is. Of a rule with an absolute lifetime, a fence or an owner,
+// the store keeps when a session began; of one that was there before the rule, from its
+// next change on. Whose it is follows from the value that the command stores.
 func (r *Rule) Admit(c *session.Command, k Kind, now session.Time) {
 	if longest := r.Longest(k); longest > 0 {
 		last := now.Add(longest)
@@ -88,6 +98,9 @@ func (r *Rule) Admit(c *session.Command, k Kind, now session.Time) {
 	}
 	if k == Session && r.Fence != FenceOff {
 		c.Mods |= session.Tracked
+	}
+	if k == Session && len(r.Owner) > 0 {
+		r.admitOwner(c)
 	}
 	if r.Absolute > 0 && k != Lock {
 		c.Mods |= session.Tracked

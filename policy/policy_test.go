@@ -2,8 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -145,9 +147,11 @@ func TestFaultyFiles(t *testing.T) {
 		"are volatile":  "rules: [{name: a, prefix: b, locks: c, park: 1s}]",
 		"at most 4s":    "rules: [{name: a, prefix: b, locks: c, volatile: true, park: 5s}]",
 		"need a fence":  "rules: [{name: a, prefix: b, fence-for: 10s}]",
+		"ends or holds": "rules: [{name: a, prefix: b, fence: peer, fence-miss: yes}]",
+		"of a peer":     "rules: [{name: a, prefix: b, fence: connection, fence-miss: ends}]",
 		"fence-for and": "rules: [{name: a, prefix: b, fence: 'off', fence-answer: stored}]",
 	} {
-		_, err := parse([]byte(rules))
+		_, err := parse([]byte(rules), "")
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", rules, err, says)
 		}
@@ -217,6 +221,9 @@ rules:
 	if !s.Fences() || load(t, "", "rules: [{name: a, prefix: b}]").Fences() || (*Set)(nil).Fences() {
 		t.Error("whether there is a fence")
 	}
+	if holds := load(t, "rails,express", "").Fence([]byte("_session_id:2::x")); holds == nil || !holds.FenceHolds || s.Fence([]byte("app.x")).FenceHolds {
+		t.Error("whether the fence holds after a miss")
+	}
 	end := s.Fence([]byte("end.x"))
 	for _, c := range []struct{ created, expiry, want session.Time }{
 		{0, now + 500_000, now + 60_000}, {0, now + 5000, now + 5000}, {now - 1000, now + 99_000, now + 60_000},
@@ -251,6 +258,63 @@ rules:
 	}
 }
 
+// TestMatchersLikeTheirDefinition compares matchers with what they are said to be: a
+// key is one of theirs if it is the literal, or ends with it and an id, which has the
+// shape.
+func TestMatchersLikeTheirDefinition(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	random := func(alphabet string, most int) string {
+		text := make([]byte, r.IntN(most+1))
+		for i := range text {
+			text[i] = alphabet[r.IntN(len(alphabet))]
+		}
+		return string(text)
+	}
+	isShape := func(s *shape, id string) bool {
+		if s.class == nil {
+			return true
+		}
+		n := 0
+		for n < len(id) && s.class.has[id[n]] {
+			n++
+		}
+		if n < s.least || n > s.most {
+			return false
+		}
+		return n == len(id) || s.tomcat && tomcatSuffixes.MatchString(id[n:])
+	}
+	matched := 0
+	for range 200_000 {
+		text := []string{"any", "hex:3", "hex:1-4", "alnum:2", "hex:3[-node][.route]", "base64url:2[-node][.route]", "base64url:2-9223372036854775807"}[r.IntN(7)]
+		s, err := parseShape(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		prefix := random("*", 1) + random("a:_", 3)
+		m := newMatcher(prefix, s, Session, nil)
+		key := random("a:_", 4) + random("a1f-.", 6)
+		want := false
+		literal, anywhere := strings.CutPrefix(prefix, "*")
+		for i := range len(key) + 1 {
+			if rest, ok := strings.CutPrefix(key[i:], literal); ok && (i == 0 || anywhere) {
+				want = want || isShape(&s, rest)
+			}
+		}
+		got := m.fits([]byte(key)) && m.match([]byte(key))
+		if got != want {
+			t.Fatalf("%q with the shape %s matches %q: %t, want %t", prefix, text, key, got, want)
+		}
+		if got {
+			matched++
+		}
+	}
+	if matched < 10_000 {
+		t.Errorf("%d keys match", matched)
+	}
+}
+
+var tomcatSuffixes = regexp.MustCompile(`^(-[0-9A-Za-z_-]+)?(\.[0-9A-Za-z_-]+)?$`)
+
 func TestForAllocatesNothing(t *testing.T) {
 	s := load(t, everyone, "")
 	key := []byte("laravel_cache_" + alnum40)
@@ -275,11 +339,100 @@ func BenchmarkFor(b *testing.B) {
 func FuzzFor(f *testing.F) {
 	f.Add([]byte("memc.sess.key.x"), []byte("rules: [{name: a, prefix: b}]"))
 	f.Add([]byte(hex32+"-n1.r"), []byte(Presets))
+	f.Add([]byte("zz"), []byte("rules: [{name: a, prefix: '*', shape: 'hex:3'}]"))
 	s := load(f, everyone, "")
 	f.Fuzz(func(t *testing.T, key, rules []byte) {
 		s.For(key)
-		if own, err := parse(rules); err == nil {
+		if own, err := parse(rules, ""); err == nil {
 			newSet(own).Explain(key)
 		}
 	})
+}
+
+// Owners come from the value, hashed where the rule says so; what is no session has
+// none, and a faulty setting is refused.
+func TestOwners(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("secret", "0123456789abcdef0123456789abcdef\n")
+	write("short", "0123456789abcde\n")
+	write("rules.yaml", `rules:
+  - {name: plain, prefix: "p:", locks: "p:lock:", owner: ["json: user.id", "json: uid"], max-per-owner: 3}
+  - {name: hashed, prefix: "h:", owner: "json: uid", owner-hash: secret}
+  - {name: none, prefix: "n:", max-ttl: 1h}`)
+	set, err := Load(nil, filepath.Join(dir, "rules.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	admit := func(op session.Op, mods session.Mods, key, value string) *session.Command {
+		c := &session.Command{Op: op, Mods: mods, Key: []byte(key), Value: []byte(value), Expiry: 1e12}
+		if rule, kind := set.For(c.Key); rule != nil {
+			rule.Admit(c, kind, 1e9)
+		}
+		return c
+	}
+	long := strings.Repeat("x", 65)
+	for _, c := range []struct {
+		key, value, want string
+	}{
+		{"p:1", `{"user":{"id":"ann"}}`, "ann"},
+		{"p:1", `{"uid":7}`, "7"},
+		{"p:1", `{}`, ""},
+		{"p:1", `no session`, ""},
+		{"p:1", `{"uid":"` + long + `"}`, ""},
+		{"p:lock:1", `{"uid":7}`, ""},
+		{"h:1", `{"uid":7}`, string(set.OwnerForms([]byte("7"))[1])},
+		{"n:1", `{"uid":7}`, ""},
+		{"other", `{"uid":7}`, ""},
+	} {
+		got := admit(session.OpSet, 0, c.key, c.value)
+		if strings.Contains(c.value, long) {
+			if forms := set.OwnerForms([]byte(long)); string(got.Owner) != string(forms[0]) || len(got.Owner) != 64 {
+				t.Errorf("a long id became %q", got.Owner)
+			}
+			continue
+		}
+		if string(got.Owner) != c.want || c.want != "" && !got.Has(session.Tracked) {
+			t.Errorf("%s %s: owner %q, want %q", c.key, c.value, got.Owner, c.want)
+		}
+	}
+	if c := admit(session.OpAppend, 0, "p:1", `{"uid":7}`); c.Owner != nil || !c.Has(session.Tracked) {
+		t.Errorf("append: %+v", c)
+	}
+	if c := admit(session.OpAppend, session.Vivify, "p:1", `{"uid":7}`); string(c.Owner) != "7" {
+		t.Errorf("append that creates: %+v", c)
+	}
+	forms := set.OwnerForms([]byte("7"))
+	if len(forms) != 2 || string(forms[0]) != "7" || len(forms[1]) != 32 {
+		t.Errorf("forms %q", forms)
+	}
+	if !set.Owners() || !set.LimitsOwners() || set.Owner([]byte("n:1")) != nil || set.Owner([]byte("h:1")).Name != "hashed" {
+		t.Error("the set does not know its owners")
+	}
+	before := set.OwnersFingerprint()
+	write("secret", "another secret of some length\n")
+	if again, err := Load(nil, filepath.Join(dir, "rules.yaml")); err != nil || again.OwnersFingerprint() == before {
+		t.Errorf("another secret leaves the fingerprint as it is (error %v)", err)
+	}
+	if set, err := Load([]string{"php"}, ""); err != nil || set.OwnersFingerprint() != "" || set.Owners() {
+		t.Errorf("rules without owners have some (error %v)", err)
+	}
+	for rule, want := range map[string]string{
+		"owner: nonsense":                        "path",
+		"owner-hash: secret":                     "need an owner",
+		"max-per-owner: 3":                       "need an owner",
+		"owner: 'json: a', max-per-owner: -1":    "max-per-owner",
+		"owner: 'json: a', max-per-owner: 10001": "max-per-owner",
+		"owner: 'json: a', owner-hash: missing":  "missing",
+		"owner: 'json: a', owner-hash: short":    "at least 16",
+	} {
+		write("bad.yaml", `rules: [{name: a, prefix: "a:", `+rule+`}]`)
+		if _, err := Load(nil, filepath.Join(dir, "bad.yaml")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v", rule, err)
+		}
+	}
 }

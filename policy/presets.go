@@ -16,7 +16,7 @@ var Presets []byte
 
 // allPresets returns the rules that Presets is the text of.
 var allPresets = sync.OnceValue(func() []*Rule {
-	rules, err := parse(Presets)
+	rules, err := parse(Presets, "")
 	if err != nil {
 		panic(err) // a test reads it
 	}

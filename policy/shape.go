@@ -81,20 +81,43 @@ func (s *shape) specificity() int {
 	return s.class.size
 }
 
+// unbounded is longer than any key.
+const unbounded = 1 << 30
+
+// lengths returns how long what looks like the shape is.
+func (s *shape) lengths() (least, most int) {
+	if s.class == nil || s.tomcat {
+		return s.least, unbounded
+	}
+	return s.least, min(s.most, unbounded)
+}
+
 // match reports whether id looks like the shape.
 func (s *shape) match(id []byte) bool {
-	if s.class == nil {
+	switch {
+	case s.class == nil:
 		return true
+	case !s.tomcat:
+		return len(id) >= s.least && len(id) <= s.most && s.class.begin(id) == len(id)
 	}
+	most := min(s.most, unbounded)
+	n := s.class.begin(id[:min(len(id), most+1)])
+	rest := id[n:]
+	return n >= s.least && n <= most && (len(rest) == 0 || matchTomcat(rest))
+}
+
+// begin returns how many bytes at the beginning of text are of the class.
+func (c *class) begin(text []byte) int {
 	n := 0
-	for n < len(id) && s.class.has[id[n]] && n <= s.most {
+	for ; len(text)-n >= 4; n += 4 {
+		if four := text[n : n+4 : n+4]; !(c.has[four[0]] && c.has[four[1]] && c.has[four[2]] && c.has[four[3]]) {
+			break
+		}
+	}
+	for n < len(text) && c.has[text[n]] {
 		n++
 	}
-	if n < s.least || n > s.most {
-		return false
-	}
-	rest := id[n:]
-	return len(rest) == 0 || s.tomcat && matchTomcat(rest)
+	return n
 }
 
 // matchTomcat reports whether rest is -node, .route or both.
@@ -111,10 +134,7 @@ func matchTomcat(rest []byte) bool {
 // skipName returns what stands behind the name that name begins with; name
 // itself, which ends no match, if that is empty.
 func skipName(name []byte) []byte {
-	n := 0
-	for n < len(name) && nodeClass.has[name[n]] {
-		n++
-	}
+	n := nodeClass.begin(name)
 	if n == 0 {
 		return []byte{0}
 	}

@@ -30,7 +30,7 @@ func newLoops(s *Server) ([]*loop, error) {
 	return loops, nil
 }
 
-// nextLoop gives the loop for a new connection.
+// nextLoop returns the loop for a new connection.
 func (s *Server) nextLoop() *loop { return s.loops[s.shard()] }
 
 // acceptForLoops takes new clients from l until it is closed, and gives them to
@@ -108,7 +108,7 @@ func clientAddr(from unix.Sockaddr) net.Addr {
 	return &net.UnixAddr{Net: "unix"}
 }
 
-// admitToLoop gives the client behind fd to a loop, or tells it that there is no
+// admitToLoop returns the client behind fd to a loop, or tells it that there is no
 // room.
 func (s *Server) admitToLoop(on *listener, fd int, from net.Addr) {
 	l := s.nextLoop()

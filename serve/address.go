@@ -20,7 +20,7 @@ type Address struct {
 	Mode os.FileMode
 }
 
-// String gives the address as operators write it.
+// String returns the address as operators write it.
 func (a Address) String() string {
 	if a.Network == "unix" {
 		return "unix:" + a.Addr
@@ -31,7 +31,7 @@ func (a Address) String() string {
 	return a.Addr
 }
 
-// UnixMode gives the permission that a Unix socket gets.
+// UnixMode returns the permission that a Unix socket gets.
 func (a Address) UnixMode() os.FileMode {
 	if a.Mode == 0 {
 		return 0o700

@@ -36,7 +36,7 @@ func (a *arena) letGo() bool {
 	return true
 }
 
-// slot gives the memory that the next input can be read into.
+// slot returns the memory that the next input can be read into.
 func (a *arena) slot() []byte { return a.buf[a.used:] }
 
 // full reports whether there is too little room for another connection.

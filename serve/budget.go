@@ -56,9 +56,9 @@ type claim struct {
 }
 
 // ask makes the claim n bytes if they are there, and reports that. Otherwise it
-// keeps what it has, and granted is called once when it has n. While it waits it
-// must not ask again; nor with more than freeBuffer, because those who hold
-// something and wait could wait for each other.
+// keeps what it has, and granted is called once when it has n. It must not ask with
+// more than freeBuffer, because those who hold something and wait could wait for
+// each other.
 func (c *claim) ask(n int64) bool {
 	if n <= c.has {
 		return true
@@ -66,6 +66,7 @@ func (c *claim) ask(n int64) bool {
 	b := c.budget
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.remove(c) // a claim is in the list once at most
 	c.wants, c.before = n, b.grants
 	b.waiting = append(b.waiting, c)
 	b.grant(c)

@@ -46,6 +46,23 @@ func TestBudgetOrder(t *testing.T) {
 	t.Fatal("a claim was overtaken for ever")
 }
 
+// Whoever asks again while it waits, waits once, for what it asked for last.
+func TestBudgetAskedTwice(t *testing.T) {
+	b, c, granted := claimsOn(10*mega, 3)
+	if !c[0].ask(8*mega) || c[1].ask(9*mega) || c[1].ask(5*mega) || c[2].ask(6*mega) {
+		t.Fatal("granted what is not there, or not what is there")
+	}
+	if _, waiting := b.inUse(); waiting != 2 {
+		t.Fatalf("%d claims wait", waiting)
+	}
+	c[0].end()
+	c[1].end()
+	c[2].end()
+	if used, waiting := b.inUse(); used != 0 || waiting != 0 || len(*granted) != 2 || (*granted)[0] != 1 {
+		t.Errorf("%d bytes, %d claims wait, granted: %v", used, waiting, *granted)
+	}
+}
+
 // One claim is granted at a time even if it alone exceeds the budget, or what
 // was not asked for does.
 func TestBudgetAlwaysGoesOn(t *testing.T) {

@@ -66,7 +66,7 @@ func (cs *clients) awaitGone(ctx context.Context, which func(client) bool) error
 	}
 }
 
-// nextRemoval gives a channel that is closed when a client goes.
+// nextRemoval returns a channel that is closed when a client goes.
 func (cs *clients) nextRemoval() <-chan struct{} {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
@@ -82,7 +82,7 @@ func (cs *clients) count() int {
 	return len(cs.all)
 }
 
-// list gives the clients that are connected now.
+// list returns the clients that are connected now.
 func (cs *clients) list() []client {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()

@@ -139,3 +139,27 @@ func TestLargeAnswersHoldUpNobody(t *testing.T) {
 		b.send(light, "1\n")
 	}
 }
+
+// A loop ends although its last connection ends only in the round that notices the
+// stop: nothing would wake it after that.
+func TestLastConnectionEndsWithTheStop(t *testing.T) {
+	b := newLoopBench(t)
+	peer := b.connect("2000000\n2000000\n")
+	b.loop.round() // the answer is larger than what the socket takes
+	if len(b.clients) != 1 {
+		t.Fatal("there is no connection any more")
+	}
+	b.server.endLife()
+	unix.Shutdown(b.peers[peer], unix.SHUT_RDWR)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for b.loop.round() {
+		}
+	}()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("the loop sleeps, with nothing left to wake it")
+	}
+}

@@ -53,7 +53,7 @@ func (s *Server) Describe(ch chan<- *prometheus.Desc) { declared.Describe(ch) }
 // Collect sends the present figures.
 func (s *Server) Collect(ch chan<- prometheus.Metric) { declared.Collect(ch, s.Figures()) }
 
-// Figures gives the present figures.
+// Figures returns the present figures.
 func (s *Server) Figures() Figures {
 	f := Figures{
 		Connected: s.clients.total.Load(),
@@ -86,7 +86,7 @@ func (s *Server) ResetFigures() {
 	}
 }
 
-// Connected gives the number of open connections.
+// Connected returns the number of open connections.
 func (s *Server) Connected() int { return s.clients.count() }
 
 // Links lists the open connections in no particular order.

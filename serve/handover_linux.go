@@ -161,7 +161,7 @@ func (s *Server) resume(c FrozenConn) error {
 	return nil
 }
 
-// listenerNamed gives the listener with that name, or else any.
+// listenerNamed returns the listener with that name, or else any.
 func (s *Server) listenerNamed(name string) *listener {
 	for _, l := range s.listeners {
 		if l.address.String() == name {

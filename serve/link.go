@@ -67,33 +67,33 @@ func (l *Link) init(s *Server, on *listener, remote net.Addr, from origin.Origin
 	l.conn = s.options.Protocol.NewConn(l)
 }
 
-// Conn gives the protocol's part of the connection.
+// Conn returns the protocol's part of the connection.
 func (l *Link) Conn() Conn { return l.conn }
 
-// ID gives the connection's number. It is the same in every process that serves
+// ID returns the connection's number. It is the same in every process that serves
 // the connection.
 func (l *Link) ID() uint64 { return l.id }
 
-// Since gives when the client connected.
+// Since returns when the client connected.
 func (l *Link) Since() time.Time { return l.since }
 
 // Secure reports whether the client speaks TLS.
 func (l *Link) Secure() bool { return l.secure }
 
-// Origin gives where the client comes from, as far as limits are concerned.
+// Origin returns where the client comes from, as far as limits are concerned.
 func (l *Link) Origin() origin.Origin { return l.origin }
 
-// Remote gives the client's address.
+// Remote returns the client's address.
 func (l *Link) Remote() net.Addr { return l.remote }
 
-// Listener gives the place where the client connected.
+// Listener returns the place where the client connected.
 func (l *Link) Listener() Place { return l.listener.place() }
 
 // Shard says which of the Options.Threads shards the connection counts in. Those
 // that an event loop serves have one of their own.
 func (l *Link) Shard() int { return l.shard }
 
-// LastActive gives when the last burst began.
+// LastActive returns when the last burst began.
 func (l *Link) LastActive() session.Time { return session.Time(l.active.Load()) }
 
 // State says what the connection is busy with.

@@ -97,7 +97,7 @@ func (l *listener) place() Place {
 	return Place{l.address, l.Addr()}
 }
 
-// Places gives where the server listens, in the order of the options.
+// Places returns where the server listens, in the order of the options.
 func (s *Server) Places() []Place {
 	places := make([]Place, len(s.listeners))
 	for i, l := range s.listeners {

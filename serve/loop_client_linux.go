@@ -146,12 +146,20 @@ func (cl *loopClient) sendPieces(p *pieces, share int) (sent int, err error) {
 	return sent, nil
 }
 
-// keep keeps rest, which lies elsewhere, as the input to go on with.
-func (cl *loopClient) keep(rest []byte) {
+// keep keeps rest, which lies elsewhere, as the input to go on with. If there is no
+// memory for all of the request it is parked; while t is under way, of the same
+// connection, it holds just what is there, because the store may ask for room on its
+// behalf.
+func (cl *loopClient) keep(rest []byte, t *turn) {
 	size := max(nextBuffer(len(rest), cl.need), smallBuffer)
-	if !cl.mayReceive(max(size, cl.need)) {
+	if t != nil {
+		if size > freeBuffer {
+			size = len(rest)
+		}
+		cl.inputs = int64(size)
+		cl.claim.set(cl.inputs + cl.answers)
+	} else if !cl.mayReceive(max(size, cl.need)) {
 		size = len(rest)
-		cl.claim.set(int64(size))
 	}
 	cl.in = append(make([]byte, 0, size), rest...)
 }

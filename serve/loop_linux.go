@@ -175,14 +175,29 @@ func (l *loop) closeMail() bool {
 	return l.mail.closed
 }
 
+// mayEnd reports whether the server stops and the loop has a connection to close for
+// that, or none left: the last turn of a connection may have ended in this round,
+// after closeIdle, and nothing would wake the loop any more.
+func (l *loop) mayEnd() bool {
+	if !l.server.isStopping() {
+		return false
+	}
+	for _, cl := range l.clients {
+		if !cl.busy || l.isFrozen {
+			return true
+		}
+	}
+	return len(l.clients) == 0
+}
+
 // collect learns which connections have become ready. If none has and there is
 // nothing else to do, it waits.
 func (l *loop) collect() {
-	if l.pollNow() == 0 && l.pollErr == nil && (len(l.ready)+len(l.bulk) == 0 || l.freezing != nil) && !l.hasMail() {
+	if l.pollNow() == 0 && l.pollErr == nil && (len(l.ready)+len(l.bulk) == 0 || l.freezing != nil) && !l.hasMail() && !l.mayEnd() {
 		l.sleep()
 	}
 	if l.pollErr != nil {
-		l.server.options.Logger.Error("cannot ask for what happens on connections", "error", l.pollErr)
+		l.server.options.Logger.Error("cannot poll connections", "error", l.pollErr)
 		l.server.sleep(pollPause)
 	}
 	for i := range l.arrived {

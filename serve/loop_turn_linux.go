@@ -52,7 +52,7 @@ func (l *loop) newTurn(cl *loopClient) *turn {
 	return t
 }
 
-// end lets go of a turn whose answers are out.
+// end releases a turn whose answers are out.
 func (l *loop) end(t *turn) {
 	if t.arena != nil {
 		l.letGo(t.arena)
@@ -113,11 +113,11 @@ func (l *loop) serveReady() {
 	l.ready = l.ready[:rest]
 }
 
-// takeTurn gives cl its turn, unless it was closed meanwhile.
+// takeTurn gives cl its turn, unless it was closed or parked meanwhile.
 func (l *loop) takeTurn(cl *loopClient) {
 	cl.queued = false
 	switch {
-	case cl.fd < 0:
+	case cl.fd < 0, cl.parked:
 	case cl.sending():
 		l.flush(cl)
 	default:
@@ -155,12 +155,12 @@ func (l *loop) take(cl *loopClient) error {
 		return err
 	}
 	if l.arenas > maxArenas {
-		cl.keep(slot[:n])
+		cl.keep(slot[:n], nil)
 		return l.takeOwn(cl)
 	}
 	t, used := l.consume(cl, slot[:n])
 	if used < n && cl.fd >= 0 {
-		cl.keep(slot[used:n])
+		cl.keep(slot[used:n], t)
 	}
 	if t != nil && !l.carryOut(t) {
 		l.arena.used += used
@@ -176,6 +176,10 @@ func (l *loop) takeOwn(cl *loopClient) error {
 		if err := cl.fill(); err != nil {
 			return err
 		}
+	}
+	if cl.parked {
+		cl.more = true
+		return nil
 	}
 	if t, used := l.consume(cl, cl.in); t != nil {
 		t.used = used

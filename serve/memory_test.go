@@ -83,6 +83,44 @@ func TestLargeAnswersCount(t *testing.T) {
 	})
 }
 
+// A connection that has got memory for answers, and sends a large request instead,
+// waits for memory again if another has taken it.
+func TestMemoryForAnswersGoesToOthers(t *testing.T) {
+	withLittleMemory(t, func(t *testing.T, s *serve.Server, connect func() net.Conn) {
+		const size = 3 << 20
+		body := strings.Repeat("x", size)
+		begin, rest := "blob 3145728\n"+body[:100_000], body[100_000:]
+		holder, reader, writer := connect(), connect(), connect()
+		send(t, reader, "fill v 3000000\nget v\n")
+		expect(t, reader, "ok\n"+strings.Repeat("x", 3_000_000)+"\n")
+		for range 20 {
+			send(t, holder, begin)
+			await(t, s, "memory held", func(f serve.Figures) bool { return f.Buffered >= size })
+			send(t, reader, "get v\n")
+			await(t, s, "waiting reader", func(f serve.Figures) bool { return f.Waiting == 1 })
+			send(t, holder, rest)
+			expect(t, holder, "3145728\n")
+			expect(t, reader, strings.Repeat("x", 3_000_000)+"\n")
+
+			send(t, holder, begin)
+			await(t, s, "memory held", func(f serve.Figures) bool { return f.Buffered >= size })
+			send(t, reader, begin)
+			await(t, s, "waiting reader", func(f serve.Figures) bool { return f.Waiting == 1 })
+			send(t, writer, begin)
+			await(t, s, "waiting writer", func(f serve.Figures) bool { return f.Waiting == 2 })
+			send(t, holder, rest)
+			expect(t, holder, "3145728\n")
+			go io.WriteString(reader, rest)
+			go io.WriteString(writer, rest)
+			expect(t, writer, "3145728\n")
+			expect(t, reader, "3145728\n")
+			await(t, s, "memory back", func(f serve.Figures) bool { return f.Buffered == 0 && f.Waiting == 0 })
+			send(t, reader, "get v\n")
+			expect(t, reader, strings.Repeat("x", 3_000_000)+"\n")
+		}
+	})
+}
+
 // A client that begins a large request and says no more does not keep others
 // from theirs for ever.
 func TestStalledClientsEnd(t *testing.T) {

@@ -50,10 +50,10 @@ func (o *Output) Lends() bool { return len(o.lent) > 0 }
 // made, when text is to be Text.
 func (o *Output) Enough(text []byte) bool { return len(text)+o.size >= replyChunk }
 
-// Len gives the length of all answers in bytes.
+// Len returns the length of all answers in bytes.
 func (o *Output) Len() int { return len(o.Text) + o.size }
 
-// Bytes gives a copy of all answers in one piece.
+// Bytes returns a copy of all answers in one piece.
 func (o *Output) Bytes() []byte { return o.pieces().joined() }
 
 // Reset empties o and keeps the memory for text.
@@ -62,7 +62,7 @@ func (o *Output) Reset() {
 	o.Text, o.lent, o.size = o.Text[:0], o.lent[:0], 0
 }
 
-// pieces gives all of o. The pieces alias it.
+// pieces returns all of o. The pieces alias it.
 func (o *Output) pieces() pieces {
 	p := make(pieces, 0, 2*len(o.lent)+1)
 	from := 0
@@ -73,7 +73,7 @@ func (o *Output) pieces() pieces {
 	return append(p, o.Text[from:])
 }
 
-// rest gives what follows the first n bytes of o. It does not depend on o any
+// rest returns what follows the first n bytes of o. It does not depend on o any
 // more, but on the values that o was lent.
 func (o *Output) rest(n int) pieces {
 	if len(o.lent) == 0 {
@@ -95,10 +95,10 @@ func (p pieces) len() (n int) {
 	return n
 }
 
-// joined gives a copy of the bytes as one slice.
+// joined returns a copy of the bytes as one slice.
 func (p pieces) joined() []byte { return slices.Concat(p...) }
 
-// first gives the first n bytes, n > 0, without a copy of them.
+// first returns the first n bytes, n > 0, without a copy of them.
 func (p pieces) first(n int) pieces {
 	for i, piece := range p {
 		if n < len(piece) {

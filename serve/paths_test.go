@@ -68,7 +68,7 @@ func dial(t testing.TB, network, address string) net.Conn {
 
 // kept bounds what a test waits for on c, and closes c behind it.
 func kept(t testing.TB, c net.Conn) net.Conn {
-	c.SetDeadline(time.Now().Add(time.Minute))
+	c.SetDeadline(time.Now().Add(5 * time.Minute))
 	t.Cleanup(func() { c.Close() })
 	return c
 }

@@ -51,7 +51,7 @@ type Conn interface {
 	// the answers were handed to the operating system.
 	Replied(took time.Duration)
 
-	// Errand gives what the connection must be used for when the answers are
+	// Errand returns what the connection must be used for when the answers are
 	// out, before more input is consumed, and forgets it. Nil: nothing.
 	Errand() Errand
 
@@ -59,7 +59,7 @@ type Conn interface {
 	// are out.
 	Closing() bool
 
-	// State gives what another process needs to go on with the connection
+	// State returns what another process needs to go on with the connection
 	// besides the input that was not consumed and the output that was not sent:
 	// a JSON object. Nothing is under way then except answers to be sent. An
 	// errand that has not begun ends the connection there.

@@ -126,7 +126,7 @@ func (r *reader) firstBuffer() *[]byte {
 	return &buf
 }
 
-// nextBuffer gives the size of the buffer to go on with when the input that has
+// nextBuffer returns the size of the buffer to go on with when the input that has
 // arrived, in bytes, fills the present one. need is the length of the request,
 // or 0 if that is not known.
 //

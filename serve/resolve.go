@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Resolve gives the addresses that have to be bound for those that were asked
+// Resolve returns the addresses that have to be bound for those that were asked
 // for, each once: as in memcached, a name stands for all that it resolves to, and
 // every interface for an IPv4 address and an IPv6 one, where there is IPv6.
 func Resolve(ctx context.Context, asked []Address) ([]Address, error) {
@@ -52,7 +52,7 @@ func (a Address) resolve(ctx context.Context) ([]Address, error) {
 	return list, nil
 }
 
-// everyInterface gives the addresses that stand for all of the machine's.
+// everyInterface returns the addresses that stand for all of the machine's.
 func everyInterface() []string {
 	l, err := net.Listen("tcp6", "[::]:0")
 	if err != nil {
@@ -79,7 +79,7 @@ func tcpNetwork(addr string) string {
 	return "tcp6"
 }
 
-// parseHost gives the host of an address without a port, which may be an IPv6
+// parseHost returns the host of an address without a port, which may be an IPv6
 // address in brackets or without, with a zone or without. ok: it is an address.
 func parseHost(s string) (host string, ok bool) {
 	bare := s

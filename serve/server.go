@@ -99,10 +99,10 @@ func newServer(o Options) (*Server, error) {
 	return s, nil
 }
 
-// shard gives the next shard for a connection.
+// shard returns the next shard for a connection.
 func (s *Server) shard() int { return int(s.nextShard.Add(1) % uint32(s.options.Threads)) }
 
-// Addrs gives the addresses the server listens on, in the order of the options.
+// Addrs returns the addresses the server listens on, in the order of the options.
 func (s *Server) Addrs() []net.Addr {
 	addrs := make([]net.Addr, len(s.listeners))
 	for i, l := range s.listeners {

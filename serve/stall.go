@@ -19,7 +19,7 @@ func (s *Server) endStalls() {
 		now := time.Now()
 		for _, cl := range s.clients.list() {
 			if s.isStalled(cl.about(), now) {
-				s.options.Logger.Warn("a client is closed that holds memory others wait for",
+				s.options.Logger.Warn("closing a client that holds memory others wait for",
 					"client", cl.about().remote, "idle", s.options.StallTimeout)
 				s.clients.stalled.Add(1)
 				cl.hangUp()

@@ -32,7 +32,7 @@ type connState struct {
 	output []byte // not sent
 }
 
-// connState gives what is to be known of a connection that no burst is under
+// connState returns what is to be known of a connection that no burst is under
 // way for.
 func (l *Link) connState(input, output []byte) ([]byte, error) {
 	facts, err := json.Marshal(connState{
@@ -57,7 +57,7 @@ func (l *Link) connState(input, output []byte) ([]byte, error) {
 	return append(state, output...), nil
 }
 
-// mergeObjects gives a JSON object with the members of a, of which there are
+// mergeObjects returns a JSON object with the members of a, of which there are
 // some, and those of b.
 func mergeObjects(a, b []byte) []byte {
 	if len(b) <= len("{}") {

@@ -34,7 +34,7 @@ const (
 	// when Flushed follows.
 	FlushPlanned
 
-	// Swept: the store has let go of everything that expired before Event.Now.
+	// Swept: the store has dropped everything that expired before Event.Now.
 	// Nobody looks at the items one by one when they expire, so there are no
 	// events of those. It has no Command and no Result.
 	Swept
@@ -55,6 +55,9 @@ type Event struct {
 
 	// Size is the length in bytes of the value that is stored now, or was removed.
 	Size int
+
+	// NewOwner says that the item has an owner which it had not before.
+	NewOwner bool
 
 	Now    Time   // of the effect
 	Origin Origin // of the burst; nil: unknown, or the store itself

@@ -33,7 +33,7 @@ func FromUnix(seconds int64) Time {
 // its conversion is far in the future and meaningless.
 func (t Time) Time() time.Time { return time.UnixMilli(int64(t)).UTC() }
 
-// Unix gives the whole seconds since the Unix epoch, rounded down.
+// Unix returns the whole seconds since the Unix epoch, rounded down.
 func (t Time) Unix() int64 {
 	seconds := int64(t) / 1000
 	if int64(t)%1000 < 0 {
@@ -42,7 +42,7 @@ func (t Time) Unix() int64 {
 	return seconds
 }
 
-// Add gives the instant d after t, cut to whole milliseconds. The sum
+// Add returns the instant d after t, cut to whole milliseconds. The sum
 // saturates at Never; Never plus anything is Never.
 func (t Time) Add(d time.Duration) Time {
 	if t == Never {
@@ -55,7 +55,7 @@ func (t Time) Add(d time.Duration) Time {
 	return sum
 }
 
-// Sub gives the duration from u to t, saturating at the longest Duration of
+// Sub returns the duration from u to t, saturating at the longest Duration of
 // either sign.
 func (t Time) Sub(u Time) time.Duration {
 	const longest = Time(math.MaxInt64 / int64(time.Millisecond))
@@ -72,6 +72,6 @@ func (t Time) Sub(u Time) time.Duration {
 // A Clock tells the logical time. Whoever admits commands into a store stamps
 // them with it; applying them reads no clock.
 type Clock interface {
-	// Now gives the present instant. It never decreases.
+	// Now returns the present instant. It never decreases.
 	Now() Time
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/coreos/go-systemd/v22/activation"
 )
 
-// Listeners gives the listening sockets that the service manager passed to this
+// Listeners returns the listening sockets that the service manager passed to this
 // process, by their FileDescriptorName= (systemd.socket(5)), in the manager's
 // order. They are the caller's to close. Later calls give none.
 //
@@ -42,7 +42,7 @@ func listener(f *os.File) (net.Listener, error) {
 	defer f.Close()
 	l, err := net.FileListener(f)
 	if err != nil {
-		return nil, fmt.Errorf("socket %q from the service manager is no stream listener: %w", f.Name(), err)
+		return nil, fmt.Errorf("socket %q from the service manager is not a stream listener: %w", f.Name(), err)
 	}
 	if unix, ok := l.(*net.UnixListener); ok {
 		unix.SetUnlinkOnClose(false)

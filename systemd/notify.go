@@ -49,7 +49,7 @@ type Manager struct {
 	Watchdog time.Duration
 }
 
-// Current gives the manager of this process, which is zero without one.
+// Current returns the manager of this process, which is zero without one.
 func Current() (Manager, error) {
 	watchdog, err := daemon.SdWatchdogEnabled(false)
 	return Manager{NotifySocket: os.Getenv(notifySocket), Watchdog: watchdog}, err

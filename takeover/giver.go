@@ -218,7 +218,7 @@ func (h *handover) run(ctx context.Context) (given bool, err error) {
 	h.server.Release(h.taker.pid)
 	if err := h.send(message{kind: kindGo}); err != nil {
 		// The taker reads the end of the connection as consent.
-		h.log.Warn("the new server is gone already", "err", err)
+		h.log.Warn("the new server has already exited", "err", err)
 	}
 	return true, nil
 }
@@ -251,7 +251,7 @@ func (h *handover) sendBatch(conns []Conn) error {
 	return err
 }
 
-// batchLen gives how many connections go into one message.
+// batchLen returns how many connections go into one message.
 func batchLen(conns []Conn) int {
 	const softBody = 1 << 20
 	size := 0
@@ -289,7 +289,7 @@ func (h *handover) takeBack(cause error) error {
 func (h *handover) carryOn(what string, cause error) {
 	h.abort(cause)
 	h.server.Thaw()
-	h.log.Error("takeover failed, this server carries on: "+what, "err", cause,
+	h.log.Error("takeover failed, this server goes on: "+what, "err", cause,
 		"paused", time.Since(h.frozen))
 }
 

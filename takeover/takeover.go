@@ -151,7 +151,7 @@ var (
 	ErrNobody = errors.New("takeover: no running server to take over from")
 
 	// ErrAborted says that the giver carries on and the taker has to go.
-	ErrAborted = errors.New("takeover: the running server carries on")
+	ErrAborted = errors.New("takeover: the running server goes on")
 
 	// ErrUnsupported says that this operating system cannot do it.
 	ErrUnsupported = errors.New("takeover: not supported on this operating system")

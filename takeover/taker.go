@@ -131,7 +131,7 @@ func (t *Taker) greet(o TakerOptions) error {
 	return nil
 }
 
-// Listeners gives the giver's listening sockets, which are the caller's from
+// Listeners returns the giver's listening sockets, which are the caller's from
 // now on. It must accept nothing from them before Opened.
 func (t *Taker) Listeners() []Listener {
 	l := t.listeners
@@ -250,7 +250,7 @@ func (t *Taker) tell(k kind) error {
 	return nil
 }
 
-// Paused gives how long the clients have waited so far; 0 if that is unknown.
+// Paused returns how long the clients have waited so far; 0 if that is unknown.
 func (t *Taker) Paused() time.Duration {
 	if t.frozenAt == 0 {
 		return 0

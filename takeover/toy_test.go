@@ -314,7 +314,7 @@ func (y *toy) ReopenStore() (err error) {
 
 func (y *toy) Release(int) { y.at("release") }
 
-// fdOf gives the descriptor of a socket without changing its mode.
+// fdOf returns the descriptor of a socket without changing its mode.
 func fdOf(c syscall.Conn) int {
 	fd := -1
 	if raw, err := c.SyscallConn(); err == nil {

@@ -28,7 +28,7 @@ var clientAuth = [...]tls.ClientAuthType{
 
 var clientNames = [...]string{NoClients: "none", RequestClients: "request", RequireClients: "require"}
 
-// String gives the word that ParseClientVerification reads.
+// String returns the word that ParseClientVerification reads.
 func (v ClientVerification) String() string { return clientNames[v] }
 
 // ParseClientVerification reads none, request or require.

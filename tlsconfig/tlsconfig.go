@@ -61,7 +61,7 @@ func (s *Source) Reload() error {
 	return nil
 }
 
-// Config gives settings for a listener. Every handshake on it uses what the
+// Config returns settings for a listener. Every handshake on it uses what the
 // latest Reload found. A resumed session is checked against that too.
 func (s *Source) Config() *tls.Config {
 	return &tls.Config{
@@ -81,9 +81,9 @@ func (s *Source) NotAfter() time.Time {
 func (o *Options) validate() error {
 	switch {
 	case o.CertFile == "":
-		return errors.New("tlsconfig: no certificate file is given")
+		return errors.New("tlsconfig: no certificate file is set")
 	case o.KeyFile == "":
-		return errors.New("tlsconfig: no key file is given")
+		return errors.New("tlsconfig: no key file is set")
 	case o.Clients != NoClients && o.CAFile == "":
 		return fmt.Errorf("tlsconfig: to %s client certificates, a file of their authorities is needed", o.Clients)
 	case o.MinVersion < tls.VersionTLS12 || o.MinVersion > tls.VersionTLS13:

@@ -9,12 +9,14 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"cairn/engine"
+	"cairn/engine/disk/framing"
 	"cairn/session"
 	"cairn/session/sessiontest"
 )
@@ -22,32 +24,59 @@ import (
 // TestCorruption damages files of a stopped store, one at a time: flipped bits,
 // bytes of noise, zeroed blocks, cut ends. A damaged store opens or refuses to;
 // if it opens, no session has wrong bytes; and whatever the damage did to any
-// session, engine.Check tells of it.
+// session, engine.Check tells of it. One damaged store in salvageOdds is salvaged.
+//
+// Each round damages every file once. From round to round the ways to do it take
+// turns, and so do the files that are salvaged: all pairs of a file and a way have
+// been salvaged after kindsOfDamage*salvageOdds rounds.
 func TestCorruption(t *testing.T) {
 	t.Parallel()
 	rng := newRand(t)
 	disk, want, ever := corruptible(t)
 	files := listFiles(t, disk, corruptDir)
-	tally := make(map[string]int)
-	for range rounds(4, 400) {
-		for _, path := range files {
-			damaged := cloneDisk(disk)
-			how, at, changed := damage(t, damaged, path, rng)
-			if !changed {
-				continue
-			}
-			tally["damages"]++
-			// A log that ends early is what a crash leaves behind, and Pebble
-			// does not know for sure of the last blocks that they were synced.
-			size, cut := len(readFile(t, disk, path)), strings.HasPrefix(how, "cut")
-			torn := strings.HasSuffix(path, ".log") && (cut || at >= size-64<<10)
-			// So is a manifest that ends early, but counts tell.
-			short := strings.Contains(path, "MANIFEST") && (cut || !bytes.HasSuffix(readFile(t, damaged, path), readFile(t, disk, path)[size-8:]))
-			judgeDamage(t, damaged, path+" "+how, allowance{torn, short}, want, ever, tally)
-		}
+	sizes := make(map[string]int)
+	for _, path := range files {
+		sizes[path] = len(readFile(t, disk, path))
 	}
-	figures(t, "%v in %d files", tally, len(files))
+	var mu sync.Mutex // guards total
+	total := make(map[string]int)
+	t.Cleanup(func() { figures(t, "%v in %d files", total, len(files)) }) // after all rounds
+	first := rng.IntN(salvageOdds)
+	for round := range rounds(2, 400) {
+		rng := rand.New(rand.NewPCG(rng.Uint64(), 4))
+		t.Run(fmt.Sprint(round), func(t *testing.T) {
+			t.Parallel()
+			tally := make(map[string]int)
+			for i, path := range files {
+				damaged := cloneDisk(disk)
+				how, at, changed := damage(t, damaged, path, (round+i)%kindsOfDamage, rng)
+				if !changed {
+					continue
+				}
+				tally["damages"]++
+				// A log that ends early is what a crash leaves behind, and Pebble
+				// does not know for sure of the last blocks that they were synced.
+				cut := strings.HasPrefix(how, "cut")
+				torn := strings.HasSuffix(path, ".log") && (cut || at >= sizes[path]-64<<10)
+				// So is a manifest that ends early, but counts tell.
+				short := strings.Contains(path, "MANIFEST") && framing.Manifest(bytes.NewReader(readFile(t, damaged, path))) == nil
+				if (first+i+round/kindsOfDamage)%salvageOdds == 0 {
+					judgeSalvage(t, cloneDisk(damaged), path, path+" "+how, want, ever, tally)
+				}
+				judgeDamage(t, damaged, path+" "+how, allowance{torn, short}, want, ever, tally)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for what, n := range tally {
+				total[what] += n
+			}
+		})
+	}
 }
+
+// salvageOdds is how many damages of TestCorruption there are for each that is
+// salvaged, which takes as long as all else that is done with it.
+const salvageOdds = 4
 
 const corruptDir = "data"
 
@@ -115,9 +144,13 @@ func listFiles(t *testing.T, fs vfs.FS, dir string) []string {
 	return files
 }
 
-// damage harms a file, and tells how, where, and whether its bytes are others
-// now.
-func damage(t *testing.T, fs *vfs.MemFS, path string, rng *rand.Rand) (how string, at int, changed bool) {
+// kindsOfDamage is how many kinds damage knows. Half of them flip a bit, which is
+// the hardest to see.
+const kindsOfDamage = 6
+
+// damage harms a file in one of the kinds of damage, and tells how, where, and
+// whether its bytes are others now.
+func damage(t *testing.T, fs *vfs.MemFS, path string, kind int, rng *rand.Rand) (how string, at int, changed bool) {
 	t.Helper()
 	old := readFile(t, fs, path)
 	if len(old) == 0 {
@@ -125,7 +158,7 @@ func damage(t *testing.T, fs *vfs.MemFS, path string, rng *rand.Rand) (how strin
 	}
 	data := bytes.Clone(old)
 	at = rng.IntN(len(data))
-	switch rng.IntN(6) {
+	switch kind {
 	case 0:
 		how, data = fmt.Sprintf("cut at %d of %d", at, len(data)), data[:at]
 	case 1:
@@ -229,7 +262,7 @@ func checkDisk(disk *vfs.MemFS) (problems []string) {
 			problems = append(problems, fmt.Sprint(p))
 		}
 	}()
-	err := engine.Check(corruptOptions(disk, sessiontest.NewClock()), func(problem string) { problems = append(problems, problem) })
+	err := engine.Check(corruptOptions(disk, sessiontest.NewClock()), func(problem engine.Problem) { problems = append(problems, problem.String()) })
 	if err != nil {
 		problems = append(problems, err.Error())
 	}

@@ -2,6 +2,7 @@ package torture
 
 import (
 	"bytes"
+	bin "encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -116,7 +117,11 @@ func TestManyKeys(t *testing.T) {
 			wg.Go(func() {
 				go c.conn.Write(request)
 				got := make([]byte, len(replies[name]))
-				if _, err := io.ReadFull(c.r, got); err != nil || !bytes.Equal(got, replies[name]) {
+				_, err := io.ReadFull(c.r, got)
+				if name == "binary" {
+					forgetVersions(got)
+				}
+				if err != nil || !bytes.Equal(got, replies[name]) {
 					t.Errorf("%s: %v, %.100q", name, err, got)
 				}
 			})
@@ -134,11 +139,18 @@ func TestManyKeys(t *testing.T) {
 func manyKeys(keys int) (requests, replies map[string][]byte) {
 	line, found := bytes.NewBufferString("get"), new(bytes.Buffer)
 	metas, hits := new(bytes.Buffer), new(bytes.Buffer)
+	quiets, values := new(bytes.Buffer), new(bytes.Buffer)
 	for i := range keys {
+		key := fmt.Sprint("k", i)
+		quiets.Write(binaryHeader(0x80, opcodeGetKQ, len(key), 0, 0))
+		quiets.WriteString(key)
 		fmt.Fprintf(line, " k%d", i)
 		fmt.Fprintf(metas, "mg k%d v q\r\n", i)
 		if i%100 == 0 {
-			length := len(fmt.Sprint("k", i))
+			length := len(key)
+			values.Write(binaryHeader(0x81, opcodeGetKQ, length, 4, length))
+			values.Write(make([]byte, 4)) // flags
+			values.WriteString(key + key)
 			fmt.Fprintf(found, "VALUE k%d 0 %d\r\nk%d\r\n", i, length, i)
 			fmt.Fprintf(hits, "VA %d\r\nk%d\r\n", length, i)
 		}
@@ -147,8 +159,33 @@ func manyKeys(keys int) (requests, replies map[string][]byte) {
 	found.WriteString("END\r\n")
 	metas.WriteString("mn\r\n")
 	hits.WriteString("MN\r\n")
-	return map[string][]byte{"text": line.Bytes(), "meta": metas.Bytes()},
-		map[string][]byte{"text": found.Bytes(), "meta": hits.Bytes()}
+	quiets.Write(binaryHeader(0x80, opcodeNoop, 0, 0, 0))
+	values.Write(binaryHeader(0x81, opcodeNoop, 0, 0, 0))
+	return map[string][]byte{"text": line.Bytes(), "meta": metas.Bytes(), "binary": quiets.Bytes()},
+		map[string][]byte{"text": found.Bytes(), "meta": hits.Bytes(), "binary": values.Bytes()}
+}
+
+const (
+	opcodeNoop  = 0x0a
+	opcodeGetKQ = 0x0d
+)
+
+// forgetVersions zeroes the versions in replies of the binary protocol.
+func forgetVersions(replies []byte) {
+	for len(replies) >= 24 {
+		clear(replies[16:24])
+		replies = replies[min(24+int(bin.BigEndian.Uint32(replies[8:])), len(replies)):]
+	}
+}
+
+// binaryHeader is the header of a request (0x80) or a reply (0x81) without an
+// opaque and a version. The lengths are in bytes.
+func binaryHeader(magic, opcode byte, key, extras, value int) []byte {
+	header := make([]byte, 24)
+	header[0], header[1], header[4] = magic, opcode, byte(extras)
+	bin.BigEndian.PutUint16(header[2:], uint16(key))
+	bin.BigEndian.PutUint32(header[8:], uint32(key+extras+value))
+	return header
 }
 
 // TestMillionUnread pipelines gets without reading an answer, until the server

@@ -41,7 +41,7 @@ func TestPowerLossDuringFeatureUpgrade(t *testing.T) {
 			points++
 			formats[formatOf(t, point.disk)]++
 			options.FS = cloneDisk(point.disk)
-			must(t, engine.Check(options, func(problem string) { t.Errorf("check: %s", problem) }))
+			must(t, engine.Check(options, func(problem engine.Problem) { t.Errorf("check: %s", problem) }))
 			options.FS = point.disk
 			verifyUpgrade(t, options)
 			verifyOwned(t, options, point.least[0], point.most[0])

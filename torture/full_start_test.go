@@ -1,7 +1,9 @@
 package torture
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -11,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"cairn/engine"
 	"cairn/session"
+	"cairn/session/sessiontest"
 )
 
 // TestStartOnFullDisk starts servers on a disk without a free byte, with logs to
@@ -150,7 +155,7 @@ func TestFileSystemBecomesReadOnly(t *testing.T) {
 	} else if err != nil {
 		d.c = s.mustConnect(text{}) // it waits
 	}
-	for range rounds(20, 200) {
+	for range rounds(3, 200) { // each takes seconds
 		d.refusedAll()
 	}
 	d.verify()
@@ -317,5 +322,104 @@ func TestFullDiskDuringCheckpoint(t *testing.T) {
 	copied := filepath.Join(dir, "data", "copy")
 	if err := store.Checkpoint(copied); err != nil {
 		t.Error("with space: ", err)
+	}
+}
+
+// TestFullDiskDuringDictionaryChange fills the disk while dictionaries are trained
+// and adopted: the change waits for space or fails, the store goes on, and every
+// session can be read, also by the next process.
+func TestFullDiskDuringDictionaryChange(t *testing.T) {
+	t.Parallel()
+	dir, rng, clock := smallDisk(t, 96), newRand(t), sessiontest.NewClock()
+	ballast := filepath.Join(dir, "ballast")
+	options := engine.Options{
+		Dir: filepath.Join(dir, "data"), Wall: clock.Wall, HotBytes: -1, DropEvery: -1, DropGrace: -1, MemtableBytes: 1 << 20, DiskReserve: 1,
+		Compression: engine.CompressionDict, Logger: slog.New(slog.DiscardHandler),
+	}
+	store, err := engine.Open(options)
+	must(t, err)
+	defer func() { store.Close() }()
+	shop := &shop{t: t, rng: rng, store: store, sold: make(map[string]soldItem)}
+	adopted, failed := 0, 0
+	for range rounds(1, 12) {
+		for tries, before := 0, store.Figures().Compression.Dictionaries; store.Figures().Compression.Dictionaries == before; tries++ {
+			if tries == 400 {
+				t.Fatal("no dictionary was trained")
+			}
+			shop.open(400)
+			grow(t, ballast, dir, uint64(rng.IntN(pick(rng, 1, 64<<10, 1<<20, 16<<20))))
+			trained := make(chan error, 1)
+			go func() { trained <- store.TrainDictionaries(t.Context()) }()
+			select {
+			case err = <-trained:
+			case <-time.After(20 * time.Millisecond): // it waits for space, or is slow
+				shop.read(store, "without space")
+				must(t, os.Truncate(ballast, 0))
+				err = <-trained
+			}
+			if err != nil {
+				failed++
+			}
+			must(t, os.Truncate(ballast, 0))
+			store.Tick(t.Context())
+			shop.read(store, "with space again")
+		}
+		adopted++
+		shop.layout++ // which makes the dictionary useless
+		clock.Advance(2 * time.Hour)
+		store.Tick(t.Context())
+		must(t, store.DropExpired(t.Context()))
+		must(t, store.Close())
+		must(t, engine.Check(options, func(problem engine.Problem) { t.Error("check: ", problem) }))
+		store, err = engine.Open(options)
+		must(t, err)
+		shop.store = store
+		shop.read(store, "after a restart")
+	}
+	figures(t, "%d dictionaries adopted on a disk without space, %d attempts failed", adopted, failed)
+}
+
+// TestUpgradeOnFullDisk opens the store of each release on a disk without a free
+// byte, where it cannot be upgraded: every session is read, nothing is stored. A
+// kill in that state costs nothing, and with space the upgrade is done.
+func TestUpgradeOnFullDisk(t *testing.T) {
+	t.Parallel()
+	archives, err := filepath.Glob("testdata/store-*.tar.gz")
+	if err != nil || len(archives) == 0 {
+		t.Fatal("no stores of releases: ", err)
+	}
+	for _, archive := range archives {
+		dir := smallDisk(t, 96)
+		ballast := filepath.Join(dir, "ballast")
+		s := newServer(t)
+		s.dir = filepath.Join(dir, "data")
+		must(t, unpack(archive, vfs.Default, s.dir))
+		grow(t, ballast, dir, 0)
+		for range 2 {
+			s.start()
+			readUpgraded(t, s.mustConnect(meta{}))
+			(&diskFiller{t: t, c: s.mustConnect(text{})}).refused()
+			s.kill()
+		}
+		s.start()
+		must(t, os.Remove(ballast))
+		d := &diskFiller{t: t, c: s.mustConnect(text{})}
+		d.untilAccepted()
+		readUpgraded(t, s.mustConnect(meta{}))
+		s.kill()
+		must(t, engine.Check(upgradeOptions(s.dir), func(problem engine.Problem) { t.Errorf("%s: check: %s", archive, problem) }))
+		verifyUpgrade(t, upgradeOptions(s.dir))
+	}
+	figures(t, "%d stores opened and killed on a full disk, and upgraded when there was space", len(archives))
+}
+
+// readUpgraded reads all of upgradeItems.
+func readUpgraded(t *testing.T, c *client) {
+	t.Helper()
+	for _, want := range upgradeItems() {
+		a := c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: want.Key})
+		if !bytes.Equal(a.value, want.Value) || a.flags != want.Flags {
+			t.Errorf("%s: %d bytes, flags %d", want.Key, len(a.value), a.flags)
+		}
 	}
 }

@@ -52,8 +52,10 @@ func TestLinearizable(t *testing.T) {
 
 // history records what clients did and saw. It is safe for concurrent use.
 type history struct {
-	began time.Time
-	keys  int
+	began  time.Time
+	keys   int
+	prefix string       // of the keys
+	slack  session.Time // in ms: by how much a session may outlive its time
 
 	mu  sync.Mutex
 	ops []porcupine.Operation
@@ -64,6 +66,7 @@ type call struct {
 	client  int
 	command session.Command
 	asked   session.Time
+	slack   session.Time // of the history
 }
 
 type seen struct {
@@ -103,7 +106,7 @@ func (h *history) live(t *testing.T, s *server, seed uint64) {
 // command makes a command on a random key. token is unique.
 func (h *history) command(rng *rand.Rand, d dialect, versions map[string]uint64, token string) session.Command {
 	for {
-		key := fmt.Sprintf("k%d", rng.IntN(h.keys))
+		key := fmt.Sprintf("%sk%d", h.prefix, rng.IntN(h.keys))
 		c := session.Command{Key: []byte(key), Expiry: session.Never, Delta: 1}
 		c.Op = pick(rng, session.OpGet, session.OpGet, session.OpGet, session.OpSet, session.OpSet, session.OpAdd,
 			session.OpAppend, session.OpIncr, session.OpDelete, session.OpTouch, session.OpReplace)
@@ -128,7 +131,7 @@ func (h *history) command(rng *rand.Rand, d dialect, versions map[string]uint64,
 
 // one carries out a command and records it.
 func (h *history) one(c *client, id int, command session.Command, versions map[string]uint64) bool {
-	in := call{client: id, command: command, asked: wallNow()}
+	in := call{client: id, command: command, asked: wallNow(), slack: h.slack}
 	op := porcupine.Operation{ClientId: id, Input: in, Call: int64(time.Since(h.began))}
 	answers, err := c.do([]session.Command{command}, in.asked)
 	out := seen{lost: err != nil, answered: wallNow()}
@@ -188,7 +191,7 @@ func steps(r register, in call, out seen) []register {
 	if !r.present || r.expiry != session.Never && out.answered+slack >= r.expiry || out.lost && r.expiry != session.Never {
 		next = append(next, stepsFrom(register{}, in, out)...)
 	}
-	if r.present && in.asked-slack <= r.expiry {
+	if r.present && in.asked-slack-in.slack <= r.expiry {
 		next = append(next, stepsFrom(r, in, out)...)
 	}
 	if out.lost {

@@ -82,8 +82,9 @@ func cairn(t testing.TB) string {
 			return
 		}
 		built.path = filepath.Join(built.dir, "cairn")
-		out, err := exec.Command("go", "build", "-tags", buildTags(), "-o", built.path, "cairn/cmd/cairn").CombinedOutput()
-		if err != nil {
+		build := exec.Command("go", "build", "-tags", buildTags(), "-o", built.path, "cairn/cmd/cairn")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are
+		if out, err := build.CombinedOutput(); err != nil {
 			built.err = fmt.Errorf("%w\n%s", err, out)
 		}
 	})
@@ -120,10 +121,11 @@ func need(t testing.TB, ok bool, what string) {
 	}
 }
 
-// buildTags make the server check its invariants if these tests do.
+// buildTags make the server check its invariants if these tests do, and let its
+// clock be set.
 func buildTags() string {
 	if engine.Invariants {
-		return "cairn_invariants"
+		return "cairn_shifted_clock,cairn_invariants"
 	}
-	return ""
+	return "cairn_shifted_clock"
 }

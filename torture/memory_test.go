@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	hdr "github.com/HdrHistogram/hdrhistogram-go"
+
+	"cairn/session"
 )
 
 const largest = 8 << 20 // what --max-item-size allows unless it is set
@@ -190,4 +193,107 @@ func (n *neighbour) look() {
 	if err != nil || string(got) != reply {
 		n.t.Errorf("the neighbour got %q, %v", got, err)
 	}
+}
+
+// TestSmallGroups serves within control groups that have little memory, with the
+// defaults that follow from it: sessions beyond the cache, large ones, and idle
+// connections. Nobody is killed, and what was acknowledged is there, also after a
+// kill of ours and a start in the same group.
+func TestSmallGroups(t *testing.T) {
+	sizes := []int64{128}
+	if long {
+		sizes = []int64{64, 128, 256}
+	}
+	for _, megabytes := range sizes {
+		t.Run(fmt.Sprint(megabytes), func(t *testing.T) { smallGroup(t, megabytes<<20) })
+	}
+}
+
+func smallGroup(t *testing.T, limit int64) {
+	g := newGroup(t, limit)
+	s := newServer(t)
+	s.wholeMemory = true
+	g.start(s)
+	for range 300 {
+		s.mustConnect(text{})
+	}
+	const clients, each = 8, 100
+	bursts := rounds(20, 400)
+	var wg sync.WaitGroup
+	for n := range clients {
+		c := s.mustConnect(dialects[n%len(dialects)])
+		wg.Go(func() {
+			for burst := range bursts {
+				if err := storeAndRead(c, n, burst, each); err != nil {
+					t.Errorf("client %d, burst %d: %v", n, burst, err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 20 {
+		if err := storeLarge(s.sock, n, bytes.Repeat([]byte("v"), 1<<20)); err != nil {
+			t.Error("a large value: ", err)
+		}
+	}
+	wg.Wait()
+	peak := s.memory("VmHWM")
+	s.kill()
+	s.start()
+	for n := range clients {
+		c := s.mustConnect(dialects[n%len(dialects)])
+		for burst := range bursts {
+			if err := readBack(c, n, burst, each); err != nil {
+				t.Fatalf("after a kill: client %d, burst %d: %v", n, burst, err)
+			}
+		}
+	}
+	figures(t, "%d sessions of 2 KB: %d MB of memory at the highest, %d MB after a restart%s",
+		clients*bursts*each, peak>>20, s.memory("VmHWM")>>20, g.judge())
+}
+
+// smallSession is a value of 2 KB that does not compress much.
+func smallSession(client, burst, i int) (key, value []byte) {
+	rng := rand.New(rand.NewPCG(uint64(client)<<32|uint64(burst), uint64(i)))
+	value = make([]byte, 2000)
+	for j := range value {
+		value[j] = byte(32 + rng.Uint32()%64)
+	}
+	return fmt.Appendf(nil, "small:%d:%d:%d", client, burst, i), value
+}
+
+func storeAndRead(c *client, n, burst, each int) error {
+	var sets []session.Command
+	for i := range each {
+		key, value := smallSession(n, burst, i)
+		sets = append(sets, session.Command{Op: session.OpSet, Key: key, Value: value, Expiry: session.Never})
+	}
+	answers, err := c.do(sets, wallNow())
+	if err != nil {
+		return err
+	}
+	for _, a := range answers {
+		if a.status != session.OK {
+			return fmt.Errorf("set: status %d %s", a.status, a.message)
+		}
+	}
+	return readBack(c, n, burst/2, each) // an older one: it is not in the cache any more
+}
+
+func readBack(c *client, n, burst, each int) error {
+	var gets []session.Command
+	for i := range each {
+		key, _ := smallSession(n, burst, i)
+		gets = append(gets, session.Command{Op: session.OpGet, Key: key})
+	}
+	answers, err := c.do(gets, wallNow())
+	if err != nil {
+		return err
+	}
+	for i, a := range answers {
+		if key, value := smallSession(n, burst, i); !bytes.Equal(a.value, value) {
+			return fmt.Errorf("%s: status %d, %d bytes", key, a.status, len(a.value))
+		}
+	}
+	return nil
 }

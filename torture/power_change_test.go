@@ -153,7 +153,7 @@ func (s *shop) open(n int) {
 func (s *shop) judge(o engine.Options, point powerPoint) {
 	s.t.Helper()
 	o.FS = cloneDisk(point.disk)
-	if err := engine.Check(o, func(problem string) { s.t.Errorf("after a power loss at %s: check: %s", point.kind, problem) }); err != nil {
+	if err := engine.Check(o, func(problem engine.Problem) { s.t.Errorf("after a power loss at %s: check: %s", point.kind, problem) }); err != nil {
 		s.t.Fatal(err)
 	}
 	o.FS = point.disk
@@ -162,6 +162,12 @@ func (s *shop) judge(o engine.Options, point powerPoint) {
 		s.t.Fatalf("after a power loss at %s: %v", point.kind, err)
 	}
 	defer store.Close()
+	s.read(store, "after a power loss at "+point.kind)
+}
+
+// read reads a share of the sessions from a store; when says which one.
+func (s *shop) read(store *engine.Store, when string) {
+	s.t.Helper()
 	b := &session.Burst{Now: store.Now()}
 	for key, item := range s.sold {
 		switch {
@@ -175,7 +181,7 @@ func (s *shop) judge(o engine.Options, point powerPoint) {
 	for i := range b.Results {
 		r, key := &b.Results[i], string(b.Commands[i].Key)
 		if r.Status != session.OK || !bytes.Equal(r.Item.Value, s.sold[key].value) {
-			s.t.Fatalf("after a power loss at %s: %s: status %d, error %v", point.kind, key, r.Status, r.Err)
+			s.t.Fatalf("%s: %s: status %d, error %v", when, key, r.Status, r.Err)
 		}
 	}
 }

@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"cairn/freeport"
 )
 
 // A server is one data directory and the process that serves it, one after the
@@ -25,7 +28,11 @@ type server struct {
 
 	compression string // of values; default: auto
 
-	program string // to run instead of the one that was built
+	wholeMemory bool // it takes the memory that it finds, as it does by default
+
+	program string   // to run instead of the one that was built
+	enter   []string // a command that runs another one somewhere else, in the same process
+	proxy   bool     // it has no data directory, nor what goes with one
 
 	credential *syscall.Credential // whom the process runs as; nil: the test's user
 
@@ -56,20 +63,26 @@ func newServer(t testing.TB, flags ...string) *server {
 // freeAddress returns a loopback address that nobody listens on.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	return addr
 }
 
 // launch starts the process without waiting for it to serve.
 func (s *server) launch() {
 	s.t.Helper()
-	args := append([]string{"serve", "--data-dir", s.dir, "--unix-socket", s.sock, "--http-listen", "off",
-		"--memory", "16", "--disk-reserve", "1m", "--conn-limit", "15000", "--compression", cmp.Or(s.compression, "auto")}, s.flags...)
-	s.cmd = exec.Command(cmp.Or(s.program, cairn(s.t)), args...)
+	args := append(slices.Clone(s.enter), cmp.Or(s.program, cairn(s.t)), "serve", "--data-dir", s.dir, "--unix-socket", s.sock,
+		"--http-listen", "off", "--conn-limit", "15000")
+	if !s.proxy {
+		args = append(args, "--disk-reserve", "1m", "--compression", cmp.Or(s.compression, "auto"))
+	}
+	if !s.wholeMemory && !s.proxy {
+		args = append(args, "--memory", "16")
+	}
+	args = append(args, s.flags...)
+	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Env = append(os.Environ(), s.env...)
 	s.log = new(tail)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

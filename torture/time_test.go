@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"syscall"
@@ -191,6 +193,82 @@ func bootWithWrongClock(t *testing.T, off time.Duration, fresh bool) {
 		t.Errorf("the next start has the time %d, it is %d", now, wall)
 	}
 	do(store, session.NotFound, session.OpGet, "k", 0)
+}
+
+// TestServerClockJumps sets the clock of a running server forwards and back, and
+// kills and restarts it in between, with three dialects connected: sessions live
+// as long as real time says, and a restart with a clock that is late brings
+// nothing back.
+func TestServerClockJumps(t *testing.T) {
+	t.Parallel()
+	rng := newRand(t)
+	s := newServer(t)
+	shift := filepath.Join(filepath.Dir(s.dir), "shift")
+	set := func(d time.Duration) {
+		must(t, os.WriteFile(shift+".new", []byte(d.String()), 0o600))
+		must(t, os.Rename(shift+".new", shift))
+	}
+	set(0)
+	s.env = append(s.env, "CAIRN_CLOCK_SHIFT="+shift)
+	s.start()
+
+	// Clients ask for what relates to the moment of the request, as sessions do, so
+	// that the server's clock alone decides what that means.
+	const lifetime = 3600
+	type stored struct {
+		key []byte
+		at  time.Time
+	}
+	var alive []stored
+	var dead [][]byte
+	most := time.Duration(0) // by which the clock has been ahead at a start
+	jumps, restarts := 0, 0
+	check := func() {
+		t.Helper()
+		c := s.mustConnect(meta{})
+		for _, a := range alive {
+			got := c.mustDo(t, session.OK, session.Command{Op: session.OpGet, Key: a.key})
+			left := lifetime - int64(time.Since(a.at)/time.Second)
+			// A start whose clock is late cannot know how long the server was down, nor
+			// when in the last second it ended.
+			ahead, unknown := int64(most/time.Second), int64(2*restarts)
+			if got.ttl > left+unknown+5 || got.ttl < left-ahead-5 {
+				t.Fatalf("%s has %d s to live, of %d s", a.key, got.ttl, left)
+			}
+		}
+		for _, key := range dead {
+			c.mustDo(t, session.NotFound, session.Command{Op: session.OpGet, Key: key})
+		}
+	}
+	for n := range rounds(12, 400) {
+		jumps++
+		// Forwards only as far as nothing dies of a restart with the wrong time.
+		d := time.Duration(rng.Int64N(int64(20 * time.Minute)))
+		if rng.IntN(2) == 0 {
+			d = -time.Duration(rng.Int64N(int64(30 * 24 * time.Hour)))
+		}
+		set(d)
+		if rng.IntN(3) == 0 {
+			restarts++
+			most = max(most, d)
+			s.kill()
+			s.start()
+		}
+		c := s.mustConnect(dialects[n%len(dialects)])
+		key, gone := fmt.Appendf(nil, "alive-%d", n), fmt.Appendf(nil, "gone-%d", n)
+		for _, key := range [][]byte{key, gone} {
+			// As of 1970 an expiry of one hour is a small number, which means from now on.
+			set := []session.Command{{Op: session.OpSet, Key: key, Value: key, Expiry: session.FromUnix(lifetime)}}
+			if answers, err := c.do(set, 0); err != nil || answers[0].status != session.OK {
+				t.Fatalf("set %s: %v, %v", key, answers, err)
+			}
+		}
+		alive = append(alive, stored{key, time.Now()})
+		c.mustDo(t, session.OK, session.Command{Op: session.OpDelete, Key: gone})
+		dead = append(dead, gone)
+		check()
+	}
+	figures(t, "%d jumps of a running server's clock, %d kills", jumps, restarts)
 }
 
 // TestSuspendedProcess stops the process for a while: what died meanwhile is

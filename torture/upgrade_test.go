@@ -118,7 +118,7 @@ func TestUpgrade(t *testing.T) {
 			if err := unpack(archive, vfs.Default, dir); err != nil {
 				t.Fatal(err)
 			}
-			if err := engine.Check(upgradeOptions(dir), func(problem string) { t.Error("check: ", problem) }); err != nil {
+			if err := engine.Check(upgradeOptions(dir), func(problem engine.Problem) { t.Error("check: ", problem) }); err != nil {
 				t.Error(err)
 			}
 			for range 2 {

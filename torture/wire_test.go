@@ -68,7 +68,11 @@ func connectTo(network, address string, d dialect) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{dialect: d, conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}, nil
+	return newClient(conn, d), nil
+}
+
+func newClient(conn net.Conn, d dialect) *client {
+	return &client{dialect: d, conn: conn, r: bufio.NewReaderSize(conn, 64<<10)}
 }
 
 func (c *client) close() { c.conn.Close() }

@@ -49,21 +49,38 @@ var widths = [...]width{
 	{most: 100 * year, minutes: 30 * year / minute},
 }
 
-// For gives the bucket of a record that is written at now and expires at
+// For returns the bucket of a record that is written at now and expires at
 // expiry, which must be later. The deadline of the bucket is after expiry by at
 // most the width of its class.
 func For(expiry, now session.Time) Bucket {
 	if expiry == session.Never {
 		return Forever
 	}
-	left := expiry - now
-	for _, w := range widths {
-		if left <= w.most {
-			deadline := (expiry/minute/w.minutes + 1) * w.minutes
-			return Bucket(min(deadline, session.Time(Forever)))
-		}
+	if w := classOf(expiry - now); w != nil {
+		deadline := (expiry/minute/w.minutes + 1) * w.minutes
+		return Bucket(min(deadline, session.Time(Forever)))
 	}
 	return Forever
+}
+
+// classOf is the class of a time to live, nil if its sessions are never dropped.
+func classOf(left session.Time) *width {
+	for i := range widths {
+		if left <= widths[i].most {
+			return &widths[i]
+		}
+	}
+	return nil
+}
+
+// Width returns for how long at most a session with that time to live stays on
+// disk after it has expired, in milliseconds. false: it is never dropped.
+func Width(left session.Time) (session.Time, bool) {
+	w := classOf(left)
+	if w == nil {
+		return 0, false
+	}
+	return w.minutes * minute, true
 }
 
 // Deadline is the instant from which on no record in b lives; session.Never

@@ -164,3 +164,18 @@ func FuzzFor(f *testing.F) {
 		}
 	})
 }
+
+// Width is what For may keep a session beyond its expiry.
+func TestWidth(t *testing.T) {
+	for _, life := range []session.Time{1, hour, hour + 1, 3 * day, 30 * day, 50 * year} {
+		w, ok := Width(life)
+		for now := session.Time(0); now < 3*w; now += w/7 + 1 {
+			if late := For(now+life, now).Deadline() - (now + life); !ok || late > w {
+				t.Errorf("a session of %d ms stays for %d ms longer, Width is %d, %v", life, late, w, ok)
+			}
+		}
+	}
+	if _, ok := Width(101 * year); ok {
+		t.Error("a session that is never dropped has a width")
+	}
+}

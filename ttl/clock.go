@@ -66,7 +66,7 @@ func NewClock(source Source, mark session.Time) (c *Clock, jump time.Duration) {
 	return c, time.Duration(wall-mark) * time.Millisecond
 }
 
-// Now gives the present instant. It never decreases.
+// Now returns the present instant. It never decreases.
 func (c *Clock) Now() session.Time {
 	now := c.base.Load() + c.source.Elapsed().Milliseconds()
 	for {

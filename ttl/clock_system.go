@@ -6,7 +6,7 @@ import "time"
 func System() Source {
 	start := time.Now()
 	return Source{
-		Wall:    time.Now,
+		Wall:    wall,
 		Elapsed: func() time.Duration { return time.Since(start) },
 		Asleep:  asleep,
 	}

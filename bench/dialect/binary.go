@@ -17,6 +17,7 @@ const (
 	opAdd     = 0x02
 	opReplace = 0x03
 	opDelete  = 0x04
+	opQuit    = 0x07
 	opNoop    = 0x0a
 	opGetKQ   = 0x0d
 	opTouch   = 0x1c
@@ -62,6 +63,11 @@ func (Binary) AppendTouch(dst, key []byte, exptime int64) []byte {
 // AppendDelete appends a request that removes an item.
 func (Binary) AppendDelete(dst, key []byte) []byte {
 	return appendBinary(dst, opDelete, nil, key, 0)
+}
+
+// AppendQuit appends a request to close the connection, which is answered.
+func (Binary) AppendQuit(dst []byte) []byte {
+	return appendBinary(dst, opQuit, nil, nil, 0)
 }
 
 // appendBinary appends a request up to its value, which is valueLen

@@ -17,6 +17,7 @@ type client interface {
 	AppendStore(dst []byte, verb dialect.Verb, key, value []byte, flags uint32, exptime int64) []byte
 	AppendTouch(dst, key []byte, exptime int64) []byte
 	AppendDelete(dst, key []byte) []byte
+	AppendQuit(dst []byte) []byte
 	Next(buf []byte) (dialect.Reply, int, error)
 }
 
@@ -33,12 +34,12 @@ func TestMemcachedRequests(t *testing.T) {
 		"text": {
 			"get k\r\n", "get a bc\r\n",
 			"set k 7 60 3\r\nabc\r\n", "add k 7 60 3\r\nabc\r\n", "replace k 7 60 3\r\nabc\r\n",
-			"touch k 60\r\n", "delete k\r\n",
+			"touch k 60\r\n", "delete k\r\n", "quit\r\n",
 		},
 		"meta": {
 			"mg k v f\r\n", "mg a v f k q\r\nmg bc v f k q\r\nmn\r\n",
 			"ms k 3 F7 T60\r\nabc\r\n", "ms k 3 ME F7 T60\r\nabc\r\n", "ms k 3 MR F7 T60\r\nabc\r\n",
-			"mg k T60\r\n", "md k\r\n",
+			"mg k T60\r\n", "md k\r\n", "quit\r\n",
 		},
 		"binary": {
 			unhex("80 00 0001 00 00 0000 00000001 00000000 0000000000000000 6b"),
@@ -50,6 +51,7 @@ func TestMemcachedRequests(t *testing.T) {
 			unhex("80 03 0001 08 00 0000 0000000c 00000000 0000000000000000 00000007 0000003c 6b 616263"),
 			unhex("80 1c 0001 04 00 0000 00000005 00000000 0000000000000000 0000003c 6b"),
 			unhex("80 04 0001 00 00 0000 00000001 00000000 0000000000000000 6b"),
+			unhex("80 07 0000 00 00 0000 00000000 00000000 0000000000000000"),
 		},
 	} {
 		c := clients[name]
@@ -61,6 +63,7 @@ func TestMemcachedRequests(t *testing.T) {
 			string(c.AppendStore(nil, dialect.Replace, key, value, 7, 60)),
 			string(c.AppendTouch(nil, key, 60)),
 			string(c.AppendDelete(nil, key)),
+			string(c.AppendQuit(nil)),
 		}
 		for i := range want {
 			if got[i] != want[i] {

@@ -58,6 +58,9 @@ func (Meta) AppendDelete(dst, key []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// AppendQuit appends a request to close the connection. It has no reply.
+func (Meta) AppendQuit(dst []byte) []byte { return append(dst, "quit\r\n"...) }
+
 // Next reads the reply at the start of buf and returns how many bytes it took,
 // 0 if it is still incomplete. A value that repeats its key belongs to
 // AppendGetMulti and is not the last reply.

@@ -83,6 +83,11 @@ func (*Redis) AppendDelete(dst, key []byte) []byte {
 	return resp.AppendBulk(dst, key)
 }
 
+// AppendQuit appends a request to close the connection, which is answered.
+func (*Redis) AppendQuit(dst []byte) []byte {
+	return append(dst, "*1\r\n$4\r\nQUIT\r\n"...)
+}
+
 // AppendPing appends a request that any server ready to serve answers with
 // OK; one that still loads its data fails it.
 func (*Redis) AppendPing(dst []byte) []byte {

@@ -23,6 +23,7 @@ func TestRedisRequests(t *testing.T) {
 		{string(c.AppendTouch(nil, k, 0)), "PERSIST k"},
 		{string(c.AppendDelete(nil, k)), "DEL k"},
 		{string(c.AppendPing(nil)), "PING"},
+		{string(c.AppendQuit(nil)), "QUIT"},
 	} {
 		if want := array(test.want); test.got != want {
 			t.Errorf("%q, want %q", test.got, want)

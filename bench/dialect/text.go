@@ -50,6 +50,9 @@ func (Text) AppendDelete(dst, key []byte) []byte {
 	return append(dst, "\r\n"...)
 }
 
+// AppendQuit appends a request to close the connection. It has no reply.
+func (Text) AppendQuit(dst []byte) []byte { return append(dst, "quit\r\n"...) }
+
 // AppendStats appends a request for statistics; group is "" for the general
 // ones. The answer is one Value for each and a End.
 func (Text) AppendStats(dst []byte, group string) []byte {

@@ -22,8 +22,48 @@ type conn struct {
 	in           []byte
 	parsed, have int
 
+	quitting bool // the turn is over when the server closes the connection
+
 	due  int64 // when the turn was
 	from int64 // since when the exchange's answers are awaited
+}
+
+// connect opens the connection without waiting until the server has taken it;
+// what is sent before that waits for the socket.
+func (c *conn) connect() (err error) {
+	w := c.worker
+	c.fd, err = unix.Socket(w.family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		c.fd = -1
+		return fmt.Errorf("load: socket: %w", err)
+	}
+	if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
+		return fmt.Errorf("load: socket: %w", err)
+	}
+	if err := unix.Connect(c.fd, w.address); err != nil && err != unix.EINPROGRESS {
+		return fmt.Errorf("load: connect %s: %w", w.options.Address, err)
+	}
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: c.index}
+	if err := unix.EpollCtl(w.epoll, unix.EPOLL_CTL_ADD, c.fd, &event); err != nil {
+		return fmt.Errorf("load: epoll: %w", err)
+	}
+	return nil
+}
+
+// disconnect closes the connection, if it is open.
+func (c *conn) disconnect() {
+	if c.fd >= 0 {
+		_ = unix.Close(c.fd)
+	}
+	c.fd, c.waiting, c.quitting = -1, false, false
+	c.parsed, c.have = 0, 0
+}
+
+// quit asks the server to close the connection.
+func (c *conn) quit() error {
+	c.quitting = true
+	c.out, c.sent = c.dialect.AppendQuit(c.out[:0]), 0
+	return c.flush()
 }
 
 // begin starts a turn that was due then.
@@ -34,6 +74,11 @@ func (c *conn) begin(due int64) error {
 	if len(c.ops) == 0 { // the flow has ended: the connection stays out of idle
 		c.worker.busy--
 		return nil
+	}
+	if c.worker.options.Reconnect {
+		if err := c.connect(); err != nil {
+			return err
+		}
 	}
 	// Waiting for a free connection is part of the first exchange's latency.
 	return c.send(due)
@@ -91,8 +136,13 @@ func (c *conn) handle(events uint32) error {
 		return nil
 	case err != nil:
 		return fmt.Errorf("load: read: %w", err)
+	case n == 0 && c.quitting:
+		c.disconnect()
+		return c.endTurn(c.worker.now())
 	case n == 0:
 		return errClosed
+	case c.quitting: // an answer to the quit
+		return nil
 	}
 	c.have += n
 	return c.parse()
@@ -129,6 +179,14 @@ func (c *conn) proceed(now int64) error {
 	if len(c.ops) > 0 {
 		return c.send(now)
 	}
+	if c.worker.options.Reconnect {
+		return c.quit()
+	}
+	return c.endTurn(now)
+}
+
+// endTurn makes the connection free for another turn.
+func (c *conn) endTurn(now int64) error {
 	w := c.worker
 	w.record.turn(c.due, now)
 	w.busy--

@@ -21,6 +21,7 @@ type Dialect interface {
 	AppendStore(dst []byte, verb dialect.Verb, key, value []byte, flags uint32, exptime int64) []byte
 	AppendTouch(dst, key []byte, exptime int64) []byte
 	AppendDelete(dst, key []byte) []byte
+	AppendQuit(dst []byte) []byte
 	Next(buf []byte) (dialect.Reply, int, error)
 }
 
@@ -92,6 +93,11 @@ type Options struct {
 	Rate     float64       // turns per second over all connections; 0: closed loop
 	Drain    time.Duration // how long to wait at the end for turns already due; default 30 s
 	Interval time.Duration // resolution of Result.Timeline; 0: none
+
+	// Reconnect gives each turn a connection of its own: connect, the turn's
+	// exchanges, quit, and the wait for the server to close. A turn's latency
+	// has all of that in it, an operation's has not. RunOrdinary cannot do it.
+	Reconnect bool
 
 	Workers int   // threads; default 1
 	CPUs    []int // which they may run on; default any

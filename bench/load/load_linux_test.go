@@ -197,17 +197,31 @@ func TestOpenLoopAccountsForTheUnserved(t *testing.T) {
 	}
 }
 
+// runUntilBusy runs a closed loop for longer and longer until there was time for a
+// turn, and returns the result of the last run. options are those of each.
+func runUntilBusy(t *testing.T, options func() load.Options) *load.Result {
+	t.Helper()
+	for d := 50 * time.Millisecond; ; d *= 2 {
+		o := options()
+		o.Duration = d
+		result, err := load.Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.Turns.TotalCount() > 0 || d > time.Minute {
+			return result
+		}
+	}
+}
+
 func TestClosedLoopEnds(t *testing.T) {
 	address := lineServer(t, 1<<30, nil)
 	flows := []load.Flow{&endless{}, &endless{}, &endless{}}
 	var started atomic.Int32
-	result, err := load.Run(t.Context(), load.Options{
-		Address: address, Dialect: text, Flows: flows, Duration: 50 * time.Millisecond,
-		Started: func() { started.Add(1) },
+	result := runUntilBusy(t, func() load.Options {
+		started.Store(0)
+		return load.Options{Address: address, Dialect: text, Flows: flows, Started: func() { started.Add(1) }}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	gets := result.Kinds[load.Get]
 	if gets.Count == 0 || gets.Misses != gets.Count || result.Operations() != gets.Count || started.Load() != 1 {
 		t.Errorf("%+v, started %d times", gets, started.Load())
@@ -250,6 +264,12 @@ func text() load.Dialect { return dialect.Text{} }
 // before every so many answers.
 func lineServer(t *testing.T, every int, pause func()) (address string) {
 	t.Helper()
+	return listen(t, func(conn net.Conn) { answerLines(conn, every, pause) })
+}
+
+// listen calls serve in a goroutine of its own for each connection.
+func listen(t *testing.T, serve func(conn net.Conn)) (address string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -261,7 +281,7 @@ func lineServer(t *testing.T, every int, pause func()) (address string) {
 			if err != nil {
 				return
 			}
-			go answerLines(conn, every, pause)
+			go serve(conn)
 		}
 	}()
 	return listener.Addr().String()
@@ -299,4 +319,47 @@ func startServer(t *testing.T, spec peer.Spec) *peer.Server {
 	}
 	t.Cleanup(server.Kill)
 	return server
+}
+
+// With Reconnect every turn has a connection of its own, in every protocol, and
+// the server is asked to close it.
+func TestReconnect(t *testing.T) {
+	for _, name := range []string{"memcached", "redis-everysec"} {
+		spec, err := peer.ParseSpec(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := startServer(t, spec)
+		for _, dialect := range []string{"text", "meta", "binary"} {
+			newDialect, err := spec.Dialect(dialect)
+			if err != nil || !spec.SpeaksMemcached() && dialect != "text" {
+				continue
+			}
+			t.Run(name+"/"+dialect, func(t *testing.T) {
+				checkScripts(t, load.Run, load.Options{Address: server.Address, Dialect: newDialect, Workers: 2, Reconnect: true})
+			})
+		}
+	}
+	var accepted atomic.Int64
+	address := countingServer(t, &accepted)
+	result := runUntilBusy(t, func() load.Options {
+		accepted.Store(0)
+		return load.Options{Address: address, Dialect: text, Flows: []load.Flow{&endless{}, &endless{}}, Reconnect: true}
+	})
+	if turns := result.Turns.TotalCount(); turns == 0 || turns != accepted.Load() {
+		t.Errorf("%d turns, %d connections", turns, accepted.Load())
+	}
+}
+
+// countingServer counts connections, answers a get with a miss, and closes a
+// connection that says quit.
+func countingServer(t *testing.T, accepted *atomic.Int64) (address string) {
+	t.Helper()
+	return listen(t, func(conn net.Conn) {
+		defer conn.Close()
+		accepted.Add(1)
+		for lines := bufio.NewScanner(conn); lines.Scan() && lines.Text() != "quit"; {
+			conn.Write([]byte("END\r\n"))
+		}
+	})
 }

@@ -23,7 +23,11 @@ func (r *recorder) operation(op *Op, start, end int64) {
 	tally.Count++
 	record(tally.Latency, end-start)
 	if r.interval > 0 {
-		record(r.moment(end), end-start)
+		moment := r.moment(end)
+		record(moment.Latency, end-start)
+		if op.Kind == Set || op.Kind == Add {
+			record(moment.Stores, end-start)
+		}
 	}
 	switch op.Kind {
 	case Set, Add:
@@ -67,15 +71,18 @@ func (r *recorder) abandon(s *schedule, now int64) {
 	}
 }
 
-// moment gives the histogram of the interval that holds the instant.
-func (r *recorder) moment(at int64) *hdrhistogram.Histogram {
+// moment returns the interval that holds the instant.
+func (r *recorder) moment(at int64) *Moment {
 	i := int(at / r.interval)
 	for len(r.Timeline) <= i {
 		start := time.Duration(int64(len(r.Timeline)) * r.interval)
-		r.Timeline = append(r.Timeline, Moment{start, newMomentHistogram()})
+		r.Timeline = append(r.Timeline, Moment{start, newMomentHistogram(), newMomentHistogram()})
 	}
-	return r.Timeline[i].Latency
+	return &r.Timeline[i]
 }
+
+// Record adds a duration to h, of NewHistogram.
+func Record(h *hdrhistogram.Histogram, d time.Duration) { record(h, int64(d)) }
 
 func record(h *hdrhistogram.Histogram, latency int64) {
 	// The value is clamped into the histogram's range, so this cannot fail.

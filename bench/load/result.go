@@ -35,10 +35,11 @@ type Tally struct {
 }
 
 // Moment is what happened in one interval: the latencies of the operations
-// that completed in it, and when it began.
+// that completed in it, those of its sets and adds once more, and when it began.
 type Moment struct {
 	Start   time.Duration
 	Latency *hdrhistogram.Histogram
+	Stores  *hdrhistogram.Histogram
 }
 
 // Histograms range from 100 ns to 100 s; what is longer counts as that.
@@ -47,15 +48,16 @@ const (
 	longest  = int64(100 * time.Second)
 )
 
-func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(shortest, longest, 3) }
+// NewHistogram makes one for durations in nanoseconds.
+func NewHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(shortest, longest, 3) }
 
 // newMomentHistogram is coarser: a long run keeps hundreds of them.
 func newMomentHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(shortest, longest, 2) }
 
 func newResult() *Result {
-	r := &Result{Turns: newHistogram()}
+	r := &Result{Turns: NewHistogram()}
 	for k := range r.Kinds {
-		r.Kinds[k].Latency = newHistogram()
+		r.Kinds[k].Latency = NewHistogram()
 	}
 	return r
 }
@@ -70,7 +72,7 @@ func (r *Result) Operations() (n int64) {
 
 // Latency merges the latencies of all kinds.
 func (r *Result) Latency() *hdrhistogram.Histogram {
-	all := newHistogram()
+	all := NewHistogram()
 	for i := range r.Kinds {
 		all.Merge(r.Kinds[i].Latency)
 	}
@@ -109,6 +111,7 @@ func (r *Result) Merge(other *Result) {
 	for i, moment := range other.Timeline {
 		if i < len(r.Timeline) {
 			r.Timeline[i].Latency.Merge(moment.Latency)
+			r.Timeline[i].Stores.Merge(moment.Stores)
 		} else {
 			r.Timeline = append(r.Timeline, moment)
 		}

@@ -24,7 +24,7 @@ func newSchedule(o *Options, i, n int) schedule {
 	return s
 }
 
-// next gives the instant at which the next turn is due, now being the present;
+// next returns the instant at which the next turn is due, now being the present;
 // ok is false if there is none any more.
 func (s *schedule) next(now int64) (due int64, ok bool) {
 	due = now
@@ -34,7 +34,7 @@ func (s *schedule) next(now int64) (due int64, ok bool) {
 	return due, due < s.end
 }
 
-// take gives the next turn's instant if it has come.
+// take returns the next turn's instant if it has come.
 func (s *schedule) take(now int64) (due int64, ok bool) {
 	if due, ok = s.next(now); !ok || due > now {
 		return 0, false

@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -63,6 +62,9 @@ type worker struct {
 	progress int64
 	events   []unix.EpollEvent
 	poll     [1]unix.PollFd
+
+	family  int // of the server's address
+	address unix.Sockaddr
 }
 
 // newWorker connects every o.Workers-th flow, beginning with flow i.
@@ -77,19 +79,22 @@ func newWorker(o *Options, i int) (*worker, error) {
 		schedule: newSchedule(o, i, o.Workers),
 		events:   make([]unix.EpollEvent, 256),
 	}
+	tcp, err := net.ResolveTCPAddr("tcp", o.Address)
+	if err != nil {
+		w.close()
+		return nil, fmt.Errorf("load: %w", err)
+	}
+	w.family, w.address = socketAddress(tcp)
 	for f := i; f < len(o.Flows); f += o.Workers {
-		c, err := dial(o.Address)
-		if err != nil {
-			w.close()
-			return nil, err
-		}
-		c.worker, c.index = w, int32(len(w.conns))
+		c := &conn{worker: w, index: int32(len(w.conns)), fd: -1, in: make([]byte, 64<<10)}
 		c.flow, c.dialect, c.accept = o.Flows[f], o.Dialect(), c.answer
 		w.conns = append(w.conns, c)
-		event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: c.index}
-		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, c.fd, &event); err != nil {
+		if o.Reconnect {
+			continue
+		}
+		if err := c.connect(); err != nil {
 			w.close()
-			return nil, fmt.Errorf("load: epoll: %w", err)
+			return nil, err
 		}
 	}
 	w.idle = append(w.idle, w.conns...)
@@ -98,7 +103,7 @@ func newWorker(o *Options, i int) (*worker, error) {
 
 func (w *worker) close() {
 	for _, c := range w.conns {
-		_ = unix.Close(c.fd)
+		c.disconnect()
 	}
 	_ = unix.Close(w.epoll)
 }
@@ -171,7 +176,7 @@ func (w *worker) patience(ctx context.Context, now int64) (wait int64, done bool
 // abandon accounts for the turns that are not over, as if they ended now.
 func (w *worker) abandon(now int64) {
 	for _, c := range w.conns {
-		if len(c.ops) > 0 {
+		if len(c.ops) > 0 || c.quitting {
 			w.record.Unserved++
 			w.record.turn(c.due, now)
 		}
@@ -234,28 +239,6 @@ func holdThread(cpus []int) (release func(), err error) {
 		_ = unix.SchedSetaffinity(0, &before)
 		runtime.UnlockOSThread()
 	}, nil
-}
-
-// dial opens a non-blocking connection to address.
-func dial(address string) (*conn, error) {
-	tcp, err := net.ResolveTCPAddr("tcp", address)
-	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
-	}
-	family, sockaddr := socketAddress(tcp)
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, fmt.Errorf("load: socket: %w", err)
-	}
-	err = errors.Join(
-		unix.Connect(fd, sockaddr),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-		unix.SetNonblock(fd, true))
-	if err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("load: connect %s: %w", address, err)
-	}
-	return &conn{fd: fd, in: make([]byte, 64<<10)}, nil
 }
 
 func socketAddress(tcp *net.TCPAddr) (family int, address unix.Sockaddr) {

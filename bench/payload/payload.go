@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 )
 
@@ -28,6 +29,7 @@ const (
 	JSON   Format = "json"   // a Node or Python session
 	Java   Format = "java"   // Java object serialization
 	Opaque Format = "opaque" // base64 of one fixed size, hardly compressible
+	Random Format = "random" // random bytes of one fixed size, not compressible at all
 )
 
 // Mix is what a pool holds unless it is told otherwise.
@@ -36,28 +38,32 @@ var Mix = []Format{PHP, JSON, Java}
 // Options choose what a pool holds.
 type Options struct {
 	Formats []Format // in equal parts; default Mix
-	Size    int      // bytes of an Opaque session; default 1024
+	Size    int      // bytes of an Opaque or Random session; default 1024
 	Count   int      // distinct sessions; default 16384
 	Seed    uint64
 }
 
 // ParseFormats reads "mix", one format or several joined by commas;
-// "opaque:SIZE" also sets the size in bytes.
+// "opaque:SIZE" and "random:SIZE" also set the size in bytes.
 func ParseFormats(s string) (Options, error) {
 	var o Options
-	for _, name := range strings.Split(s, ",") {
+	for _, text := range strings.Split(s, ",") {
+		name, size, sized := strings.Cut(text, ":")
 		switch f := Format(name); {
-		case name == "mix":
+		case text == "mix":
 			o.Formats = append(o.Formats, Mix...)
-		case f == PHP || f == JSON || f == Java || f == Opaque:
-			o.Formats = append(o.Formats, f)
-		case strings.HasPrefix(name, "opaque:"):
-			if _, err := fmt.Sscanf(name, "opaque:%d", &o.Size); err != nil || o.Size < stampLen || o.Size > 1<<20 {
-				return o, fmt.Errorf("payload: %q: want opaque:SIZE with %d to %d bytes", name, stampLen, 1<<20)
-			}
-			o.Formats = append(o.Formats, Opaque)
-		default:
-			return o, fmt.Errorf("payload: unknown format %q: want mix, php, json, java or opaque[:SIZE]", name)
+			continue
+		case f == Opaque || f == Random:
+		case sized || f != PHP && f != JSON && f != Java:
+			return o, fmt.Errorf("payload: unknown format %q: want mix, php, json, java, opaque[:SIZE] or random[:SIZE]", text)
+		}
+		o.Formats = append(o.Formats, Format(name))
+		if !sized {
+			continue
+		}
+		var err error
+		if o.Size, err = strconv.Atoi(size); err != nil || o.Size < stampLen || o.Size > 1<<20 {
+			return o, fmt.Errorf("payload: %q: want %s:SIZE with %d to %d bytes", text, name, stampLen, 1<<20)
 		}
 	}
 	return o, nil
@@ -96,8 +102,11 @@ func NewPool(o Options) *Pool {
 }
 
 func generate(f Format, size int, rng *rand.Rand) template {
-	if f == Opaque {
+	switch f {
+	case Opaque:
 		return template{bytes: []byte(token(rng, size)[:size])}
+	case Random:
+		return template{bytes: randomBytes(rng, size)}
 	}
 	encode := map[Format]func(*visit) template{PHP: encodePHP, JSON: encodeJSON, Java: encodeJava}[f]
 	want := sessionSize(rng)
@@ -122,10 +131,10 @@ func sessionSize(rng *rand.Rand) int {
 	}
 }
 
-// MeanSize gives the mean size of a session in bytes.
+// MeanSize returns the mean size of a session in bytes.
 func (p *Pool) MeanSize() float64 { return float64(p.bytes) / float64(len(p.sessions)) }
 
-// Size gives the bytes of the session with that number. A session keeps its
+// Size returns the bytes of the session with that number. A session keeps its
 // size through all its revisions.
 func (p *Pool) Size(number uint64) int { return len(p.session(number).bytes) }
 

@@ -64,7 +64,7 @@ func TestSizesAndEntropy(t *testing.T) {
 }
 
 func TestRevision(t *testing.T) {
-	for _, format := range append(payload.Mix, payload.Opaque) {
+	for _, format := range append(payload.Mix, payload.Opaque, payload.Random) {
 		pool := payload.NewPool(payload.Options{Formats: []payload.Format{format}, Count: 50})
 		for number := range uint64(200) {
 			number *= 5_000_011
@@ -199,4 +199,29 @@ func deflatedSize(t *testing.T, w *flate.Writer, value []byte) int {
 		t.Fatal(err)
 	}
 	return out.Len()
+}
+
+func TestParseFormats(t *testing.T) {
+	for text, want := range map[string]int{"mix": 0, "php,json": 0, "opaque": 0, "opaque:2000": 2000, "random:1800": 1800, "java,random": 0} {
+		if o, err := payload.ParseFormats(text); err != nil || o.Size != want || len(o.Formats) == 0 {
+			t.Errorf("%s: %+v, %v", text, o, err)
+		}
+	}
+	for _, text := range []string{"", "xml", "php:100", "mix:5", "random:", "random:x", "random:5", "opaque:100000000"} {
+		if o, err := payload.ParseFormats(text); err == nil {
+			t.Errorf("%s: %+v", text, o)
+		}
+	}
+}
+
+// Random sessions are what no compressor makes smaller.
+func TestRandomIsIncompressible(t *testing.T) {
+	deflate, err := flate.NewWriter(nil, flate.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := payload.NewPool(payload.Options{Formats: []payload.Format{payload.Random}, Size: 4000, Count: 1})
+	if n := deflatedSize(t, deflate, pool.Append(nil, 7, 1)); n < 4000 {
+		t.Errorf("4000 bytes deflate to %d", n)
+	}
 }

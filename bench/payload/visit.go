@@ -114,11 +114,15 @@ func sentence(rng *rand.Rand) string {
 
 func pick(rng *rand.Rand, from []string) string { return from[rng.IntN(len(from))] }
 
-// token gives length characters of base64 over random bytes.
+// token returns length characters of base64 over random bytes.
 func token(rng *rand.Rand, length int) string {
-	raw := make([]byte, length*3/4+1)
+	return base64.RawURLEncoding.EncodeToString(randomBytes(rng, length*3/4+1))[:length]
+}
+
+func randomBytes(rng *rand.Rand, n int) []byte {
+	raw := make([]byte, n)
 	for i := range raw {
 		raw[i] = byte(rng.Uint32())
 	}
-	return base64.RawURLEncoding.EncodeToString(raw)[:length]
+	return raw
 }

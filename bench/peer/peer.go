@@ -16,6 +16,7 @@ import (
 
 	"cairn/bench/dialect"
 	"cairn/bench/load"
+	"cairn/freeport"
 )
 
 // Spec says which server to run, and how.
@@ -150,7 +151,7 @@ func (s Spec) Bucket() time.Duration {
 	return b.bucket
 }
 
-// Dialect gives the wire protocol to speak with it: name is text, meta or
+// Dialect returns the wire protocol to speak with it: name is text, meta or
 // binary for those that speak memcached's.
 func (s Spec) Dialect(name string) (func() load.Dialect, error) {
 	b, err := s.base()
@@ -265,11 +266,10 @@ func yrmcdsArgs(o *Options, port string) ([]string, error) {
 
 // freePort finds a TCP port that nobody listens on.
 func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		return "", err
 	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
+	_, port, err := net.SplitHostPort(addr)
 	return port, err
 }

@@ -309,7 +309,7 @@ func (s *Server) Remove() error { return os.RemoveAll(s.options.Dir) }
 
 func (s *Server) logPath() string { return filepath.Join(s.options.Dir, "server.log") }
 
-// logTail gives the end of what the server printed.
+// logTail returns the end of what the server printed.
 func (s *Server) logTail() string {
 	const tail = 2000
 	file, err := os.Open(s.logPath())

@@ -22,6 +22,10 @@ type Usage struct {
 	RSS     int64 // bytes of memory at the moment
 	PeakRSS int64
 	Written int64 // bytes given to the disk: pages made dirty
+
+	// Switches is how often a thread of the process gave up its processor, to
+	// wait or because another one was to run. Threads that ended are left out.
+	Switches int64
 }
 
 // CPU is the processor time in all.
@@ -60,7 +64,31 @@ func (s *Server) Usage() (Usage, error) {
 		}
 		*file.into = n * file.unit
 	}
-	return u, nil
+	u.Switches, err = switches(dir)
+	return u, err
+}
+
+// switches adds up the context switches of a process' threads, from its directory
+// in /proc.
+func switches(dir string) (n int64, err error) {
+	threads, err := filepath.Glob(filepath.Join(dir, "task", "*", "status"))
+	if err != nil {
+		return 0, fmt.Errorf("peer: %w", err)
+	}
+	for _, thread := range threads {
+		content, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		for _, field := range []string{"voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"} {
+			more, err := procField(content, field)
+			if err != nil {
+				return 0, err
+			}
+			n += more
+		}
+	}
+	return n, nil
 }
 
 // readStat takes the processor times out of /proc/<pid>/stat (proc(5): fields
@@ -93,7 +121,7 @@ func procField(content []byte, name string) (int64, error) {
 	return 0, fmt.Errorf("peer: no field %s in /proc", name)
 }
 
-// Final gives the usage of a server that has ended.
+// Final returns the usage of a server that has ended.
 func (s *Server) Final() Usage {
 	state := s.state
 	u := Usage{User: state.UserTime(), System: state.SystemTime()}

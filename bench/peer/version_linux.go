@@ -5,7 +5,7 @@ import (
 	"regexp"
 )
 
-// Version gives the server's version, "unknown" if it does not tell. A Cairn
+// Version returns the server's version, "unknown" if it does not tell. A Cairn
 // tells its clients which memcached it resembles, so its binary is asked.
 func (s *Server) Version() string {
 	var text string

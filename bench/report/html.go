@@ -23,7 +23,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	},
 }).Parse(pageSource))
 
-// HTML gives the report as one page that needs nothing else.
+// HTML returns the report as one page that needs nothing else.
 func (r *Report) HTML() ([]byte, error) {
 	var b bytes.Buffer
 	if err := page.Execute(&b, r); err != nil {

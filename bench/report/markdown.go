@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Markdown gives the report without its plots.
+// Markdown returns the report without its plots.
 func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s\n\n%s, took %s\n\n", r.Title, r.Started.Format(time.RFC1123), r.Took)

@@ -57,6 +57,14 @@ var Writes = singleKind(func(f *single, ops []load.Op) []load.Op {
 	return ops
 })
 
+// Mixed gets and stores sessions in equal parts, one at a time.
+var Mixed = singleKind(func(f *single, ops []load.Op) []load.Op {
+	if f.rng.IntN(2) == 0 {
+		return append(ops, f.get(f.pick(), session))
+	}
+	return append(ops, f.set(f.pick(), f.options.ttl()))
+})
+
 // Sweep gets sessions one after the other, beginning with any of them, and then
 // all of them again: none is seen twice within a short time.
 var Sweep = singleKind(func(f *single, ops []load.Op) []load.Op {

@@ -32,7 +32,7 @@ type state struct {
 	until uint32
 }
 
-// NewPopulation gives a population of which nothing is stored yet. Its sessions
+// NewPopulation returns a population of which nothing is stored yet. Its sessions
 // have the numbers from base on; populations with other numbers have other
 // keys.
 func NewPopulation(pool *payload.Pool, base uint64, size int) *Population {
@@ -95,7 +95,7 @@ func appendKey(dst []byte, number uint64) []byte {
 	return hex.AppendEncode(dst, raw[:])
 }
 
-// Key gives the key of the session with that number.
+// Key returns the key of the session with that number.
 func Key(number uint64) string {
 	var b strings.Builder
 	b.Write(appendKey(nil, number))

@@ -88,6 +88,19 @@ var Sliding = sequenceKind(func(f *sequence, step int, ops []load.Op) []load.Op 
 	return ops
 })
 
+// Visit is what PHP's own handler does for a web request: get the session, and
+// store it at the end.
+var Visit = sequenceKind(func(f *sequence, step int, ops []load.Op) []load.Op {
+	switch step {
+	case 0:
+		f.number = f.pick()
+		return append(ops, f.get(f.number, session))
+	case 1:
+		return append(ops, f.set(f.number, f.options.ttl()))
+	}
+	return ops
+})
+
 // Logins has new visitors only: each asks for a session that is not there,
 // and then gets one stored, with its validity. They are not part of the
 // population; their numbers begin behind it.

@@ -108,7 +108,7 @@ func (v *visitors) owned() int {
 	return (v.Size() - int(v.first) + int(v.stride) - 1) / int(v.stride)
 }
 
-// nth gives the i-th session of the connection.
+// nth returns the i-th session of the connection.
 func (v *visitors) nth(i int) uint64 { return v.first + uint64(i)*v.stride }
 
 // used is how many of them it uses.
@@ -182,7 +182,7 @@ func (v *visitors) setValidity(number uint64, ttl int64) load.Op {
 	return load.Op{Kind: load.Set, Key: key, Value: v.memory[start:], Exptime: ttl}
 }
 
-// end gives the earliest instant, in Unix seconds, at which a server may let a
+// end returns the earliest instant, in Unix seconds, at which a server may let a
 // session end that is stored for ttl seconds from now on.
 func end(ttl int64) uint32 { return uint32(time.Now().Unix() + ttl - 1) }
 

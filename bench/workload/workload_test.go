@@ -153,6 +153,12 @@ func TestTraffic(t *testing.T) {
 		{"sliding", workload.Sliding, workload.Options{}, func(k map[string]int) bool {
 			return k["get"] == 300 && k["set"]+k["touch"] == 300 && k["touch"] > 240 && k["touch"] < 300
 		}},
+		{"mixed", workload.Mixed, workload.Options{}, func(k map[string]int) bool {
+			return k["get"]+k["set"] == 300 && k["get"] > 100 && k["set"] > 100
+		}},
+		{"visits", workload.Visit, workload.Options{}, func(k map[string]int) bool {
+			return k["get"] == 300 && k["set"] == 300
+		}},
 		{"logins", workload.Logins, workload.Options{}, func(k map[string]int) bool {
 			return k["get"] == 300 && k["set"] == 600
 		}},

@@ -8,10 +8,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"cairn/adminapi"
 	"cairn/cmd/cairn/config"
 	"cairn/httpapi"
 	"cairn/httpapi/console"
 	"cairn/memcachedfront"
+	"cairn/serve"
 	"cairn/tlsconfig"
 )
 
@@ -23,7 +25,7 @@ type admin struct {
 	serving   sync.WaitGroup
 }
 
-// newAdmin gives the HTTP API, or nil where there is to be none.
+// newAdmin returns the HTTP API, or nil where there is to be none.
 func (s *server) newAdmin() (*admin, error) {
 	if len(s.sockets.http) == 0 {
 		return nil, nil
@@ -49,29 +51,59 @@ func (s *server) httpOptions() (httpapi.Options, error) {
 	o := httpapi.Options{
 		Memcached:          frontView{s},
 		Engine:             s.store,
-		Figures:            []prometheus.Collector{s.store, frontView{s}, s.memory},
+		Owners:             s.owners,
+		Undo:               s.undo,
+		Figures:            []prometheus.Collector{s.store, frontView{s}, s.memory, s.owners},
+		Live:               s.feed,
+		Locks:              s.store.locks,
+		Rules:              s.store.rules,
 		Console:            console.Handler(),
 		Version:            version,
 		Config:             s.running,
+		Settings:           s.allSettings,
+		Listening:          s.listening,
 		Level:              s.level,
 		Logger:             s.logger,
 		ScratchDir:         filepath.Join(s.cfg.DataDir, "scratch"),
 		MaxValueSize:       int(s.cfg.MaxItemSize),
-		Auth:               httpapi.AuthOptions{TokenFile: s.cfg.HTTPTokenFile, Tokens: s.cfg.HTTPTokens},
+		Auth:               s.httpTokens(),
 		ClientCertificates: s.cfg.HTTPVerify != tlsconfig.NoClients,
 		AllowPlaintext:     s.cfg.HTTPAllowPlaintext,
 	}
-	if s.cfg.HTTPCert == "" {
-		return o, nil
+	o.ReloadAll, o.Stop = s.reloads.reload, s.requestStop
+	if s.history != nil {
+		o.History = s.history
 	}
-	var err error
-	o.TLS, err = s.certificates("HTTP certificates", tlsconfig.Options{
+	if s.store.clustered {
+		o.Cluster = s.clusterStatus
+		if s.cfg.Clustered() {
+			o.ChangeCluster = s.changeCluster
+		}
+	}
+	if s.store.upstream != nil {
+		o.Upstream = s.upstreamStatus
+	}
+	source, err := s.httpCertificates()
+	o.TLS = source
+	return o, err
+}
+
+// httpTokens say who may use the HTTP API.
+func (s *server) httpTokens() httpapi.AuthOptions {
+	return httpapi.AuthOptions{TokenFile: s.cfg.HTTPTokenFile, Tokens: s.cfg.HTTPTokens}
+}
+
+// httpCertificates loads those of the HTTP API; nil: it has none.
+func (s *server) httpCertificates() (*tlsconfig.Source, error) {
+	if s.cfg.HTTPCert == "" {
+		return nil, nil
+	}
+	return s.certificates("HTTP certificates", tlsconfig.Options{
 		CertFile: s.cfg.HTTPCert,
 		KeyFile:  s.cfg.HTTPKey,
 		CAFile:   s.cfg.HTTPCA,
 		Clients:  s.cfg.HTTPVerify,
 	})
-	return o, err
 }
 
 // frontView shows the HTTP API the memcached front end, which is open by the
@@ -98,7 +130,7 @@ func convert[From, To any](list []From, one func(From) To) []To {
 	return converted
 }
 
-// running gives the configuration that the server runs with, by name.
+// running returns the configuration that the server runs with, by name.
 func (s *server) running() map[string]string {
 	all := map[string]string{}
 	for _, setting := range s.cfg.Settings() {
@@ -107,6 +139,30 @@ func (s *server) running() map[string]string {
 		}
 	}
 	return all
+}
+
+// allSettings returns the same with what is known of each setting.
+func (s *server) allSettings() (all []adminapi.Setting) {
+	for _, setting := range s.cfg.Settings() {
+		if setting.Group != config.Ignored {
+			all = append(all, adminapi.Setting{
+				Name: setting.Name, Environment: setting.Env, Group: setting.Group, Type: setting.Type,
+				Value: setting.Value, Default: setting.Default, Source: setting.Origin, Meaning: setting.Usage,
+			})
+		}
+	}
+	return all
+}
+
+// listening returns the addresses on which memcached's clients are served.
+func (s *server) listening() []adminapi.Listening {
+	return convert(s.front.Places(), func(p serve.Place) adminapi.Listening {
+		network := "tcp"
+		if p.Addr.Network() == "unix" {
+			network = "unix"
+		}
+		return adminapi.Listening{Network: network, Address: p.Addr.String(), TLS: s.cfg.TLS && network == "tcp" && !p.Address.Plain}
+	})
 }
 
 // certificates loads certificates that SIGHUP reloads.

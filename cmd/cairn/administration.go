@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"strings"
 
@@ -10,20 +11,21 @@ import (
 	"cairn/engine"
 )
 
-// administration gives the commands that administer a server or its files.
+// administration returns the commands that administer a server or its files.
 func (p *program) administration() []*cobra.Command {
 	return admincli.Commands(admincli.Environment{
 		Stdin:  os.Stdin,
 		Stdout: p.stdout,
 		Stderr: p.stderr,
 		Getenv: p.getenv,
-		Check: func(dir string, report func(problem string)) error {
-			return engine.Check(engine.Options{Dir: dir}, report)
+		Check: func(dir string, report func(admincli.CheckProblem)) error {
+			return engine.Check(engine.Options{Dir: dir}, func(p engine.Problem) { report(admincli.CheckProblem(p)) })
 		},
+		Salvage: salvage,
 	})
 }
 
-// getenv gives a variable of the program's environment, "" if it is not set.
+// getenv returns a variable of the program's environment, "" if it is not set.
 func (p *program) getenv(name string) string {
 	for _, entry := range p.environ {
 		if value, ok := strings.CutPrefix(entry, name+"="); ok {
@@ -31,4 +33,13 @@ func (p *program) getenv(name string) string {
 		}
 	}
 	return ""
+}
+
+// salvage is what the command of that name does.
+func salvage(ctx context.Context, job *admincli.SalvageJob) (admincli.SalvageResult, error) {
+	got, err := engine.Salvage(ctx, engine.SalvageOptions{
+		From: engine.Options{Dir: job.From}, To: job.To, Scratch: job.Scratch, Uncertain: job.Uncertain,
+		Problem: job.Problem, Lost: job.Lost,
+	})
+	return admincli.SalvageResult(got), err
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"cairn/cluster/membership"
 	"cairn/cmd/cairn/config"
 )
 
@@ -15,12 +16,16 @@ import (
 // directory. It warns if that is new while there are stores where one might
 // have been meant: a relative path leads elsewhere from another directory.
 func announce(cfg *config.Config, home string, logger *slog.Logger) {
-	dir, err := filepath.Abs(cfg.DataDir)
-	if err != nil {
-		dir = cfg.DataDir
+	if cfg.Proxy() {
+		logger.Info("cairn starts", "version", version, "role", cfg.Role, "join", strings.Join(cfg.Join, ","))
+		return
 	}
+	dir := absoluteDir(cfg)
 	found := "new store"
-	if holdsStore(dir) {
+	switch _, err := os.Stat(filepath.Join(dir, membership.FileName)); {
+	case err == nil:
+		found = "existing node of a cluster"
+	case holdsStore(dir):
 		found = "existing store"
 	}
 	logger.Info("cairn starts", "version", version, "data-dir", dir, "found", found)
@@ -74,4 +79,14 @@ func storesNear(dir, home string) (stores []string) {
 		}
 	}
 	return stores
+}
+
+// absoluteDir returns the data directory as log lines name it: absolute, or as it was
+// given if the working directory is unknown.
+func absoluteDir(cfg *config.Config) string {
+	dir, err := filepath.Abs(cfg.DataDir)
+	if err != nil {
+		return cfg.DataDir
+	}
+	return dir
 }

@@ -35,6 +35,9 @@ func TestTheFirstLineSaysWhatStartsWhere(t *testing.T) {
 		!strings.Contains(lines[0], "data-dir="+store) || !strings.Contains(lines[0], "existing store") {
 		t.Errorf("where there is a store: %q", lines)
 	}
+	if dir := absoluteDir(config.New()); dir != store {
+		t.Errorf("the log names %s, not %s", dir, store)
+	}
 	lines = say(filepath.Join(parent, "elsewhere"))
 	if len(lines) != 2 || !strings.Contains(lines[0], "new store") || !strings.Contains(lines[1], "stores="+store) {
 		t.Errorf("elsewhere: %q", lines)

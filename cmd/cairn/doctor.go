@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cairn/admincli"
 	"cairn/cmd/cairn/config"
 	"cairn/doctor"
 	"cairn/engine"
@@ -51,7 +52,7 @@ func (p *program) doctorCommand() *cobra.Command {
 			return err
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("cancelled")
+			return admincli.ErrCancelled
 		}
 		return doctor.Judge(findings)
 	}
@@ -74,12 +75,12 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 	if cfg.DiskReserve != 0 {
 		o.Reserve = func(int64) int64 { return cfg.DiskReserve }
 	}
-	for _, file := range []string{cfg.TLSCert, cfg.HTTPCert} {
+	for _, file := range []string{cfg.TLSCert, cfg.HTTPCert, cfg.UpstreamCert} {
 		if file != "" {
 			o.Certificates = append(o.Certificates, file)
 		}
 	}
-	for _, file := range []string{cfg.TLSKey, cfg.HTTPKey, cfg.AuthFile, cfg.HTTPTokenFile} {
+	for _, file := range []string{cfg.TLSKey, cfg.HTTPKey, cfg.AuthFile, cfg.HTTPTokenFile, cfg.UpstreamKey, cfg.UpstreamAuthFile} {
 		if file != "" {
 			o.Secrets = append(o.Secrets, file)
 		}

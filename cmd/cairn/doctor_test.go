@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -22,6 +24,9 @@ func TestDoctor(t *testing.T) {
 	if err := os.WriteFile(users, []byte("u:p\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(users, 0o644); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
 	// A file in place of the directory is graded as a failure.
 	code, out, stderr = cairn("doctor --output json --data-dir " + users + " --auth-file " + users)
 	var findings []doctor.Finding
@@ -33,5 +38,15 @@ func TestDoctor(t *testing.T) {
 	}
 	if code, _, _ := cairn("doctor --output xml"); code != exitUsage {
 		t.Errorf("exit code %d", code)
+	}
+}
+
+// A doctor that is cancelled says so, with the code that every command has for it.
+func TestDoctorCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var out, stderr bytes.Buffer
+	if code := run(ctx, []string{"doctor", "--data-dir", t.TempDir()}, nil, &out, &stderr); code != 130 || stderr.String() != "cairn: cancelled\n" {
+		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }

@@ -23,6 +23,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 
 			OriginConnLimit: s.cfg.AddressConnLimit,
 			LoginTimeout:    s.cfg.LoginTimeout,
+			Patience:        s.cfg.Patience,
 
 			IdleTimeout: s.cfg.IdleTimeout,
 			BufferBytes: s.memory.Buffers,
@@ -30,6 +31,7 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 			Logger:      s.logger,
 		},
 		Inspector:      s.store,
+		Live:           s.feed,
 		Rules:          s.cfg.Rules,
 		FreeLocks:      s.store.locks.Free,
 		Version:        compatibleVersion,
@@ -88,6 +90,12 @@ func (s *server) guard(o *memcachedfront.Options) error {
 
 func (s *server) requestShutdown(graceful bool) {
 	s.logger.Info("stopping", "command", "shutdown", "graceful", graceful)
+	s.stop()
+}
+
+// requestStop carries out the HTTP API's stop.
+func (s *server) requestStop() {
+	s.logger.Info("stopping", "request", "POST /v1/stop")
 	s.stop()
 }
 

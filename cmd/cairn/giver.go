@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cairn/history"
 	"cairn/serve"
 	"cairn/systemd"
 	"cairn/takeover"
@@ -19,7 +20,12 @@ const httpGrace = 500 * time.Millisecond
 func (s *server) await(ctx context.Context) (given bool, err error) {
 	manager, err := systemd.Current()
 	if err != nil {
-		s.logger.Warn("the service manager is not understood", "error", err)
+		s.logger.Warn("the service manager's settings are not valid", "error", err)
+	}
+	if err := s.checkRuntimeDir(); err != nil {
+		s.logger.Warn("no other process can take this server over", "error", err)
+		<-ctx.Done()
+		return false, nil
 	}
 	giver, err := takeover.NewGiver(takeover.GiverOptions{
 		Path:    filepath.Join(s.cfg.DataDir, takeover.SocketName),
@@ -74,8 +80,24 @@ func (e estate) goOn() {
 	}
 }
 
-func (e estate) CloseStore() error  { return e.store.lend() }
-func (e estate) ReopenStore() error { return e.store.open(false) }
+func (e estate) CloseStore() error {
+	if e.history != nil {
+		e.history.Lend()
+	}
+	e.endUpkeep()
+	return e.store.lend()
+}
+
+func (e estate) ReopenStore() error {
+	err := e.store.open(false)
+	if err == nil {
+		e.beginUpkeep()
+		if e.history != nil {
+			e.history.Start(history.WentOn)
+		}
+	}
+	return err
+}
 
 func (e estate) Release(pid int) {
 	e.front.Release()

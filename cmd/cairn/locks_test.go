@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net"
+	"strings"
 	"testing"
 )
 
@@ -33,7 +34,8 @@ const lockAdd = "add lock.a 0 60 1\r\nx\r\n"
 
 // TestLocks hands locks over from one client to the next.
 func TestLocks(t *testing.T) {
-	r := start(t, t.TempDir(), "--session-rules", rulesFile(t, lockRules))
+	admin := freeAddress(t)
+	r := start(t, t.TempDir(), "--session-rules", rulesFile(t, lockRules), "--http-listen", admin)
 	for name, c := range map[string]struct {
 		then func(holder, waiter net.Conn)
 		want string
@@ -58,7 +60,17 @@ func TestLocks(t *testing.T) {
 		waiter.Close()
 		awaitTrue(t, "the lock is free", func() bool { return say(t, "tcp", r.addr, "get lock.a\r\n") == "END\r\n" })
 	}
-	waiter, holder := dialed(t, r.addr), dialed(t, r.addr)
+	holder, waiter := dialed(t, r.addr), dialed(t, r.addr)
+	asks(t, holder, lockAdd, "STORED\r\n")
+	waits(t, waiter, lockAdd)
+	awaitTrue(t, "the lock is listed, with its holder and who waits", func() bool {
+		_, list, _ := cairn("ls --locks --url " + admin)
+		return strings.Contains(list, "lock.a") && strings.Contains(list, "connection ") && strings.Contains(list, "  1  ")
+	})
+	holder.Close()
+	asks(t, waiter, "", "STORED\r\n")
+	waiter.Close()
+	waiter, holder = dialed(t, r.addr), dialed(t, r.addr)
 	asks(t, holder, lockAdd, "STORED\r\n")
 	waits(t, waiter, lockAdd)
 	waiter.Close()

@@ -12,7 +12,7 @@ import (
 	"cairn/cmd/cairn/config"
 )
 
-// newLogger gives the logger that cfg asks for, the level it can be changed
+// newLogger returns the logger that cfg asks for, the level it can be changed
 // by, and the file it writes to, which is nil for standard error.
 func newLogger(cfg *config.Config, stderr io.Writer) (*slog.Logger, *slog.LevelVar, *logFile, error) {
 	level := new(slog.LevelVar)
@@ -99,7 +99,7 @@ func (l *logFile) reopen() error {
 	}
 	info, err := file.Stat()
 	if err == nil && l.most > 0 && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", l.path)
+		err = fmt.Errorf("%s is not a regular file", l.path)
 	}
 	if err != nil {
 		return errors.Join(err, file.Close())

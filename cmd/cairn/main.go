@@ -36,7 +36,7 @@ func main() {
 func calledMemcached() bool { return filepath.Base(os.Args[0]) == "memcached" }
 
 // run is the whole program: it carries out args until it is done or ctx ends,
-// and gives the exit code.
+// and returns the exit code.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
 	p := &program{args: args, environ: environ, stdout: stdout, stderr: stderr}
 	root := p.commands()
@@ -55,7 +55,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		if coded.ExitCode() == exitUsage {
-			fmt.Fprintln(stderr, "Run 'cairn help', or 'cairn COMMAND --help', for what can be said.")
+			fmt.Fprintln(stderr, "Run 'cairn help', or 'cairn COMMAND --help', for the commands and flags.")
 		}
 		return coded.ExitCode()
 	}
@@ -89,7 +89,7 @@ func (p *program) commands() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	server := &cobra.Group{ID: "server", Title: "The server:"}
 	root.AddGroup(append([]*cobra.Group{server}, admincli.Groups()...)...)
-	for _, cmd := range []*cobra.Command{p.serveCommand(), p.configCommand(), p.rulesCommand(), p.doctorCommand()} {
+	for _, cmd := range []*cobra.Command{p.serveCommand(), p.configCommand(), p.rulesCommand(), p.doctorCommand(), p.sizeCommand(), p.alertsCommand()} {
 		cmd.GroupID = server.ID
 		root.AddCommand(cmd)
 	}

@@ -17,7 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"cairn/cmd/cairn/config"
+	"cairn/freeport"
 )
 
 // asProgram makes the test binary behave as cairn itself.
@@ -214,12 +217,11 @@ func awaitTrue(t *testing.T, what string, holds func() bool) {
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := freeport.Address()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addr
 }
 
 // say sends commands over the address and gives all replies.
@@ -546,7 +548,7 @@ func TestDefaultHTTPAddressMayBeTaken(t *testing.T) {
 	go func() { code <- run(ctx, args, nil, io.Discard, &log) }()
 	awaitTrue(t, "the server answers", func() bool { return dial(addr) == nil })
 	cancel()
-	if got := <-code; got != exitOK || !strings.Contains(log.String(), "default address is taken") {
+	if got := <-code; got != exitOK || !strings.Contains(log.String(), "default address is in use") {
 		t.Errorf("exit code %d\n%s", got, log.String())
 	}
 }
@@ -587,4 +589,22 @@ func TestServiceManagerIsTold(t *testing.T) {
 		t.Errorf("at the end heard %q", got)
 	}
 	r.ends()
+}
+
+// Every command that a person may use shows in its help how.
+func TestEveryHelpPageHasAnExample(t *testing.T) {
+	p := &program{stdout: io.Discard, stderr: io.Discard}
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, below := range cmd.Commands() {
+			if path := below.CommandPath(); path != "cairn bench" && !strings.Contains(below.Example, path) { // bench has its own program's
+				t.Errorf("%s has no example", path)
+			}
+			walk(below)
+		}
+	}
+	walk(p.commands())
+	if _, out, _ := cairn("serve --help"); !strings.Contains(out, "Examples:\n  cairn serve\n") {
+		t.Errorf("serve shows no example: %.300s", out)
+	}
 }

@@ -10,6 +10,9 @@ import (
 	"cairn/memory"
 )
 
+// proxyMemory is how many bytes a proxy uses at most by default.
+const proxyMemory = 256 << 20
+
 // wishesOf returns what cfg wishes of the memory there is.
 func wishesOf(cfg *config.Config) memory.Wishes {
 	wishes := memory.Wishes{
@@ -22,13 +25,20 @@ func wishesOf(cfg *config.Config) memory.Wishes {
 	if cfg.MemoryIsDefault() {
 		wishes.Cache = memory.Unset
 	}
+	if cfg.Proxy() {
+		wishes.Cache = 0
+		if wishes.Total == 0 && wishes.Limit > 2*proxyMemory {
+			wishes.Total = proxyMemory
+		}
+	}
 	return wishes
 }
 
 // planMemory divides the memory that the server may use and says how. The Go
-// runtime keeps to its part unless the environment has set goLimit. Settings
-// that were cut show in cfg what they are now.
-func planMemory(cfg *config.Config, goLimit string, logger *slog.Logger) *memory.Plan {
+// runtime keeps to its part unless the environment has set goLimit, and to the
+// plan's share of garbage unless it has set garbage. Settings that were cut show in
+// cfg what they are now.
+func planMemory(cfg *config.Config, goLimit, garbage string, logger *slog.Logger) *memory.Plan {
 	wishes := wishesOf(cfg)
 	plan := memory.NewPlan(wishes)
 	for _, warning := range plan.Warnings {
@@ -37,6 +47,9 @@ func planMemory(cfg *config.Config, goLimit string, logger *slog.Logger) *memory
 	if goLimit == "" {
 		debug.SetMemoryLimit(plan.GoLimit)
 		goLimit = memory.Size(plan.GoLimit)
+	}
+	if garbage == "" {
+		debug.SetGCPercent(plan.Garbage)
 	}
 	logger.Info("memory", "allowed", memory.Size(wishes.Limit), "total", memory.Size(plan.Total),
 		"hot sessions", memory.Size(plan.Cache), "buffers", memory.Size(plan.Buffers),

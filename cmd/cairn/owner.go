@@ -44,7 +44,7 @@ func giveTree(dir string, uid, gid int, logger *slog.Logger) error {
 	return o.walk(o.give)
 }
 
-// rootsDirectory gives where dir leads. A symbolic link there must be root's
+// rootsDirectory returns where dir leads. A symbolic link there must be root's
 // own: another's could lead anywhere.
 func rootsDirectory(dir string) (string, error) {
 	const most = 40 // links, as the kernel follows
@@ -93,7 +93,7 @@ func (o *ownership) count(_ string, stat *syscall.Stat_t) error {
 func (o *ownership) give(name string, stat *syscall.Stat_t) error {
 	isDir := stat.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	if !isDir && uint64(stat.Nlink) > o.names[identity(stat)] {
-		o.logger.Warn("a file in the data directory has names elsewhere too, so its owner stays", "file", name)
+		o.logger.Warn("a file in the data directory has hard links elsewhere, so its owner stays", "file", name)
 		return nil
 	}
 	if int(stat.Uid) == o.uid && int(stat.Gid) == o.gid {

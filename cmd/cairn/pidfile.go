@@ -22,7 +22,7 @@ func openPIDFile(path string, takeOver bool, logger *slog.Logger) (*pidFile, err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil && takeOver {
-		logger.Warn("the pid file will name the process before", "error", err)
+		logger.Warn("the pid file still names the previous process", "error", err)
 		return &pidFile{}, nil
 	}
 	return &pidFile{file: file}, err

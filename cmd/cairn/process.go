@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/user"
 	"runtime"
-	"runtime/debug"
 	"strconv"
 	"syscall"
 
@@ -28,9 +27,6 @@ const (
 // where memcached logs it too, and an error where it would be unsafe to go on.
 func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 	cfg.Threads = setProcessors(cfg.Threads)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
-	}
 	if err := raiseFileLimit(cfg, logger); err != nil {
 		return err
 	}
@@ -40,7 +36,7 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 	// Sessions are nobody else's business, also where the data directory is
 	// older than Cairn and open to all.
 	unix.Umask(unix.Umask(0) | 0o077)
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
+	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil && !cfg.Proxy() { // which can do without
 		return err
 	}
 	if cfg.User != "" {
@@ -61,11 +57,6 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 // a thread for it, the kernel lets requests go first. More than one would let
 // the garbage collector take more of the processors.
 const backgroundThreads = 1
-
-// garbagePercent is how much garbage there may be, in percent of what is in use,
-// unless GOGC says otherwise. Half of Go's own value saves memory, and costs
-// little, since the collector need not look at sessions.
-const garbagePercent = 50
 
 // setProcessors lets threads serve clients, 0 being one for each processor, and
 // some more run beside them. It gives their number without these.

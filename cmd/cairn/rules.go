@@ -18,13 +18,14 @@ func (p *program) rulesCommand() *cobra.Command {
 		Use:   "rules [KEY] [flags of serve]",
 		Short: "Print the rules for sessions that come with Cairn, or the one that applies to a key",
 		Long: "Without a key, print the presets that --sessions chooses from, in the form of a file for\n" +
-			"--session-rules. With a key, say which rule the same flags, environment and file give it.",
+			"--session-rules. With a key, show which rule applies to it under the same flags, environment and file.",
 		Example: "  cairn rules\n" +
 			"  cairn rules memc.sess.key.0123456789 --sessions php\n" +
 			"  cairn rules sess:abc --config /etc/cairn/cairn.yaml",
 		Args: cobra.MaximumNArgs(1),
 	}
 	cfg, load := p.configure(cmd)
+	cmd.AddCommand(p.tryCommand())
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			_, err := p.stdout.Write(policy.Presets)
@@ -55,6 +56,20 @@ func explain(w io.Writer, set *policy.Set, key string) error {
 	}
 	if kind == policy.Session && rule.Fence != policy.FenceOff {
 		fmt.Fprintf(t, "fence\t%s, for %s after it was seen, answers %s\n", rule.Fence, session.FormatDuration(rule.FenceFor), rule.FenceAnswer())
+		if rule.FenceHolds {
+			fmt.Fprintf(t, "\talso after a miss\n")
+		}
+	}
+	if kind == policy.Session && len(rule.Owner) > 0 {
+		for i, path := range rule.Owner {
+			fmt.Fprintf(t, "%s\t%s\n", []string{"owner", "or"}[min(i, 1)], path)
+		}
+		if rule.HashesOwners() {
+			fmt.Fprintf(t, "kept\tas hashes of the owners' ids\n")
+		}
+		if rule.MaxPerOwner > 0 {
+			fmt.Fprintf(t, "per owner\tat most %d sessions; a login more ends the oldest\n", rule.MaxPerOwner)
+		}
 	}
 	if kind == policy.Lock && rule.Volatile {
 		fmt.Fprintf(t, "kept\tin memory only\n")

@@ -89,6 +89,9 @@ func TestRulesCommand(t *testing.T) {
 		!strings.Contains(out, "connection, for 1m after it was seen, answers stored") {
 		t.Errorf("%d, %s", code, out)
 	}
+	if code, out, _ := cairn("rules rack:session:x --sessions rails"); code != exitOK || !strings.Contains(out, "also after a miss") {
+		t.Errorf("%d, %s", code, out)
+	}
 	if code, out, _ := cairn("rules memc.sess.key.lock.x --sessions php"); code != exitOK || !strings.Contains(out, "up to 2s") ||
 		!strings.Contains(out, "in memory") || !strings.Contains(out, "when the connection ends") {
 		t.Errorf("%d, %s", code, out)

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"cairn/cluster/proxy"
 	"cairn/cmd/cairn/config"
 	"cairn/systemd"
 )
@@ -17,12 +18,15 @@ func (p *program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: "Run the server. Every flag can also stand in the environment, as CAIRN_<NAME>, and in\n" +
-			"the file given by --config; a flag wins over the environment, that over the file.\n" +
+		Long: "Run the server. Every flag can also be set in the environment, as CAIRN_<NAME>, and in\n" +
+			"the file of --config; a flag overrides the environment, which overrides the file.\n" +
 			"Called by the name memcached, cairn takes the same flags without the word serve.\n\n" +
 			"SIGHUP reads certificates, users and tokens again and reopens the log file. SIGUSR2 starts\n" +
 			"this program anew with the same arguments and --takeover: an upgrade that closes no\n" +
 			"connection. SIGTERM and SIGINT stop the server when what clients have begun is finished.",
+		Example: "  cairn serve\n" +
+			"  cairn serve --config /etc/cairn/cairn.yaml\n" +
+			"  cairn serve -l 0.0.0.0 -m 1024 --data-dir /var/lib/cairn --auth-file /etc/cairn/users",
 		Args: noArguments,
 	}
 	cfg, load := p.configure(cmd)
@@ -37,7 +41,7 @@ func (p *program) serveCommand() *cobra.Command {
 				others.AddFlag(f)
 			}
 		})
-		_, err := fmt.Fprintf(p.stdout, "Usage:\n  cairn serve [flags]\n\n%sOther:\n%s", cfg.Usage(), others.FlagUsages())
+		_, err := fmt.Fprintf(p.stdout, "Usage:\n  cairn serve [flags]\n\nExamples:\n%s\n\n%sOther:\n%s", cmd.Example, cfg.Usage(), others.FlagUsages())
 		return err
 	})
 	if help := cmd.HelpFunc(); calledMemcached() { // as memcached's help begins
@@ -90,7 +94,7 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	if err := prepareProcess(cfg, logger); err != nil {
 		return err
 	}
-	plan := planMemory(cfg, p.getenv("GOMEMLIMIT"), logger)
+	plan := planMemory(cfg, p.getenv("GOMEMLIMIT"), p.getenv("GOGC"), logger)
 	sockets, err := givenSockets()
 	if err != nil {
 		return err
@@ -100,8 +104,36 @@ func (p *program) serve(ctx context.Context, cfg *config.Config, takeOver bool) 
 	defer stop()
 
 	s := &server{cfg: cfg, memory: plan, logger: logger, level: level, reloads: reloads, stop: stop,
-		sockets: sockets, store: newStore(openEngine, storeOptions(cfg, plan, logger), cfg.Rules, cfg.ConnLimit/2)}
+		sockets: sockets, store: newStore(keepAlone, storeOptions(cfg, plan, logger), cfg.Rules, cfg.ConnLimit/2)}
+	if cfg.Clustered() {
+		if s.store.keep, err = s.keepTogether(ctx); err != nil {
+			return err
+		}
+		if err := s.store.share(); err != nil {
+			return err
+		}
+	}
+	if cfg.Proxy() {
+		if s.store.keep, err = s.keepElsewhere(); err != nil {
+			return err
+		}
+		if err := s.store.share(); err != nil {
+			return err
+		}
+		s.store.declared = (*proxy.Proxy)(nil)
+	}
+	if len(cfg.Upstream) > 0 {
+		o, err := s.upstreamOptions()
+		if err != nil {
+			return err
+		}
+		s.store.moveFrom(o)
+	}
 	if err := s.begin(ctx, takeOver); err != nil {
+		if stoppedBeforeBegin(ctx, cfg, err) {
+			logger.Info("stopped before the cluster has begun")
+			err = nil
+		}
 		return errors.Join(err, s.close())
 	}
 	return s.live(ctx, pid, p.environ)
@@ -137,7 +169,7 @@ func (s *server) begin(ctx context.Context, takeOver bool) error {
 	return s.open()
 }
 
-// givenSockets gives what the service manager opened for this process.
+// givenSockets returns what the service manager opened for this process.
 func givenSockets() (*sockets, error) {
 	given, err := systemd.Listeners()
 	if err != nil {

@@ -4,15 +4,24 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"cairn/cluster"
+	"cairn/cluster/proxy"
 	"cairn/cmd/cairn/config"
+	"cairn/control"
 	"cairn/engine"
+	"cairn/history"
+	"cairn/live"
 	"cairn/memcachedfront"
 	"cairn/memory"
+	"cairn/owners"
 	"cairn/session"
 	"cairn/systemd"
+	"cairn/undo"
 )
 
 // stopTimeout bounds how long a stop waits for clients before it cuts them.
@@ -29,10 +38,17 @@ type server struct {
 
 	sockets *sockets
 	store   *store
+	owners  *owners.Directory
+	undo    *undo.Keeper
+	history *history.Recorder
+	node    atomic.Pointer[cluster.Node] // of a cluster; nil: none is open
+	proxy   atomic.Pointer[proxy.Proxy]  // of a cluster; nil: none is open
+	feed    *live.Feed                   // nil: nobody may watch
 	front   *memcachedfront.Server
 	admin   *admin // nil without an HTTP API
 
-	served chan error // has the outcome of front.Serve when that is over
+	began  history.Begin // how this process came to serve
+	served chan error    // has the outcome of front.Serve when that is over
 }
 
 // open opens the listeners and the store. After an error, close closes what was
@@ -50,9 +66,23 @@ func (s *server) prepare() (memcachedfront.Options, error) {
 	if err := s.sockets.bind(s.cfg, s.logger); err != nil {
 		return memcachedfront.Options{}, err
 	}
+	s.undo = s.newUndo()
+	s.owners = owners.New(owners.Options{Store: s.store, Rules: s.cfg.Rules, Dir: s.cfg.DataDir, Undo: s.undo, Logger: s.logger})
+	s.reloads.add("owners", s.owners.Refresh)
+	if s.cfg.ControlPrefix != "" {
+		s.store.control = control.New(control.Options{Next: uncontrolled{s.store}, Prefix: s.cfg.ControlPrefix, Rules: s.cfg.Rules, Owners: s.owners})
+	}
+	if !s.cfg.DisableWatching {
+		s.feed = live.New(s.store)
+	}
 	options, err := s.frontOptions()
 	if err != nil {
 		return options, err
+	}
+	if !s.cfg.Proxy() {
+		if s.history, err = s.newHistory(); err != nil {
+			return options, err
+		}
 	}
 	s.admin, err = s.newAdmin()
 	return options, err
@@ -63,8 +93,11 @@ func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err
 	if err := s.store.open(justClosed); err != nil {
 		return err
 	}
-	s.logger.Info("store is open", "data-dir", s.cfg.DataDir, "durability", s.cfg.Durability.String(),
-		"sessions", s.store.Stats().Items, "took", time.Since(began).Round(time.Millisecond))
+	if !s.cfg.Proxy() {
+		s.logger.Info("store is open", "data-dir", absoluteDir(s.cfg), "durability", s.cfg.Durability.String(),
+			"sessions", s.store.Stats().Items, "took", time.Since(began).Round(time.Millisecond))
+	}
+	s.beginUpkeep()
 	if s.front, err = memcachedfront.Listen(options); err != nil {
 		return err
 	}
@@ -77,6 +110,21 @@ func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err
 	return nil
 }
 
+// beginUpkeep lets what looks after the store begin; a proxy leaves that to the nodes.
+func (s *server) beginUpkeep() {
+	if !s.cfg.Proxy() {
+		s.undo.Start()
+		s.owners.Start()
+	}
+}
+
+func (s *server) endUpkeep() {
+	if !s.cfg.Proxy() {
+		s.owners.Stop()
+		s.undo.Stop()
+	}
+}
+
 // serve lets clients in.
 func (s *server) serve() {
 	s.served = make(chan error, 1)
@@ -86,6 +134,9 @@ func (s *server) serve() {
 	}()
 	for _, address := range s.front.Addrs() {
 		s.logger.Info("serving memcached clients", "network", address.Network(), "address", address.String())
+	}
+	if s.history != nil {
+		s.history.Start(s.began)
 	}
 	if s.admin != nil {
 		s.admin.serve()
@@ -98,7 +149,7 @@ func (s *server) serve() {
 // notify tells the service manager, if there is one.
 func (s *server) notify(state string) {
 	if err := systemd.Notify(state); err != nil {
-		s.logger.Warn("the service manager cannot be told", "state", state, "error", err)
+		s.logger.Warn("the service manager cannot be notified", "state", state, "error", err)
 	}
 }
 
@@ -108,24 +159,25 @@ func (s *server) keepAlive(ctx context.Context) (running *sync.WaitGroup) {
 	running = new(sync.WaitGroup)
 	running.Go(func() {
 		systemd.KeepAlive(ctx, s.check, func(err error) {
-			s.logger.Error("the watchdog is not told that all is well", "error", err)
+			s.logger.Error("the watchdog is not notified: a check failed", "error", err)
 		})
 	})
 	return running
 }
 
-// check reads from the store. A session that is not there will do. A store that
-// another process may get is watched over by the hand-over's own time limits.
+// check reads from the store. A store that another process may get is watched over by the hand-over's own time limits. A node of
+// a cluster looks at itself alone, and a proxy is not at fault if no node answers.
 func (s *server) check(context.Context) error {
-	if s.store.away.Load() {
+	if s.store.away.Load() || s.cfg.Proxy() {
 		return nil
 	}
-	var b session.Burst
-	b.Reset(s.store.Now())
-	c := b.Add()
-	c.Op, c.Mods, c.Key = session.OpGet, session.Peek, []byte("watchdog")
-	session.Do(s.store, &b)
-	return b.Results[0].Err
+	if s.cfg.Clustered() {
+		if n := s.node.Load(); n != nil {
+			return n.Check()
+		}
+		return nil
+	}
+	return session.Probe(s.store, s.store.Now())
 }
 
 // shutdown lets what clients have begun finish, then closes the store.
@@ -152,7 +204,15 @@ func (s *server) close() error {
 	if !s.store.isOpen() {
 		return nil
 	}
+	if s.history != nil {
+		s.history.Stop()
+	}
+	s.endUpkeep()
 	err := s.store.close()
+	if s.cfg.Proxy() {
+		_ = os.Remove(s.cfg.DataDir) // nothing is in it, or somebody else's
+		return err
+	}
 	if err == nil {
 		s.logger.Info("stopped, everything is on disk")
 	}

@@ -7,6 +7,8 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+
+	"cairn/adminapi"
 )
 
 // stopSignals ask for a clean stop; SIGUSR1 is memcached's name for it.
@@ -32,23 +34,28 @@ func (r *reloader) add(name string, run func() error) {
 	r.hooks = append(r.hooks, hook{name, run})
 }
 
-// reload runs every hook. One that fails leaves what it had in place.
-func (r *reloader) reload() {
+// reload runs every hook and returns how they ended. One that fails leaves what it had
+// in place.
+func (r *reloader) reload() (parts []adminapi.ReloadedPart) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, h := range r.hooks {
+		part := adminapi.ReloadedPart{What: h.name}
 		if err := h.run(); err != nil {
 			r.logger.Error("reload failed, the old one stays in use", "what", h.name, "error", err)
-			continue
+			part.Error = err.Error()
+		} else {
+			r.logger.Info("reloaded", "what", h.name)
 		}
-		r.logger.Info("reloaded", "what", h.name)
+		parts = append(parts, part)
 	}
+	return parts
 }
 
-// handleSignals gives a context that ends with ctx or at the first stop
+// handleSignals returns a context that ends with ctx or at the first stop
 // signal; a second one ends the process at once. SIGHUP reloads, SIGUSR2 starts
 // a successor. The caller calls release when it no longer wants signals handled.
-func handleSignals(ctx context.Context, logger *slog.Logger, reload, succeed func()) (stopping context.Context, release func()) {
+func handleSignals(ctx context.Context, logger *slog.Logger, reload func() []adminapi.ReloadedPart, succeed func()) (stopping context.Context, release func()) {
 	stopping, cancel := context.WithCancel(ctx)
 	received := make(chan os.Signal, 4)
 	signal.Notify(received, append([]os.Signal{syscall.SIGHUP, syscall.SIGUSR2}, stopSignals...)...)

@@ -157,7 +157,7 @@ func (s *sockets) open(purpose string, addresses []serve.Address, add func(serve
 func (s *sockets) bindOne(a serve.Address) (net.Listener, error) {
 	l, late, err := serve.Bind(a)
 	if late {
-		s.logger.Warn("the machine does not have this address yet; clients can connect when it does", "address", a.String())
+		s.logger.Warn("the machine does not have this address yet; clients can connect once it does", "address", a.String())
 	}
 	return l, err
 }
@@ -168,7 +168,7 @@ func (s *sockets) add(a serve.Address, l net.Listener, name string) {
 	s.names[l] = name
 }
 
-// takeFormer gives the socket of the process before that has the name, or else
+// takeFormer returns the socket of the process before that has the name, or else
 // one that is bound to the address; nil if there is none.
 func (s *sockets) takeFormer(name, network, address string) net.Listener {
 	if _, ok := s.former[name]; !ok {
@@ -206,7 +206,7 @@ func (s *sockets) bindHTTP(cfg *config.Config) error {
 	}
 	err = s.open(forHTTP, addresses, s.addHTTP)
 	if errors.Is(err, syscall.EADDRINUSE) && cfg.HTTPIsDefault() {
-		s.logger.Warn("no HTTP API: its default address is taken, give another with http-listen", "address", cfg.HTTPListen)
+		s.logger.Warn("no HTTP API: its default address is in use, set another with http-listen", "address", cfg.HTTPListen)
 		return nil
 	}
 	return err

@@ -11,10 +11,14 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"cairn/cluster"
+	"cairn/control"
 	"cairn/engine"
 	"cairn/locks"
 	"cairn/policy"
 	"cairn/session"
+	"cairn/undo"
+	"cairn/upstream"
 )
 
 // keeper is what keeps the sessions, as this program needs it: the engine's store,
@@ -22,6 +26,7 @@ import (
 type keeper interface {
 	session.Store
 	session.Clock
+	session.Owned
 	prometheus.Collector
 
 	Stats() session.Stats
@@ -45,15 +50,22 @@ type keeper interface {
 // session.ErrClosed. It is opened before anything else is called. On a full disk
 // it is read-only at first, and becomes writable under them.
 type store struct {
-	keep    opener
-	mu      sync.Mutex // open, close, SetHotBytes
-	options engine.Options
-	rules   *policy.Rules
-	locks   *locks.Store // before what is kept
-	current atomic.Pointer[opened]
-	away    atomic.Bool // closed, but not for good
+	keep     opener
+	mu       sync.Mutex // open, close, SetHotBytes
+	options  engine.Options
+	rules    *policy.Rules
+	locks    *locks.Store    // before what is kept
+	upstream *upstream.Store // between them; nil: sessions are not moved here
+	current  atomic.Pointer[opened]
+	away     atomic.Bool // closed, but not for good
 
-	standsIn bool // current is read-only until promote is called; guarded by mu
+	control *control.Store // before all of it; nil: there are no control keys
+	undo    *undo.Keeper   // asked before a flush; nil: nothing can be undone
+	flushes sync.WaitGroup // that wait for it
+
+	clustered bool                 // current is a node of a cluster, or a proxy for one
+	declared  prometheus.Collector // describes current, whether that is open or not
+	standsIn  bool                 // current is read-only until promote is called; guarded by mu
 }
 
 type opened struct{ keeper }
@@ -78,10 +90,43 @@ func openEngine(o engine.Options, writable func(keeper, error)) (keeper, error) 
 // newStore makes a store that is to be opened. maxWaiting is how many clients may wait
 // for locks.
 func newStore(keep opener, o engine.Options, rules *policy.Rules, maxWaiting int) *store {
-	s := &store{keep: keep, options: o, rules: rules}
-	s.locks = locks.New(locks.Options{Next: kept{s}, Rules: rules, Clock: s, Observers: o.Observers, MaxWaiting: maxWaiting})
+	s := &store{keep: keep, options: o, rules: rules, declared: (*engine.Store)(nil)}
+	s.locks = locks.New(locks.Options{Next: unlocked{s}, Rules: rules, Clock: s, Observers: o.Observers, MaxWaiting: maxWaiting})
 	return s
 }
+
+// share makes it a store of a cluster: locks are kept where sessions are, since they
+// hold for clients of every node.
+func (s *store) share() error {
+	none, err := policy.Open(nil, "")
+	if err != nil {
+		return err
+	}
+	s.clustered, s.declared = true, (*cluster.Node)(nil)
+	s.locks = locks.New(locks.Options{Next: unlocked{s}, Rules: none, Clock: s, Observers: s.options.Observers})
+	return nil
+}
+
+// unlocked has all but the locks: what is kept, and perhaps what another store still
+// has.
+type unlocked struct{ *store }
+
+func (u unlocked) Try(b *session.Burst) bool { return u.next().Try(b) }
+
+func (u unlocked) Apply(b *session.Burst, to session.Completer) { u.next().Apply(b, to) }
+
+func (u unlocked) next() session.Store {
+	if u.upstream != nil {
+		return u.upstream
+	}
+	return kept(u)
+}
+
+// uncontrolled has everything but control keys.
+type uncontrolled struct{ *store }
+
+func (u uncontrolled) Try(b *session.Burst) bool                    { return u.locks.Try(b) }
+func (u uncontrolled) Apply(b *session.Burst, to session.Completer) { u.apply(b, to) }
 
 // kept is what keeps all but the locks, whatever that is at the time.
 type kept struct{ *store }
@@ -92,7 +137,7 @@ func (k kept) Apply(b *session.Burst, to session.Completer) { k.current.Load().A
 // noteLocks logs why locks do not travel, which is no reason not to go on.
 func (s *store) noteLocks(err error) {
 	if err != nil {
-		s.options.Logger.Warn("locks of sessions do not travel to the next process", "error", err)
+		s.options.Logger.Warn("session locks cannot be handed over to the next process", "error", err)
 	}
 }
 
@@ -113,6 +158,7 @@ func (s *store) open(justClosed bool) error {
 		s.noteLocks(s.locks.Load(o.Dir))
 	}
 	s.noteLocks(locks.Forget(o.Dir))
+	s.openUpstream()
 	return nil
 }
 
@@ -144,6 +190,7 @@ func (s *store) promote(k keeper, err error) {
 	reader := s.current.Swap(&opened{k})
 	s.standsIn = false
 	s.options.Logger.Info("the store is writable", "sessions", k.Stats().Items)
+	s.openUpstream()
 	time.Sleep(lateCalls)
 	if err = errors.Join(err, reader.Close()); err != nil {
 		s.options.Logger.Warn("leave read-only operation", "error", err)
@@ -174,7 +221,12 @@ func (s *store) close() error {
 		return nil
 	}
 	s.standsIn = false
+	if s.control != nil {
+		s.control.Wait()
+	}
+	s.flushes.Wait()
 	s.locks.Wait()
+	s.closeUpstream()
 	return s.current.Load().Close()
 }
 
@@ -208,7 +260,13 @@ func (s *store) Subscribe(o session.Observer) (cancel func()) {
 	return s.options.Observers.Subscribe(o)
 }
 
-func (s *store) Try(b *session.Burst) bool        { return s.locks.Try(b) }
+func (s *store) Try(b *session.Burst) bool {
+	if s.control != nil {
+		return s.control.Try(b)
+	}
+	return s.locks.Try(b)
+}
+
 func (s *store) Hurry(b *session.Burst)           { s.locks.Hurry(b) }
 func (s *store) Now() session.Time                { return s.current.Load().Now() }
 func (s *store) Stats() session.Stats             { return s.current.Load().Stats() }
@@ -219,18 +277,45 @@ func (s *store) Checkpoint(dir string) error      { return s.current.Load().Chec
 // burst comes from.
 func (s *store) Apply(b *session.Burst, to session.Completer) {
 	s.rules.Admit(b)
+	if s.control != nil {
+		s.control.Apply(b, to)
+		return
+	}
+	s.apply(b, to)
+}
+
+// apply carries out what is about no control key.
+func (s *store) apply(b *session.Burst, to session.Completer) {
+	if s.undo != nil && flushesNow(b, s.Now()) {
+		s.keepAndApply(b, to)
+		return
+	}
 	s.locks.Apply(b, to)
 }
 
 // Describe and Collect make the store a prometheus.Collector.
 func (s *store) Describe(ch chan<- *prometheus.Desc) {
-	(*engine.Store)(nil).Describe(ch)
+	s.declared.Describe(ch)
 	s.locks.Describe(ch)
+	if s.upstream != nil {
+		s.upstream.Describe(ch)
+	}
 }
 
 func (s *store) Collect(ch chan<- prometheus.Metric) {
 	s.current.Load().Collect(ch)
 	s.locks.Collect(ch)
+	if s.upstream != nil {
+		s.upstream.Collect(ch)
+	}
+}
+
+func (s *store) ScanOwner(ctx context.Context, owner, after []byte, values bool, fn func(*session.Item) bool) error {
+	return s.current.Load().ScanOwner(ctx, owner, after, values, fn)
+}
+
+func (s *store) ScanOwners(ctx context.Context, prefix, after []byte, fn func(*session.OwnerSummary) bool) error {
+	return s.current.Load().ScanOwners(ctx, prefix, after, fn)
 }
 
 func (s *store) Scan(ctx context.Context, prefix, after []byte, fn func(*session.Item) bool) error {

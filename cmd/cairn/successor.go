@@ -22,10 +22,10 @@ type successor struct {
 func (s *successor) start() {
 	switch {
 	case os.Getpid() == 1:
-		s.logger.Error("the first process of a container has no successor: its end is the container's")
+		s.logger.Error("no takeover: this is the first process of a container, which ends with it")
 		return
 	case s.running.Swap(true):
-		s.logger.Warn("a successor is being started already")
+		s.logger.Warn("a new process is being started already")
 		return
 	}
 	go func() {
@@ -34,12 +34,12 @@ func (s *successor) start() {
 		s.logger.Info("starting a successor", "program", path)
 		code, err := spawn(path, takeoverArgs(s.program.args), heritable(s.program.environ), s.program.stderr, true)
 		if err != nil || code != exitOK {
-			s.logger.Error("the successor did not come up, its own messages say why; this server goes on", "program", path, "error", err)
+			s.logger.Error("the new process did not start, its own messages say why; this server goes on", "program", path, "error", err)
 		}
 	}()
 }
 
-// executable gives the file that the user would start now by the name that this
+// executable returns the file that the user would start now by the name that this
 // process was started by: it may have been replaced meanwhile.
 func executable() string {
 	path, err := exec.LookPath(os.Args[0])

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cairn/cmd/cairn/config"
+	"cairn/takeover"
 )
 
 // client is a memcached client's connection.
@@ -78,7 +79,10 @@ func startGeneration(t *testing.T, dir string, args ...string) *generation {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	awaitTrue(t, "the server answers", func() bool { return g.pid() != 0 && dial(g.addr) == nil })
+	awaitTrue(t, "the server answers", func() bool {
+		_, err := os.Lstat(filepath.Join(dir, takeover.SocketName)) // made after clients are served
+		return err == nil && g.pid() != 0 && dial(g.addr) == nil
+	})
 	t.Cleanup(func() {
 		if pid := g.pid(); pid != 0 {
 			syscall.Kill(pid, syscall.SIGTERM)
@@ -233,7 +237,7 @@ func TestSuccessorThatIsBroken(t *testing.T) {
 		cmd.Process.Signal(syscall.SIGUSR2)
 		awaitTrue(t, "the log says that there is no successor", func() bool {
 			text, _ := os.ReadFile(log)
-			return strings.Count(string(text), "the successor did not come up") == n+1
+			return strings.Count(string(text), "the new process did not start") == n+1
 		})
 		c.ask("mn\r\n", "MN\r\n")
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"cairn/history"
 	"cairn/serve"
 	"cairn/systemd"
 	"cairn/takeover"
@@ -15,6 +16,9 @@ import (
 // is none it opens one in the ordinary way. On an error the other goes on, and
 // close closes what was opened here.
 func (s *server) takeOver(ctx context.Context) error {
+	if err := s.checkRuntimeDir(); err != nil {
+		return err
+	}
 	taker, err := takeover.Dial(ctx, takeover.TakerOptions{
 		Path:     filepath.Join(s.cfg.DataDir, takeover.SocketName),
 		Dialects: []string{serve.StateFormat},
@@ -30,6 +34,9 @@ func (s *server) takeOver(ctx context.Context) error {
 	defer taker.Close()
 	conns, err := s.receive(taker)
 	if err != nil {
+		if s.owners != nil {
+			s.endUpkeep()
+		}
 		taker.Fail(errors.Join(err, s.store.close()))
 		return err
 	}
@@ -37,8 +44,9 @@ func (s *server) takeOver(ctx context.Context) error {
 		return err
 	}
 	if err := systemd.Adopt(systemd.Manager(taker.Manager())); err != nil {
-		s.logger.Warn("the service manager cannot be told", "error", err)
+		s.logger.Warn("the service manager cannot be notified", "error", err)
 	}
+	s.began = history.TookOver
 	s.resume(conns)
 	s.logger.Info("took the server over", "connections", len(conns), "paused", taker.Paused().Round(time.Millisecond))
 	return nil
@@ -65,6 +73,6 @@ func (s *server) receive(taker *takeover.Taker) ([]takeover.Conn, error) {
 func (s *server) resume(conns []takeover.Conn) {
 	err := s.front.Resume(convert(conns, func(c takeover.Conn) serve.FrozenConn { return serve.FrozenConn(c) }))
 	if err != nil {
-		s.logger.Warn("connections could not be gone on with", "error", err)
+		s.logger.Warn("connections could not be resumed", "error", err)
 	}
 }

@@ -23,7 +23,9 @@ func (p *program) versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  noArguments,
+		Example: "  cairn version\n" +
+			"  cairn version -o json",
+		Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			return printVersion(p.stdout, output, modules)
 		},

@@ -5,7 +5,11 @@ package main
 import (
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"cairn/adminapi"
 )
 
 // What is changed through the HTTP API is seen by those who watch, and counted by
@@ -47,4 +51,49 @@ func TestWatchSeesTheHTTPAPI(t *testing.T) {
 		}
 	}
 	counter.ask("stats detail dump\r\n", "PREFIX s get 0 hit 0 set 2 del 2\r\nEND\r\n")
+}
+
+// An operator sees what clients do, which keys they use most, and the end of a watch
+// when the server stops, which does not wait for it.
+func TestWatchCommand(t *testing.T) {
+	admin := freeAddress(t)
+	r := start(t, t.TempDir(), "--http-listen", admin)
+	api := &adminapi.Client{Base: "http://" + admin}
+	client := connect(t, "tcp", r.addr)
+	lines, ended := make(chan adminapi.WatchedCommand, 100), make(chan error, 1)
+	go func() {
+		filter := adminapi.CommandFilter{Prefix: []byte("s:"), Commands: []string{"set", "get"}}
+		ended <- api.Watch(t.Context(), &filter, 1000, func(line *adminapi.WatchedCommand) error {
+			lines <- *line
+			return nil
+		})
+	}()
+	if first := <-lines; first.Command != "" || first.At.IsZero() {
+		t.Errorf("begins with %+v", first)
+	}
+	client.ask("set other 0 60 1\r\nx\r\n", "STORED\r\n")
+	client.ask("set s:1 0 60 3\r\nabc\r\n", "STORED\r\n")
+	client.ask("mg s:1 s\r\n", "HD s3\r\n")
+	ttl := 60.0
+	if _, err := api.Put(t.Context(), []byte("s:2"), &adminapi.PutBody{Expiry: adminapi.Expiry{TTLSeconds: &ttl}, Value: new(string)}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []adminapi.WatchedCommand{
+		{Command: "set", Key: "s:1", Outcome: "stored", Size: 3, Front: "memcached"},
+		{Command: "mg", Key: "s:1", Outcome: "hit", Size: 3, Front: "memcached"},
+		{Command: "set", Key: "s:2", Outcome: "stored", Front: "http"},
+	} {
+		got := <-lines
+		if timed := got.Seconds > 0; timed != (want.Front == "memcached") {
+			t.Errorf("%+v", got)
+		}
+		got.At, got.Seconds, got.Connection, got.Client, got.User = time.Time{}, 0, "", "", ""
+		if got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	}
+	r.cmd.Process.Signal(syscall.SIGTERM)
+	if err := <-ended; err != nil {
+		t.Errorf("when the server stops: %v", err)
+	}
 }

@@ -29,7 +29,7 @@ func (b *build) writeTar() (path string, err error) {
 	for _, name := range []string{"LICENSE", "NOTICE", "README.md", "CHANGELOG.md"} {
 		entries = append(entries, entry{filepath.Join(b.root, name), folder + name, 0o644})
 	}
-	for _, name := range []string{"cairn.service", "cairn.socket", "cairn-http.socket", "cairn.sysusers", "cairn.yaml", "cairn.default"} {
+	for _, name := range []string{"cairn.service", "cairn-proxy.service", "cairn.socket", "cairn-http.socket", "cairn.sysusers", "cairn.yaml", "cairn.default"} {
 		entries = append(entries, entry{filepath.Join("..", "systemd", name), folder + "systemd/" + name, 0o644})
 	}
 	pages, err := b.manPages()

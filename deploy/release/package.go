@@ -68,7 +68,7 @@ func (b *build) describe(name, summary, more string) *nfpm.Info {
 func (b *build) describeBench(kind string) *nfpm.Info {
 	info := b.describe("cairn-bench", "compares the session store Cairn with other servers",
 		" It runs Cairn, memcached, Redis and yrmcds side by side, puts the traffic of\n"+
-			" web sessions on them and reports what they gave and what they cost.")
+			" web sessions on them and reports what they achieved and what they cost.")
 	info.Contents = files.Contents{
 		b.file("cairn-bench", "/usr/bin/cairn-bench", 0o755),
 		b.shared("copyright", "/usr/share/doc/cairn-bench/copyright", files.TypeFile, 0o644),
@@ -137,6 +137,7 @@ func (b *build) contents() (files.Contents, error) {
 		b.file("completion.zsh", "/usr/share/zsh/vendor-completions/_cairn", 0o644),
 		b.file("completion.fish", "/usr/share/fish/vendor_completions.d/cairn.fish", 0o644),
 		b.shared("../systemd/cairn.service", "/lib/systemd/system/cairn.service", files.TypeFile, 0o644),
+		b.shared("../systemd/cairn-proxy.service", "/lib/systemd/system/cairn-proxy.service", files.TypeFile, 0o644),
 		b.shared("../systemd/cairn.socket", "/lib/systemd/system/cairn.socket", files.TypeFile, 0o644),
 		b.shared("../systemd/cairn-http.socket", "/lib/systemd/system/cairn-http.socket", files.TypeFile, 0o644),
 		b.shared("../systemd/cairn.sysusers", "/usr/lib/sysusers.d/cairn.conf", files.TypeFile, 0o644),

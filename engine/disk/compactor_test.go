@@ -33,7 +33,9 @@ func TestCompactionsHurry(t *testing.T) {
 		t.Errorf("not behind after %d flushes without a compaction", hurryAtSublevels)
 	}
 	d.Resume()
-	for look() {
-		time.Sleep(time.Millisecond)
+	for end := time.Now().Add(time.Minute); look(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("behind for ever")
+		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // remedy is what a refusal to open a damaged store tells the operator to do.
-const remedy = "restore the data directory from a backup, or move it away to start empty; 'cairn check' tells what else is damaged"
+const remedy = "restore the data directory from a backup, copy what can be read with 'cairn salvage', or move it away to start empty; 'cairn check' tells what else is damaged"
 
 // Inspect looks in the data directory dir for damage that Pebble would take for
 // the torn end of a file and open without what came after it. The error wraps
@@ -55,9 +55,28 @@ func inspectFile(fs vfs.FS, path string, look func(io.Reader) error) (err error)
 	defer func() { err = errors.Join(err, f.Close()) }()
 	err = look(f)
 	if errors.Is(err, framing.ErrDamaged) {
-		return fmt.Errorf("%w: %s: %w; %s", session.ErrCorrupt, filepath.Base(path), err, remedy)
+		name := filepath.Base(path)
+		return &damage{name, fmt.Errorf("%w: %s: %w; %s", session.ErrCorrupt, name, err, remedy)}
 	}
 	return err
+}
+
+// damage is an error about one file.
+type damage struct {
+	file string
+	err  error
+}
+
+func (d *damage) Error() string { return d.err.Error() }
+func (d *damage) Unwrap() error { return d.err }
+
+// DamagedFile is the name of the damaged file that an error of Inspect is about, ""
+// if it is about none.
+func DamagedFile(err error) string {
+	if d := (*damage)(nil); errors.As(err, &d) {
+		return d.file
+	}
+	return ""
 }
 
 // Blame adds to err, with which Pebble could not open the data directory dir with

@@ -287,16 +287,15 @@ func (p *logPool) writeZeros(ctx context.Context, path string) (err error) {
 	return f.Sync()
 }
 
-// pause waits for d, or reports that ctx ended first.
+// pause waits for d, or reports that ctx has ended.
 func pause(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return true
 	case <-ctx.Done():
-		return false
 	}
+	return ctx.Err() == nil
 }
 
 // setLow tells whether free space is low.

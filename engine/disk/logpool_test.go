@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 func TestLogsAreMadeOfSpares(t *testing.T) {
@@ -113,19 +113,21 @@ func plenty(o Options) uint64 { return uint64(1<<20 + spareRoom*o.MemtableBytes)
 
 // A fill that is cut short leaves nothing, and one comes after it.
 func TestFillStops(t *testing.T) {
-	o := testOptions(t, vfs.Default)
+	ctx, cancel := context.WithCancel(t.Context())
+	o := testOptions(t, errorfs.Wrap(vfs.Default, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite && strings.HasSuffix(op.Path, spareSuffix) {
+			cancel() // the spare has begun
+		}
+		return nil
+	})))
 	o.Dir = filepath.Join(t.TempDir(), "data")
 	o.MemtableBytes = 3 * fillChunk
 	d := open(t, o)
-	ctx, cancel := context.WithCancel(t.Context())
-	filled := make(chan error)
-	go func() { filled <- d.PrepareLogs(ctx) }()
-	for len(files(t, o, spareSuffix)) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	cancel()
-	if err := <-filled; err != nil {
+	if err := d.PrepareLogs(ctx); err != nil {
 		t.Error(err)
+	}
+	if ctx.Err() == nil {
+		t.Fatal("no spare was begun")
 	}
 	if spares := files(t, o, spareSuffix); len(spares) > 0 {
 		t.Errorf("spares %v", spares)

@@ -177,7 +177,7 @@ func (s *shortage) tell(err error) {
 	}
 	s.mu.Unlock()
 	if due {
-		s.options.Logger.Error("what has to be written waits, and goes on by itself", "reason", reasonOf(err), "error", err)
+		s.options.Logger.Error("writes wait for the disk, and resume by themselves", "reason", reasonOf(err), "error", err)
 	}
 	if s.options.Short != nil {
 		s.options.Short()
@@ -192,6 +192,6 @@ func (s *shortage) pass() {
 	passed := was && !s.short
 	s.mu.Unlock()
 	if passed {
-		s.options.Logger.Info("the disk can be written to again")
+		s.options.Logger.Info("the disk accepts writes again")
 	}
 }

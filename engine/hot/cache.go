@@ -6,7 +6,7 @@
 // without pointers. What the collector sees are the chunks.
 //
 // Chunks are only ever appended to. What Get has given stays unchanged as long as
-// somebody refers to it, though the cache may have let go of it. An item that is
+// somebody refers to it, though the cache may have evicted it. An item that is
 // replaced is written anew and leaves a gap. When there is no more room, the
 // oldest chunk goes: of the items in it, those that were used since they were
 // written move to the newest chunk, like all as long as there are gaps enough;
@@ -144,7 +144,7 @@ func (c *Cache[F]) Clear() {
 	}
 }
 
-// Capacity gives how many bytes the cache may take.
+// Capacity returns how many bytes the cache may take.
 func (c *Cache[F]) Capacity() int64 { return c.capacity.Load() }
 
 // Resize changes the capacity.
@@ -166,7 +166,7 @@ type Stats struct {
 	Evicted int64 // items, ever
 }
 
-// Stats gives the present figures.
+// Stats returns the present figures.
 func (c *Cache[F]) Stats() (t Stats) {
 	for i := range c.shards {
 		s := &c.shards[i]
@@ -213,7 +213,7 @@ type Item[F any] struct {
 // replaced nor removed. It is 0 at first.
 type Mark struct{ n atomic.Uint64 }
 
-// Load gives the number.
+// Load returns the number.
 func (m *Mark) Load() uint64 { return m.n.Load() }
 
 // Store sets the number. One that is set at the moment at which the cache moves
@@ -230,7 +230,7 @@ type item[F any] struct {
 	facts            F
 }
 
-// sizeOf gives what an item takes in a chunk: a multiple of the size of a word,
+// sizeOf returns what an item takes in a chunk: a multiple of the size of a word,
 // so that all items are aligned.
 func sizeOf[F any](keyLen, valueLen int) int64 {
 	var head item[F]
@@ -241,7 +241,7 @@ func (it *item[F]) key() []byte { return it.bytes(0, it.keyLen) }
 
 func (it *item[F]) value() []byte { return it.bytes(it.keyLen, it.valueLen) }
 
-// bytes gives n of the bytes that follow the head, from the given one on.
+// bytes returns n of the bytes that follow the head, from the given one on.
 func (it *item[F]) bytes(from, n uint32) []byte {
 	if n == 0 {
 		return nil // there may be nothing behind the item to point to

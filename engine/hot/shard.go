@@ -53,10 +53,10 @@ func (s *shard[F]) clear() {
 	s.total, s.live = 0, 0
 }
 
-// memory gives the bytes that the shard takes.
+// memory returns the bytes that the shard takes.
 func (s *shard[F]) memory() int64 { return s.total + placeBytes*int64(len(s.index)) }
 
-// find gives the item with that hash, or nil.
+// find returns the item with that hash, or nil.
 func (s *shard[F]) find(hash uint64) *item[F] {
 	p, ok := s.index[hash]
 	if !ok {
@@ -87,7 +87,7 @@ func (s *shard[F]) makeRoom(size int64) {
 	}
 }
 
-// needed gives by how many bytes an item of that size makes the shard grow.
+// needed returns by how many bytes an item of that size makes the shard grow.
 func (s *shard[F]) needed(size int64) int64 {
 	if s.hasRoom(size) {
 		return placeBytes
@@ -100,12 +100,12 @@ func (s *shard[F]) hasRoom(size int64) bool {
 	return n > 0 && size <= wordBytes*int64(len(s.chunks[n-1].words)-int(s.chunks[n-1].used))
 }
 
-// chunkBytes gives the size of a new chunk that begins with an item of that size.
+// chunkBytes returns the size of a new chunk that begins with an item of that size.
 func (s *shard[F]) chunkBytes(size int64) int64 {
 	return max(s.capacity/chunksPerShard, size) &^ (wordBytes - 1)
 }
 
-// add gives the place for a new item of that size, with nothing but size and
+// add returns the place for a new item of that size, with nothing but size and
 // hash filled in.
 func (s *shard[F]) add(hash uint64, size int64) *item[F] {
 	if !s.hasRoom(size) {
@@ -123,7 +123,7 @@ func (s *shard[F]) add(hash uint64, size int64) *item[F] {
 	return it
 }
 
-// dropOldest lets go of the oldest chunk. If keep is set, it moves the items that
+// dropOldest evicts the oldest chunk. If keep is set, it moves the items that
 // are worth it to the newest, and gives how many bytes it has moved.
 func (s *shard[F]) dropOldest(keep bool) (moved int64) {
 	old, number := s.chunks[0], s.first

@@ -31,6 +31,16 @@ var (
 	FlushKey  = []byte("c/flush")  // the instant of a pending flush
 )
 
+// NoteStart and NoteEnd bound what entries of an external log have noted:
+// [NoteStart, NoteEnd).
+var (
+	NoteStart = []byte("c/note/")
+	NoteEnd   = []byte("c/note0")
+)
+
+// AppendNoteKey appends the key of a note to dst.
+func AppendNoteKey(dst, key []byte) []byte { return append(append(dst, NoteStart...), key...) }
+
 // DataStart and DataEnd bound all records: [DataStart, DataEnd).
 var (
 	DataStart = []byte{dataPrefix}

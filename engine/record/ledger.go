@@ -143,7 +143,7 @@ func (s *LedgerSum) Add(l *Ledger) {
 	}
 }
 
-// Ledger gives the sum, which the caller must not change.
+// Ledger returns the sum, which the caller must not change.
 func (s *LedgerSum) Ledger() *Ledger {
 	s.tidy()
 	return &s.sum

@@ -68,7 +68,7 @@ func decodePatch(value []byte) (p Patch, err error) {
 	return p, nil
 }
 
-// over gives the one patch that does what older and then p do.
+// over returns the one patch that does what older and then p do.
 func (p Patch) over(older Patch) Patch {
 	if p.mask&bitExpiry == 0 {
 		p.expiry = older.expiry
@@ -133,7 +133,7 @@ func (m *Merge) base(value []byte) error {
 	return nil
 }
 
-// Finish gives the merged value, which is the caller's.
+// Finish returns the merged value, which is the caller's.
 func (m *Merge) Finish() []byte {
 	if m.record == nil {
 		return m.patch.Append(nil)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"cairn/session"
@@ -449,5 +450,32 @@ func TestExtension(t *testing.T) {
 	plain[3] = 21
 	if _, _, _, err := Decode(plain); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("an extension of a record that has none: %v", err)
+	}
+}
+
+// The key of an index entry comes back as it was; what is too short, or names an owner
+// that is too long, is none.
+func TestOwnerKeys(t *testing.T) {
+	owner, key := bytes.Repeat([]byte("o"), session.MaxOwnerLen), []byte("key")
+	k := make([]byte, OwnerKeyOverhead+len(owner)+len(key))
+	PutOwnerKey(k, 0x01020304, owner, key)
+	if bucket, ok := Owners.Bucket(k); !ok || bucket != 0x01020304 || SpaceOf(k).Name != "owners" {
+		t.Errorf("key %x is in bucket %d", k, bucket)
+	}
+	rest := k[KeyOverhead:]
+	if o, s, ok := SplitOwner(rest); !ok || !bytes.Equal(o, owner) || !bytes.Equal(s, key) {
+		t.Errorf("%x became %q, %q, %t", rest, o, s, ok)
+	}
+	if !bytes.HasPrefix(rest, AppendOwner(nil, owner)) {
+		t.Errorf("%x does not begin with its owner", rest)
+	}
+	PutOwnerKey(k[:OwnerKeyOverhead+5], 0x01020304, []byte("me"), key)
+	if got := k[:OwnerKeyOverhead+5]; string(got) != "u\x01\x02\x03\x04\x02mekey" {
+		t.Errorf("key %x", got) // the layout is persisted
+	}
+	for _, bad := range []string{"", "\x00key", "\x03me", "\x02me", "\x41" + strings.Repeat("x", 70)} {
+		if _, _, ok := SplitOwner([]byte(bad)); ok {
+			t.Errorf("%q is taken for an entry", bad)
+		}
 	}
 }

@@ -40,6 +40,7 @@ const (
 var Spaces = []Space{
 	{Name: "the store's own", Prefix: metaPrefix, Merges: Ledgers, Filtered: true},
 	{Name: "records", Prefix: dataPrefix, Bucketed: true, Merges: Patches, Filtered: true},
+	*Owners,
 }
 
 // SpaceOf returns the space of the key k, nil if it is in none.

@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -24,17 +25,19 @@ const screenshotsVariable = "CAIRN_SCREENSHOTS"
 // patience bounds each wait for the page, also on a loaded machine.
 const patience = 60 * time.Second
 
-// chromium is the one Chromium that all tests share, each with a profile of its
-// own.
+// chromium is the one Chromium that all tests share.
 var chromium struct {
 	sync.Once
 	ctx  context.Context
 	stop func()
 	err  error
+
+	idle *target // a page that the next test takes over; nil: there is none
 }
 
 func TestMain(m *testing.M) {
 	code := m.Run()
+	shared.Close()
 	if chromium.stop != nil {
 		chromium.stop()
 	}
@@ -54,7 +57,17 @@ func startBrowser() {
 	chromium.err = chromedp.Do(ctx)
 }
 
-// tab is one page of the console in a fresh profile. Whatever the page
+// target is a page of Chromium that one test after the other uses: a page in a fresh
+// profile costs more than most tests.
+type target struct {
+	ctx   context.Context
+	close func()
+
+	mu  sync.Mutex
+	tab *tab // who uses it; nil: nobody
+}
+
+// tab is one page of the console that nothing has been done to yet. Whatever the page
 // complains about on its console fails the test.
 type tab struct {
 	t   *testing.T
@@ -79,22 +92,71 @@ func newTab(t *testing.T, url string) *tab {
 	if chromium.err != nil {
 		t.Fatal("chromium does not start:", chromium.err)
 	}
-	p := &tab{t: t, url: url}
-	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
-	p.ctx = ctx
+	at := chromium.idle
+	chromium.idle = nil
+	if at == nil {
+		at = newTarget(t)
+	}
+	p := &tab{t: t, url: url, ctx: at.ctx}
+	at.use(p)
 	t.Cleanup(func() {
 		if t.Failed() {
 			p.picture("failed-" + t.Name())
 		}
-		cancel()
-		p.check()
+		p.leave(at)
 	})
-	if err := chromedp.Do(ctx); err != nil {
+	return p
+}
+
+// eager makes a page ask for news ten times as often as it does for people.
+const eager = `{ const wait = window.setTimeout; window.setTimeout = (f, ms, ...rest) => wait(f, ms === 2000 ? 200 : ms, ...rest); }`
+
+func newTarget(t *testing.T) *target {
+	t.Helper()
+	at := &target{}
+	at.ctx, at.close = chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(at.listen))
+	if err := chromedp.Do(at.ctx); err != nil {
+		at.close()
 		t.Fatal(err)
 	}
-	send(p, log.Enable, cdp.Empty{})
-	send(p, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"})
-	return p
+	setup := &tab{t: t, ctx: at.ctx}
+	send(setup, log.Enable, cdp.Empty{})
+	send(setup, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "UTC"})
+	send(setup, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: eager})
+	return at
+}
+
+func (at *target) use(p *tab) {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	at.tab = p
+}
+
+func (at *target) listen(event any) {
+	at.mu.Lock()
+	defer at.mu.Unlock()
+	if at.tab != nil {
+		at.tab.listen(event)
+	}
+}
+
+// leave forgets what the test has left in the page, and lets the next one have it. After
+// a failure, of which nobody knows what it has left, the page is closed.
+func (p *tab) leave(at *target) {
+	failed := p.t.Failed()
+	if !failed {
+		p.do(`localStorage.clear(); sessionStorage.clear()`)
+	}
+	at.use(nil)
+	p.check()
+	if failed || chromium.idle != nil {
+		at.close()
+		return
+	}
+	p.run(chromedp.Navigate("about:blank"))
+	send(p, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+	chromium.idle = at
 }
 
 func hasChromium() bool {
@@ -173,11 +235,15 @@ func send[P, R any](p *tab, command cdp.Command[P, R], params P) {
 	}
 }
 
-// size sets the window, of a phone if it is narrow.
+// size sets the window, of a phone if it is narrow, whose pictures are finer.
 func (p *tab) size(width, height int64) {
 	p.t.Helper()
+	phone, scale := width < 600, 1.0
+	if phone && os.Getenv(screenshotsVariable) != "" {
+		scale = 2
+	}
 	send(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
-		Width: width, Height: height, DeviceScaleFactor: 2, Mobile: width < 600,
+		Width: width, Height: height, DeviceScaleFactor: scale, Mobile: phone,
 	})
 }
 
@@ -206,7 +272,7 @@ func (p *tab) until(expression string) {
 	}
 }
 
-// eval gives the value of a JavaScript expression.
+// eval returns the value of a JavaScript expression.
 func eval[T any](p *tab, expression string) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
@@ -272,16 +338,16 @@ func (p *tab) keys(keys ...string) {
 	}
 }
 
-// picture saves the page if pictures were asked for; of a page of many screens,
-// such as a long list, the one that is seen.
+// picture saves the page if pictures were asked for; of a list, whose foot stays at the
+// bottom of the window, and of a page of very many screens, what is seen.
 func (p *tab) picture(name string) {
 	dir := os.Getenv(screenshotsVariable)
 	if dir == "" {
 		return
 	}
-	screens, err := chromedp.Run(p.ctx, chromedp.Evaluate[float64]("document.documentElement.scrollHeight / innerHeight"))
+	long, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`Boolean(document.querySelector("main .foot")) || document.documentElement.scrollHeight > 12 * innerHeight`))
 	shot := chromedp.FullScreenshot(100)
-	if screens > 4 {
+	if long {
 		shot = chromedp.CaptureScreenshot()
 	}
 	var png []byte

@@ -9,9 +9,11 @@ import (
 	"embed"
 	"encoding/hex"
 	"io/fs"
+	"maps"
 	"mime"
 	"net/http"
 	"path"
+	"sync"
 	"time"
 )
 
@@ -29,12 +31,16 @@ type file struct {
 	content     []byte
 	contentType string
 	etag        string
+
+	make func() []byte // makes content when it is first asked for; nil: it is there
+	once sync.Once
 }
 
-// Handler serves the page at "/" and its files below it. Every other path is
-// 404.
+// Handler serves the page at "/", its files below it and the documentation below
+// "/docs/". Every other path is 404.
 func Handler() http.Handler {
 	files := load()
+	maps.Copy(files, manual())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := r.URL.Path
 		if name == "/" {
@@ -50,6 +56,11 @@ func Handler() http.Handler {
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 			return
 		}
+		f.once.Do(func() {
+			if f.make != nil {
+				f.content = f.make()
+			}
+		})
 		f.serve(w, r)
 	})
 }
@@ -86,7 +97,7 @@ func load() map[string]*file {
 		files["/"+name] = &file{
 			content:     content,
 			contentType: contentType(name),
-			etag:        `"` + hex.EncodeToString(sum[:8]) + `"`,
+			etag:        `W/"` + hex.EncodeToString(sum[:8]) + `"`, // weak: the bytes may go out compressed
 		}
 		return nil
 	})

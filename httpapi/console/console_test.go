@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -58,19 +60,167 @@ func TestFiles(t *testing.T) {
 func TestOverview(t *testing.T) {
 	s := newSite(t, httpapi.AuthOptions{})
 	s.put(make([]byte, 2000), 0, time.Hour, names("memc.sess.key.", 400)...)
-	s.put(make([]byte, 500), 0, 10*time.Minute, names("django.session.", 100)...)
+	s.put(make([]byte, 500), 0, 10*time.Minute, names("django.session.", 99)...)
+	s.put([]byte("x"), 0, 300*24*time.Hour, "remembered")
 	p := newTab(t, s.url)
 	p.size(1440, 900)
 	p.open("")
 	p.see("#status", "Ready")
 	p.see(".tile", "500")
-	p.see(".tile", "95")             // per cent of gets that hit
-	p.see("tbody td", "touch")       // latency by verb
-	p.see(".panel header", "per")    // the forecast has loaded
+	p.see(".tile", "95")       // per cent of gets that hit
+	p.see("tbody td", "touch") // latency by verb
+	p.see(".verdict[data-state=good]", "Healthy")
+	p.see(".verdict", "of 100 ms")
+	p.see(".tile", "of 512 MiB")
+	p.see(".tile", fmt.Sprintf("busy\nof %d", runtime.NumCPU()))
+	p.see(".tile", "of 1,024")
 	p.see(".facts dd", "accepted")   // writes
 	p.see(".panel th", "Dropped at") // buckets
 	p.until(drawn(".chart canvas"))  // every chart has ink
-	p.until(`document.querySelectorAll(".chart canvas").length === 7`)
+	p.until(`document.querySelectorAll(".chart canvas").length === 10`)
+
+	// The forecast is scaled to the median lifetime, so that one session does not flatten it.
+	p.see(".panel header", "per 1 min, half within ")
+	p.see(".panel header", ", 1 later")
+	p.click(".panel button", "All")
+	p.until(`/per \d+ d,/.test(document.querySelector("main").innerText)`)
+	p.gone(".panel header", ", 1 later")
+}
+
+// TestPastFigures shows what the server kept before the page was opened.
+func TestPastFigures(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put(make([]byte, 100), 0, time.Hour, names("a.", 500)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("")
+	p.see(".tile", "500")
+	p.click("button", "1 d")
+	p.see(".events li", "Restart")
+	p.see(".events li", "for 1 min. 7 fsyncs.")
+	p.see(".events li", "Election")
+	chart := `document.querySelector('.plot[aria-label^="Sessions:"]')`
+	p.until(chart + `.getAttribute("aria-label") === "Sessions: live 500"`)
+	p.do(chart + `.focus()`)
+	p.keys(kb.ArrowLeft, kb.ArrowLeft) // the last point, and the one before
+	p.until(chart + `.getAttribute("aria-label") === "Sessions: live 400"`)
+	for range 41 {
+		p.keys(kb.ArrowLeft)
+	}
+	p.see(".tip", "Slow fsync")
+}
+
+// TestFirstRun shows how to connect, at the port that the server listens on, until
+// somebody has.
+func TestFirstRun(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	p := newTab(t, s.url)
+	p.size(1024, 768)
+	p.open("")
+	p.see(".first pre", `session.save_path = "127.0.0.1:22122"`)
+	p.see(".first pre", "nc 127.0.0.1 22122")
+	p.click(".first button", "Django")
+	p.see(".first pre", `"LOCATION": "127.0.0.1:22122"`)
+	s.put([]byte("x"), 0, time.Hour, "a")
+	p.gone(".first", "")
+}
+
+// TestRecipes compares the recipes with those of the README, which are tried.
+func TestRecipes(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("static/lib/recipes.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipes := regexp.MustCompile("(?s)```(?:ini|xml|python|js|ruby)\n(.*?)```").FindAllSubmatch(readme, -1)
+	if len(recipes) < 5 {
+		t.Fatalf("the README has %d recipes", len(recipes))
+	}
+	for _, m := range recipes {
+		if !strings.Contains(string(page), string(m[1])) {
+			t.Errorf("recipes.js lacks\n%s", m[1])
+		}
+	}
+}
+
+// TestNothingHidden goes back, presses Escape and changes the filter: what is
+// selected and what the filter says is always what the page shows.
+func TestNothingHidden(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte("x"), 0, time.Hour, names("a.", 3)...)
+	s.put([]byte("x"), 0, time.Hour, names("b.", 4)...)
+	p := newTab(t, s.url)
+	p.size(1024, 768)
+	p.open("#/sessions")
+	p.see(".foot", "7 of 7 sessions")
+	field := ".search .key input"
+
+	// A changed filter unselects.
+	p.keys("j", "j", "x")
+	p.see(".chosen-bar", "1 selected")
+	p.write(field, "b.")
+	p.gone(rows, "a.")
+	p.gone(".chosen-bar", "")
+	p.see(".foot", "4 match of 4 looked at, 7 sessions in all")
+
+	// Escape in the field keeps what was typed as the filter; again, it clears both.
+	p.keys("00003", kb.Escape)
+	p.until(`document.querySelectorAll(".list tbody tr").length === 1`)
+	p.until(fmt.Sprintf(`document.querySelector(%q).value === "b.00003"`, field))
+	p.keys(kb.Escape)
+	p.see(rows, "a.00000")
+	p.until(fmt.Sprintf(`document.querySelector(%q).value === ""`, field))
+	p.until(find("button:disabled", "Delete matching"))
+
+	// Escape closes, then unselects, then clears the filter.
+	p.do(`location.hash = "#/sessions?prefix=a."`)
+	p.gone(rows, "b.")
+	p.keys("j", "x", kb.Enter)
+	p.see(".detail", "a.0000")
+	p.keys(kb.Escape)
+	p.gone(".detail", "")
+	p.see(".chosen-bar", "1 selected")
+	p.keys(kb.Escape)
+	p.gone(".chosen-bar", "")
+	p.until(find("button:enabled", "Delete matching"))
+	p.keys(kb.Escape)
+	p.see(rows, "b.00000")
+
+	// Back: the field says what the list shows, also while it has the caret.
+	p.do(`location.hash = "#/sessions?prefix=a."`)
+	p.gone(rows, "b.")
+	p.do(`location.hash = "#/sessions?prefix=b."`)
+	p.gone(rows, "a.")
+	p.do(fmt.Sprintf(`document.querySelector(%q).focus()`, field))
+	p.do(`history.back()`)
+	p.gone(rows, "b.")
+	p.until(fmt.Sprintf(`document.querySelector(%q).value === "a."`, field))
+}
+
+// TestKinds shows how values are written, with room for keys beside a session.
+func TestKinds(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	fillSite(s)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/sessions?contains=sess")
+	p.see(".list td.kind", "binary")
+	p.do(`location.hash = "#/sessions?contains=cart"`)
+	p.see(".list td.kind", "php_session")
+	p.picture("kinds-1440")
+	p.keys("j", kb.Enter)
+	p.see(".detail", "memc.sess.key.cart")
+	p.until(`document.querySelector(".list td.key").clientWidth >= 240`)
+	p.picture("kinds-open-1440")
+	p.keys(kb.Escape)
+	p.size(1024, 768)
+	p.until(`document.querySelector(".list td.key").clientWidth >= 400`)
+	p.picture("kinds-1024")
+	p.size(390, 844)
+	p.gone(".list td.kind", "")
 }
 
 // TestDiskFull shows that the page says when writes are refused.
@@ -81,43 +231,52 @@ func TestDiskFull(t *testing.T) {
 	p.open("")
 	p.see("#status", "Disk full")
 	p.see(".facts dd.bad", "refused: disk is full")
+	p.see(".verdict[data-state=bad] li", "Sessions are not stored.")
+	p.see(".verdict[data-state=bad] li", "To do: Make room on the disk of the data directory.")
+	p.until(find(".verdict a", "Runbook: CairnOutOfSpace") + `?.href.endsWith("/docs/troubleshooting#cairnoutofspace")`)
 }
 
-// drawn is true when every canvas that matches has pixels.
+// drawn is true when every canvas that matches has pixels. It looks at copies: Chromium
+// complains about canvases that are read again and again.
 func drawn(selector string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll(%q)].every((c) => c.width > 0 && new Uint32Array(c.getContext("2d").getImageData(0, 0, c.width, c.height).data.buffer).some((pixel) => pixel !== 0))`, selector)
+	return fmt.Sprintf(`[...document.querySelectorAll(%q)].every((c) => {
+		if (c.width === 0) return false;
+		const copy = new OffscreenCanvas(c.width, c.height).getContext("2d", { willReadFrequently: true });
+		copy.drawImage(c, 0, 0);
+		return new Uint32Array(copy.getImageData(0, 0, c.width, c.height).data.buffer).some((pixel) => pixel !== 0);
+	})`, selector)
 }
 
 func TestPictures(t *testing.T) {
 	if os.Getenv(screenshotsVariable) == "" {
 		t.Skip("no pictures were asked for")
 	}
-	s := newSite(t, httpapi.AuthOptions{})
+	s := newClusterSite(t)
 	fillSite(s)
 	p := newTab(t, s.url)
 	p.open("")
-	time.Sleep(20 * time.Second) // of figures for the charts
+	p.click("button", "1 h") // of pastFigures
 	for _, scheme := range []string{"light", "dark"} {
 		p.scheme(scheme)
-		for width, device := range map[int64]string{1440: "desktop", 390: "phone"} {
-			p.size(width, map[int64]int64{1440: 900, 390: 844}[width])
-			for _, view := range []string{"overview", "sessions", "connections", "server"} {
-				p.do(fmt.Sprintf(`location.hash = "#/%s"`, view))
+		for width, device := range map[int64]string{1440: "desktop", 1024: "tablet", 390: "phone"} {
+			p.size(width, map[int64]int64{1440: 900, 1024: 768, 390: 844}[width])
+			for _, v := range views {
+				p.visit(v)
+				if v.name == "overview" {
+					p.see(".panel header", "per ") // the forecast has loaded
+					p.until(drawn(".chart canvas"))
+				}
 				p.settle()
-				p.picture(strings.Join([]string{view, device, scheme}, "-"))
+				p.picture(strings.Join([]string{v.name, device, scheme}, "-"))
 			}
-			p.do(`location.hash = "#/sessions?prefix=memc.sess.key.&key=memc.sess.key.cart"`)
-			p.see(".tree", "cart")
-			p.settle()
-			p.picture(strings.Join([]string{"session", device, scheme}, "-"))
 		}
 	}
 }
 
-// settle waits until the view has loaded what it shows.
+// settle waits until what was drawn is painted: two frames after the fonts are there.
 func (p *tab) settle() {
 	p.t.Helper()
-	p.run(chromedp.Sleep(500 * time.Millisecond))
+	p.do(`document.fonts.ready.then(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))`)
 }
 
 // fillSite stores sessions as real libraries write them.
@@ -125,9 +284,17 @@ func fillSite(s *site) {
 	for i, ttl := range []time.Duration{5 * time.Minute, 20 * time.Minute, 24 * time.Minute, 30 * time.Minute, 55 * time.Minute} {
 		s.put(make([]byte, 700*(i+1)), 0, ttl, names(fmt.Sprintf("memc.sess.key.%d", i), 60+70*i)...)
 	}
+	fillKinds(s)
+}
+
+// fillKinds stores one session of each kind, and some of users.
+func fillKinds(s *site) {
 	s.put([]byte(phpCart), 0, 24*time.Minute, "memc.sess.key.cart")
 	s.put([]byte(`{"cookie":{"maxAge":86400000,"httpOnly":true},"user":{"id":9007199254740993,"roles":["buyer","editor"]}}`), 0, 24*time.Hour, "sess:2hXqd7")
 	s.put([]byte{0, 1, 2, 3, 0xff}, 7, 3*time.Hour, "bin:\xff\xfe")
+	s.own("marie", phpCart, "shop.1", "shop.2", "shop.3")
+	s.own("max@example.org", `{"n":1}`, "shop.4")
+	s.own("\xff\x00", "x", "shop.5")
 }
 
 const phpCart = `user|a:3:{s:2:"id";i:42;s:4:"name";s:5:"Marie";s:5:"admin";b:0;}cart|a:2:{i:0;a:2:{s:3:"sku";s:6:"A-1001";s:3:"qty";i:2;}i:1;a:2:{s:3:"sku";s:6:"B-2002";s:3:"qty";i:1;}}total|d:59.85;`
@@ -264,6 +431,8 @@ func TestBulkDelete(t *testing.T) {
 	p.until(`document.querySelector(".list tbody tr").innerText.includes("old.")`)
 	p.click("button", "Delete matching")
 	p.see("dialog", "1,500 sessions")
+	p.see("dialog .keys li", "old.00000")
+	p.see("dialog .keys li", "and 1,492 others")
 	if n := s.count("old."); n != 1500 {
 		t.Fatalf("counting deleted: %d are left", n)
 	}
@@ -291,6 +460,8 @@ func TestDeleteSelected(t *testing.T) {
 	p.see(rows, "s.00000")
 	// By keys only: choose the second and the fourth row.
 	p.keys("j", "j", "x", "j", "j", " ", "d")
+	p.see("dialog .keys li", "s.00001")
+	p.see("dialog .keys li", "s.00003")
 	p.click("dialog button.danger", "Delete 2")
 	p.see(".toast", "2 sessions deleted")
 	p.gone(rows, "s.00001")
@@ -304,6 +475,29 @@ func TestDeleteSelected(t *testing.T) {
 	p.click("button", "Delete selected")
 	p.click("dialog button.danger", "Delete 18")
 	p.see(".empty", "There are no sessions")
+}
+
+// TestContents asks what fills the sessions, and fewer of them.
+func TestContents(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put([]byte(`{"cart":{"items":"`+strings.Repeat("x", 800)+`"},"user":"<b>ann</b>"}`), 0, time.Hour, names("shop:", 60)...)
+	s.put([]byte("\x00\x01"), 0, time.Hour, names("raw:", 40)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("#/contents")
+	p.see(".empty", "The server looks at a sample")
+	p.click("form button", "Analyze")
+	p.see("header", "100 were looked at, all of them")
+	p.see(".facts dd", "json 60 %; hex 40 %")
+	p.see("tbody tr", "cart.items")
+	p.picture("contents-filled")
+	p.write("input[type=search]", "raw:")
+	p.click("form button", "Analyze")
+	p.see("header", "40 were looked at, all of them")
+	p.gone("tbody tr", "cart")
+	p.write("input[type=search]", "nothing")
+	p.click("form button", "Analyze")
+	p.see(".empty", "There are no such sessions")
 }
 
 func TestConnections(t *testing.T) {
@@ -326,6 +520,23 @@ func TestConnections(t *testing.T) {
 	}
 }
 
+// TestCluster shows the nodes of a cluster.
+func TestCluster(t *testing.T) {
+	s := newClusterSite(t)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("")
+	p.see("#nav a", "Cluster")
+	p.keys("g", "l")
+	p.see("header", "shop: 3 members, 1 node without a connection")
+	p.see("tbody tr", "this server")
+	p.see("tbody tr", "10.0.0.2:7000")
+	p.see("tbody td.bad", "no connection")
+	p.see("tbody tr", "not a member, learns")
+	p.see("tbody tr", "1,234,567")
+	p.see("tbody td.num", "7")
+}
+
 func TestServer(t *testing.T) {
 	s := newSite(t, httpapi.AuthOptions{})
 	s.put([]byte("x"), 0, time.Hour, names("s.", 20)...)
@@ -333,9 +544,15 @@ func TestServer(t *testing.T) {
 	p.size(1440, 900)
 	p.open("#/server")
 	p.see(".facts", "1.2.3")
-	p.see(".facts", "64m")
-	p.see(".facts", "(hidden)")
+	p.see(".settings dt", "64m")
+	p.gone("#nav a", "Cluster") // there is none
+	p.see(".settings dd", "memory for hot sessions. From flag; the default is 0.")
+	p.see(".settings dt", "(hidden)")
+	p.see("h3", "2 settings that were set")
 	p.gone("body", "secret")
+	p.write(`[aria-label="Find a setting"]`, "close idle")
+	p.see(".settings dt", "idle-timeout")
+	p.gone(".settings dt", "64m")
 
 	p.choose(`select[aria-label="Log level"]`, "debug")
 	p.see(".toast", "debug")
@@ -473,8 +690,12 @@ func TestServerGone(t *testing.T) {
 	p.see("#status", "Ready")
 	broken <- true
 	p.see("#status", "No connection")
+	p.see("#stale", "No figures since ")
+	p.until(`document.querySelector("main.stale .tiles")`)
 	<-broken
 	p.see("#status", "Ready")
+	p.gone("#stale", "")
+	p.until(`!document.querySelector("main.stale")`)
 }
 
 func forward(w http.ResponseWriter, r *http.Request, to string) {
@@ -508,7 +729,7 @@ func TestKeyboard(t *testing.T) {
 	p.keys("g", "c")
 	p.see("h1", "Connections")
 	p.keys("g", "a")
-	p.see("h2", "Configuration")
+	p.see("h2", "Settings")
 	p.keys("?")
 	p.see("dialog", "Next row")
 	p.keys(kb.Escape)
@@ -609,20 +830,23 @@ func TestTheme(t *testing.T) {
 
 // TestPhone checks that no view is wider than a small phone.
 func TestPhone(t *testing.T) {
-	s := newSite(t, httpapi.AuthOptions{})
+	s := newClusterSite(t)
 	fillSite(s)
 	p := newTab(t, s.url)
 	p.size(360, 740)
-	for _, view := range []string{"#/overview", "#/sessions", "#/sessions?key=memc.sess.key.cart", "#/connections", "#/server"} {
-		p.open(view)
-		p.see("#status", "Ready")
-		p.settle()
+	p.open("")
+	p.see("#status", "Ready")
+	for _, v := range views {
+		p.visit(v)
 		if width := eval[int](p, "document.documentElement.scrollWidth"); width > 360 {
-			t.Errorf("%s is %d pixels wide", view, width)
+			t.Errorf("%s is %d pixels wide", v.hash, width)
 		}
 		beyond := `[...document.querySelectorAll("main button, main input, main select")].filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).map((e) => e.innerText || e.tagName)`
 		if names := eval[[]string](p, beyond); len(names) > 0 {
-			t.Errorf("%s has %q to the right of the screen", view, names)
+			t.Errorf("%s has %q to the right of the screen", v.hash, names)
+		}
+		if !eval[bool](p, `(() => { const link = document.querySelector("#nav [aria-current]").getBoundingClientRect(); return link.left > -1 && link.right < innerWidth + 1 })()`) {
+			t.Errorf("%s is not to be seen in the navigation", v.hash)
 		}
 	}
 }

@@ -1,6 +1,8 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import net.spy.memcached.AddrUtil;
@@ -17,6 +19,8 @@ import net.spy.memcached.MemcachedClient;
  * request SID TIMEOUT   one web request that changes the session: the new count
  * ping SID              the end of one that did not: alive or gone
  * get KEY               the length of an item, or absent
+ * store SID FILE TIMEOUT  the end of a request that changed the session to what FILE holds
+ * kick OWNER            ends a user's sessions by the control key: ended or nobody
  * </pre>
  *
  * Arguments: address of the server, TEXT or BINARY.
@@ -52,6 +56,12 @@ public class MemcachedSessionManager {
                 case "get":
                     var item = (byte[]) client.get(words[1]);
                     return item == null ? "absent" : Integer.toString(item.length);
+                case "store":
+                    store(words[1], Files.readAllBytes(Path.of(words[2])), 2 * Integer.parseInt(words[3]));
+                    store("validity:" + words[1], validityOf(Integer.parseInt(words[3])), 2 * Integer.parseInt(words[3]));
+                    return "stored";
+                case "kick":
+                    return client.delete("cairn:owner:" + words[1]).get(10, TimeUnit.SECONDS) ? "ended" : "nobody";
                 default:
                     return "error: unknown command " + words[0];
             }

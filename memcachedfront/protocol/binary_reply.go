@@ -27,7 +27,7 @@ const (
 	StatusNoMemory       BinaryStatus = 0x82
 )
 
-// Text gives the words that memcached puts into the body of an answer with
+// Text returns the words that memcached puts into the body of an answer with
 // that status.
 func (s BinaryStatus) Text() string {
 	switch s {
@@ -53,7 +53,7 @@ func (s BinaryStatus) Text() string {
 	return ""
 }
 
-// Status gives the fault's status in the binary protocol. What the store could
+// Status returns the fault's status in the binary protocol. What the store could
 // not do has the status of a memcached without memory: clients know that one
 // as a failure that may pass.
 func (f Fault) Status() BinaryStatus {

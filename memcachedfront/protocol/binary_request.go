@@ -210,7 +210,7 @@ func (r *Request) readBody(h *binaryHeader, body []byte) {
 	}
 }
 
-// BinaryVerb gives the verb of an opcode, Invalid if it has none.
+// BinaryVerb returns the verb of an opcode, Invalid if it has none.
 func BinaryVerb(opcode byte) Verb { return opcodes[opcode].verb }
 
 // RepeatsKey reports whether the answer to the opcode contains the key, as that

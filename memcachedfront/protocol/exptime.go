@@ -11,7 +11,7 @@ import (
 // protocol.txt.
 const maxRelative = 60 * 60 * 24 * 30
 
-// Expiry gives the instant at which an item with the given exptime is gone, by
+// Expiry returns the instant at which an item with the given exptime is gone, by
 // memcached's rules: 0 is never, up to 30 days counts in seconds from now, more
 // is a Unix time, and less than 0 is already past.
 func Expiry(exptime int64, now session.Time) session.Time {
@@ -26,7 +26,7 @@ func Expiry(exptime int64, now session.Time) session.Time {
 	return session.FromUnix(exptime)
 }
 
-// TTL gives the seconds an item has left, rounded up, as the meta flag t
+// TTL returns the seconds an item has left, rounded up, as the meta flag t
 // returns them: -1 for an item that does not expire.
 func TTL(expiry, now session.Time) int64 {
 	if expiry == session.Never {

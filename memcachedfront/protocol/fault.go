@@ -67,7 +67,7 @@ var faultLines = [numFaults]string{
 	FlushNotAllowed:        "CLIENT_ERROR flush_all not allowed\r\n",
 }
 
-// Line gives the fault's line in the text and meta protocols, with its line
+// Line returns the fault's line in the text and meta protocols, with its line
 // end.
 func (f Fault) Line() string { return faultLines[f] }
 

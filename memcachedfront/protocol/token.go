@@ -17,7 +17,7 @@ func nextToken(line []byte) (token, rest []byte) {
 	return line, nil
 }
 
-// lastToken gives the last token of line, or nil.
+// lastToken returns the last token of line, or nil.
 func lastToken(line []byte) []byte {
 	line = bytes.TrimRight(line, " ")
 	if len(line) == 0 {

@@ -71,7 +71,7 @@ var verbNames = [NumVerbs]string{
 	Noop:     "noop", SASLList: "sasl_list", SASLAuth: "sasl_auth", SASLStep: "sasl_step",
 }
 
-// String gives the verb's name in the text protocol, or a similar one.
+// String returns the verb's name in the text protocol, or a similar one.
 func (v Verb) String() string {
 	if v >= NumVerbs {
 		return "unknown"

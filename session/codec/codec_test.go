@@ -52,7 +52,7 @@ func pickTime(r *rand.Rand) session.Time {
 	return times[r.IntN(len(times))]
 }
 
-// randomResults gives the burst results with every field.
+// randomResults returns the burst results with every field.
 func randomResults(r *rand.Rand, b *session.Burst) {
 	b.SizeResults()
 	for i := range b.Results {
@@ -93,7 +93,7 @@ func randomError(r *rand.Rand) error {
 	return err
 }
 
-// plain gives b as it comes back from bytes: nothing empty that is not nil, no
+// plain returns b as it comes back from bytes: nothing empty that is not nil, no
 // value that a frame stands for, no frames if all are empty.
 func plain(b *session.Burst) *session.Burst {
 	p := &session.Burst{Now: b.Now, Admission: b.Admission, Commands: bytesNil(b.Commands)}

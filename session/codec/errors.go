@@ -32,7 +32,7 @@ type remoteError struct {
 func (e *remoteError) Error() string { return e.text }
 func (e *remoteError) Unwrap() error { return e.is }
 
-// encodeError gives the code and the text of an error. The text is empty if the
+// encodeError returns the code and the text of an error. The text is empty if the
 // code says it all.
 func encodeError(err error, known int) (code int, text string) {
 	for i, e := range errorCodes[:known] {

@@ -87,7 +87,7 @@ var levels = [Latest]vocabulary{
 	},
 }
 
-// vocabulary gives what the level knows.
+// vocabulary returns what the level knows.
 func (l Level) vocabulary() (*vocabulary, error) {
 	if l == 0 || int(l) > len(levels) {
 		return nil, &UnknownError{Level: l, What: "level", Value: uint64(l)}

@@ -1,6 +1,10 @@
 package memory
 
-import "cairn/session"
+import (
+	"bytes"
+
+	"cairn/session"
+)
 
 // tell carries out a command and notes its event.
 func (s *Store) tell(c *session.Command, from session.Origin) session.Result {
@@ -29,6 +33,7 @@ func (s *Store) note(c *session.Command, r *session.Result, before session.Item,
 	e := session.Event{Command: c, Result: r, Now: s.now, Origin: from}
 	after, left := s.items[string(c.Key)]
 	e.Size = len(after.Value)
+	e.NewOwner = len(after.Owner) > 0 && !(before.Live(s.now) && bytes.Equal(before.Owner, after.Owner))
 	switch {
 	case c.Op == session.OpFlush && c.FlushAt > s.now:
 		e.Effect = session.FlushPlanned

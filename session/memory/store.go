@@ -134,7 +134,7 @@ func (s *Store) Sweep(now session.Time) {
 	}
 }
 
-// Now gives the latest instant that a burst was stamped with; it makes the
+// Now returns the latest instant that a burst was stamped with; it makes the
 // store a session.Clock.
 func (s *Store) Now() session.Time {
 	s.mu.Lock()
@@ -158,7 +158,7 @@ func (s *Store) Reopen() {
 	s.closed = false
 }
 
-// Clone gives an independent copy of the store as it is now. Neither of them
+// Clone returns an independent copy of the store as it is now. Neither of them
 // hands out a version that the other has handed out.
 func (s *Store) Clone() *Store {
 	s.mu.Lock()
@@ -172,7 +172,7 @@ func (s *Store) Clone() *Store {
 	return c
 }
 
-// Items gives the items that a burst stamped now would find, keys ascending.
+// Items returns the items that a burst stamped now would find, keys ascending.
 // Their bytes are read-only.
 func (s *Store) Items(now session.Time) []session.Item {
 	s.mu.Lock()
@@ -191,6 +191,14 @@ func (s *Store) Items(now session.Time) []session.Item {
 	return live
 }
 
+// PendingFlush returns the instant at which the store will be emptied, session.Never if
+// no flush is pending. One that is due is pending until a burst comes.
+func (s *Store) PendingFlush() session.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.flushAt
+}
+
 // advance moves the clock to now, or leaves it where it is if now is earlier,
 // and does what is due by then: a pending flush first, as it was to happen
 // before any command of this instant.
@@ -207,7 +215,7 @@ func (s *Store) flush() {
 	s.flushAt = session.Never
 }
 
-// find gives the item under key, if it exists at s.now. Its Key is key itself.
+// find returns the item under key, if it exists at s.now. Its Key is key itself.
 func (s *Store) find(key []byte) (it session.Item, found bool) {
 	it, found = s.items[string(key)]
 	if !found || !it.Live(s.now) {
@@ -230,7 +238,7 @@ func (s *Store) put(it session.Item) {
 	s.items[string(it.Key)] = it
 }
 
-// version gives the version of an item that c changes.
+// version returns the version of an item that c changes.
 func (s *Store) version(c *session.Command) uint64 {
 	if c.Has(session.SetVersion) {
 		return c.NewVersion

@@ -104,10 +104,10 @@ func (g *Generator) op() session.Op {
 	panic("unreachable")
 }
 
-// Key gives a random key, of 1 to session.MaxKeyLen bytes.
+// Key returns a random key, of 1 to session.MaxKeyLen bytes.
 func (g *Generator) Key() []byte { return g.key(g.Rand.IntN(g.keys())) }
 
-// AllKeys gives every key that the Generator can make.
+// AllKeys returns every key that the Generator can make.
 func (g *Generator) AllKeys() [][]byte {
 	keys := make([][]byte, g.keys())
 	for n := range keys {
@@ -213,7 +213,7 @@ func (g *Generator) refine(c *session.Command, now session.Time) {
 	}
 }
 
-// owner gives an owner, rarely the longest there can be or a longer one.
+// owner returns an owner, rarely the longest there can be or a longer one.
 func (g *Generator) owner() []byte {
 	owner := fmt.Appendf(nil, "user%d", g.Rand.IntN(20))
 	if g.oneIn(10) {
@@ -233,7 +233,7 @@ var rareMods = []struct {
 	{session.NoClaim, 6}, {session.Tracked, 3},
 }
 
-// version gives a version for IfVersion, most often one that may match.
+// version returns a version for IfVersion, most often one that may match.
 func (g *Generator) version(key []byte) uint64 {
 	if g.Known != nil && !g.oneIn(8) {
 		if known := g.Known(key); len(known) > 0 {

@@ -124,20 +124,47 @@ func (l *Lockstep) Adopt(model *Model) {
 	}
 }
 
-// Verify reads every key that the Generator can make and tells in what the
-// store differs from model, which may be l.Model or a clone of it. It changes
-// nothing in either; what it learns of versions it keeps only on success.
+// Verify reads every key that the Generator can make and tells in what the store
+// differs from model, which may be l.Model or a clone of it: in what the keys hold, in
+// what belongs to whom, and in the flush that is to come, if the store knows of those.
+// It changes nothing in either; what it learns of versions it keeps only on success.
 func (l *Lockstep) Verify(s session.Store, model *Model, now session.Time) error {
 	versions := l.Versions.Clone()
 	keys := l.Generator.AllKeys()
-	want, got := readAll(model.Clone(), keys, now), readAll(s, keys, now)
+	model = model.Clone()
+	want, got := readAll(model, keys, now), readAll(s, keys, now)
 	for i, key := range keys {
 		if err := versions.Compare(&want.Commands[i], &want.Results[i], &got.Results[i]); err != nil {
 			return fmt.Errorf("key %q: %w", key, err)
 		}
 	}
+	if owned, ok := s.(session.Owned); ok {
+		if err := CompareOwners(model, owned, l.Generator.Prefix); err != nil {
+			return err
+		}
+	}
+	if planner, ok := s.(flushPlanner); ok {
+		want, got := pending(model, now), pending(planner, now)
+		if want != got {
+			return fmt.Errorf("a flush is pending for %v, want %v", got, want)
+		}
+	}
 	l.Versions = versions
 	return nil
+}
+
+// flushPlanner is a store that tells when a flush is to come. Nothing that it holds
+// shows that before it comes.
+type flushPlanner interface {
+	PendingFlush() session.Time
+}
+
+// pending is the instant of the flush that is to come after now, session.Never if none.
+func pending(s flushPlanner, now session.Time) session.Time {
+	if at := s.PendingFlush(); at > now {
+		return at
+	}
+	return session.Never
 }
 
 func readAll(s session.Store, keys [][]byte, now session.Time) *session.Burst {

@@ -123,6 +123,35 @@ func TestVerifyTellsStatesApart(t *testing.T) {
 	}
 }
 
+// TestVerifyTellsPendingFlushes takes back bursts that nothing but a flush to come is
+// left of.
+func TestVerifyTellsPendingFlushes(t *testing.T) {
+	const now = sessiontest.Epoch
+	store := sessiontest.NewModel(2000)
+	l := sessiontest.NewLockstep(3, 2000)
+	flush := func(at session.Time) {
+		for _, s := range []session.Store{store, l.Model} {
+			session.Do(s, &session.Burst{Now: now, Commands: []session.Command{{Op: session.OpFlush, FlushAt: at}}})
+		}
+	}
+	for _, at := range []session.Time{now + 1, now + 5000} {
+		before, modelBefore := store.Clone(), l.Model.Clone()
+		flush(at)
+		if err := l.Verify(store, l.Model, now); err != nil {
+			t.Error(err)
+		}
+		if l.Verify(before, l.Model, now) == nil || l.Verify(store, modelBefore, now) == nil {
+			t.Errorf("a flush at %v was not told from the one before", at)
+		}
+		if err := l.Verify(before, modelBefore, now); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := l.Verify(store, l.Model, now+5000); err != nil {
+		t.Errorf("once it was carried out: %v", err)
+	}
+}
+
 func TestGeneratorIsDeterministic(t *testing.T) {
 	commands := func() (out []string) {
 		l := sessiontest.NewLockstep(5, 2000)

@@ -16,6 +16,7 @@ type Told struct {
 	Size           int
 	Expiry         session.Time
 	Stale, Claimed bool
+	NewOwner       bool
 }
 
 // A Recorder is a session.Observer that keeps what it is told, but for
@@ -37,7 +38,7 @@ func (r *Recorder) Observe(events []session.Event) {
 		it := &e.Result.Item
 		r.told = append(r.told, Told{
 			Effect: e.Effect, Op: e.Command.Op, Key: string(e.Command.Key), Size: e.Size,
-			Expiry: it.Expiry, Stale: it.Stale, Claimed: it.Claimed,
+			Expiry: it.Expiry, Stale: it.Stale, Claimed: it.Claimed, NewOwner: e.NewOwner,
 		})
 	}
 }

@@ -72,7 +72,7 @@ func Run(t *testing.T, open Opener) {
 		{"Delete", deleteTests}, {"Stale", staleTests}, {"Vivify", vivifyTests}, {"Expiry", expiryTests},
 		{"Flush", flushTests}, {"Burst", burstTests}, {"Limit", limitTests}, {"Reopen", reopenTests},
 		{"Completion", completionTests}, {"Concurrency", concurrencyTests}, {"Random", randomTests},
-		{"Observe", observeTests},
+		{"Observe", observeTests}, {"Owner", ownerTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for _, test := range group.tests {
@@ -151,7 +151,7 @@ func checkShape(t *testing.T, c *session.Command, r *session.Result) {
 	}
 }
 
-// in gives the instant d after the clock's.
+// in returns the instant d after the clock's.
 func (f *fixture) in(d time.Duration) session.Time { return f.clock.Now().Add(d) }
 
 func (f *fixture) set(key, value string) session.Item {
@@ -245,5 +245,5 @@ func cas(c session.Command, version uint64) session.Command {
 	return c
 }
 
-// repeat gives a value of n bytes.
+// repeat returns a value of n bytes.
 func repeat(n int) string { return strings.Repeat("v", n) }

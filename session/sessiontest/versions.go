@@ -20,7 +20,7 @@ type Versions struct {
 	toModel map[uint64]uint64
 }
 
-// ToStore gives the store's number for a version of the model. Versions that
+// ToStore returns the store's number for a version of the model. Versions that
 // clients chose are the same for both, as is a version that the store has not
 // shown yet.
 func (v *Versions) ToStore(model uint64) uint64 {
@@ -30,7 +30,7 @@ func (v *Versions) ToStore(model uint64) uint64 {
 	return model
 }
 
-// Clone gives an independent copy.
+// Clone returns an independent copy.
 func (v *Versions) Clone() Versions {
 	return Versions{toStore: maps.Clone(v.toStore), toModel: maps.Clone(v.toModel)}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cairn/engine"
+	"cairn/migrate"
 	"cairn/policy"
 	"cairn/systemd"
 	"cairn/tlsconfig"
@@ -73,10 +74,36 @@ type Config struct {
 	BufferMemory int64 // bytes; 0: a share of MemoryTotal
 	Compression  string
 	DiskReserve  int64 // bytes; 0: the store's own default
+	Undo         time.Duration
+
+	// The store that sessions are moved from.
+	Upstream         []string
+	UpstreamAuthFile string
+	UpstreamCA       string
+	UpstreamCert     string
+	UpstreamKey      string
+	UpstreamTimeout  time.Duration
+	Mirror           bool
+
+	// The cluster that it is a node of, or a proxy for.
+	Role             string // server or proxy
+	Patience         time.Duration
+	ClusterListen    string // "": it is no node
+	ClusterAdvertise string // where others reach it
+	Join             []string
+	BootstrapExpect  int
+	ReplaceAfter     time.Duration // 0: never
+	ClusterName      string
+	ClusterCert      string
+	ClusterKey       string
+	ClusterCA        string
+	ClusterPlaintext bool
 
 	// What it knows of sessions.
 	Sessions     []string // presets of package policy
 	SessionRules string   // a file of rules, "" for none
+
+	ControlPrefix string // of keys that list and end sessions; "": there are none
 
 	Rules *policy.Rules // those of Sessions and SessionRules
 
@@ -100,7 +127,7 @@ type Config struct {
 	origin map[string]string // flag name -> where its value came from
 }
 
-// New gives a Config with every default set.
+// New returns a Config with every default set.
 func New() *Config {
 	c := &Config{origin: map[string]string{}}
 	c.flags = c.define()
@@ -137,6 +164,7 @@ func (c *Config) validate() error {
 	if c.SASL && c.AuthFile == "" {
 		errs = append(errs, errors.New("enable-sasl needs auth-file, or MEMCACHED_SASL_PWDB in the environment"))
 	}
+	errs = append(errs, c.checkUpstream(), c.checkCluster())
 	if err := c.openRules(); err != nil {
 		errs = append(errs, fmt.Errorf("sessions and session-rules: %w", err))
 	}
@@ -155,6 +183,22 @@ func (c *Config) validate() error {
 	return errors.Join(errs...)
 }
 
+// checkUpstream checks what is said of the store that sessions are moved from.
+func (c *Config) checkUpstream() error {
+	switch {
+	case len(c.Upstream) == 0 && c.Mirror:
+		return errors.New("mirror needs upstream")
+	case (c.UpstreamCert == "") != (c.UpstreamKey == ""):
+		return errors.New("upstream-cert and upstream-key go together")
+	}
+	for _, target := range c.Upstream {
+		if _, err := migrate.OpenSource(target, migrate.Credentials{}, nil); err != nil {
+			return fmt.Errorf("upstream: %w", err)
+		}
+	}
+	return nil
+}
+
 // openRules loads what the server is to know of sessions.
 func (c *Config) openRules() (err error) {
 	c.Rules, err = policy.Open(c.Sessions, c.SessionRules)
@@ -171,6 +215,9 @@ const OwnLogName = "cairn.log"
 
 // adopt takes over what has a place of its own in the environment.
 func (c *Config) adopt(environ map[string]string) {
+	if c.Proxy() && !c.flags.Changed("data-dir") {
+		c.DataDir = c.runtimeDir(environ)
+	}
 	c.HTTPTokens = environ[tokensVariable]
 	if pwdb := environ["MEMCACHED_SASL_PWDB"]; pwdb != "" && c.SASL && c.AuthFile == "" {
 		c.AuthFile = pwdb

@@ -13,7 +13,7 @@ import (
 	"cairn/tlsconfig"
 )
 
-// load gives the Config of a command line, an environment and a file's text.
+// load returns the Config of a command line, an environment and a file's text.
 func load(t *testing.T, args string, environ []string, name, text string) (*Config, error) {
 	t.Helper()
 	c := New()
@@ -110,6 +110,21 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "--log-format xml", want: "one of text, json"},
 		{args: "--http-tls-cert c.pem", want: "go together"},
 		{args: "--http-tls-verify require", want: "http-tls-ca"},
+		{args: "--join a:1", want: "join needs cluster-listen"},
+		{args: "--cluster-listen 127.0.0.1 --join a:1", want: "must be host:port"},
+		{args: "--cluster-listen 127.0.0.1:x --join a:1", want: "needs a port"},
+		{args: "--cluster-listen 0.0.0.0:1 --join a:1 --cluster-plaintext", want: "set one with cluster-advertise"},
+		{args: "--cluster-listen 127.0.0.1:1", want: "needs join"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a", want: `join "a" must be host:port`},
+		{args: "--cluster-listen 10.0.0.1:1 --join a:1", want: "or cluster-plaintext"},
+		{args: "--cluster-listen 10.0.0.1:1 --join a:1 --cluster-cert c", want: "go together"},
+		{args: "--cluster-listen 10.0.0.1:1 --join a:1 --cluster-cert c --cluster-key k --cluster-ca a --cluster-plaintext", want: "contradicts"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --bootstrap-expect 0", want: "from 1 to 99"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --replace-after 1s", want: "from 10s to 720h"},
+		{args: "--replace-after 1m", want: "needs cluster-listen"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --cluster-name=", want: "cluster-name"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --durability interval:1s", want: "durability"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --upstream memcached://b:1", want: "upstream"},
 	} {
 		var environ []string
 		if c.env != "" {
@@ -173,6 +188,19 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%q listens on %v, %v; want %v", c.args, got, err, c.want)
 		}
 	}
+}
+
+func TestCluster(t *testing.T) {
+	if c := mustLoad(t, "", nil, "", ""); c.Clustered() {
+		t.Error("a server is a node of a cluster though nobody said so")
+	}
+	c := mustLoad(t, "--cluster-listen 127.0.0.1:7211 --join a:1,b:2 --join c:3", nil, "", "")
+	if !c.Clustered() || c.ClusterAdvertise != "127.0.0.1:7211" || len(c.Join) != 3 || c.BootstrapExpect != 3 {
+		t.Errorf("others reach it at %q, it looks for %q, and begins with %d", c.ClusterAdvertise, c.Join, c.BootstrapExpect)
+	}
+	mustLoad(t, "--cluster-listen 0.0.0.0:7211 --cluster-advertise a:7211 --join b:1 --cluster-plaintext", nil, "", "")
+	mustLoad(t, "--cluster-listen :7211 --cluster-advertise a:7211 --join b:1 --cluster-cert c --cluster-key k --cluster-ca a", nil, "", "")
+	mustLoad(t, "--cluster-listen localhost:7211 --bootstrap-expect 1", nil, "", "")
 }
 
 func TestSASLPasswordFileOfMemcached(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cairn/policy"
+	"cairn/upstream"
 )
 
 // Groups order the settings for the reader. Ignored holds memcached's flags
@@ -19,13 +20,15 @@ const (
 	HTTP       = "HTTP API, metrics and console"
 	Storage    = "Storage"
 	Sessions   = "What it knows of sessions"
+	Upstream   = "Moving from another store"
+	Cluster    = "Cluster of several nodes (experimental)"
 	Process    = "Process and logging"
 	Ignored    = "Accepted for memcached's sake, without effect"
 	annotation = "group"
 )
 
 // Groups lists the groups in their order.
-var Groups = []string{Network, Security, HTTP, Storage, Sessions, Process, Ignored}
+var Groups = []string{Network, Security, HTTP, Storage, Sessions, Upstream, Cluster, Process, Ignored}
 
 const (
 	mebibyte = 1 << 20
@@ -49,6 +52,8 @@ func (c *Config) define() *pflag.FlagSet {
 	d.http()
 	d.storage()
 	d.sessions()
+	d.upstream()
+	d.cluster()
 	d.process()
 	d.ignored()
 	return flags
@@ -101,20 +106,20 @@ func (d *definition) network() {
 	d.list(&c.Listen, []string{"127.0.0.1"}, "listen", "l",
 		"addresses to listen on: [notls:]host[:port], comma-separated or repeated; a name means all its addresses, * every interface, 0.0.0.0 and :: those of IPv4 and IPv6, port 0 any free port")
 	d.text(&c.UnixSocket, "unix-socket", "s",
-		"Unix socket to listen on; turns TCP off unless --listen is given too")
+		"Unix socket to listen on; turns TCP off unless --listen is set too")
 	d.add(modeValue(&c.UnixMask), "unix-mask", "a", "access mode of the Unix socket")
 	d.add(intValue(&c.ConnLimit, 1, 1<<24), "conn-limit", "c",
-		"most client connections at a time; one more gets an error and is closed")
+		"limit of client connections; one more gets an error and is closed")
 	d.add(intValue(&c.AddressConnLimit, 0, 1<<24), "conn-limit-per-address", "",
-		"most client connections at a time from one IPv4 address or IPv6 /64; loopback and Unix sockets have no such limit; 0: none")
+		"limit of client connections from one IPv4 address or IPv6 /64; it does not apply to loopback and Unix sockets; 0: no limit")
 	d.add(secondsValue(&c.LoginTimeout), "login-timeout", "",
-		"where clients must authenticate, close a connection that has not done so for so long; 0 never does")
+		"close a connection that has not authenticated for so long, where clients must; 0: never")
 	d.add(secondsValue(&c.IdleTimeout), "idle-timeout", "",
-		"close a connection that was silent for so long; 0 never does")
+		"close a connection that was idle for so long; 0: never")
 	d.list(&c.Nodes, nil, "node-addresses", "",
 		"host:port of every server that ElastiCache-style discovery (config get cluster) names; empty turns it off")
 	d.add(udpValue{}, "udp-port", "U",
-		"only 0: there is no UDP, because it lends itself to amplification attacks")
+		"only 0: UDP is not supported, because of amplification attacks")
 }
 
 func (d *definition) security() {
@@ -136,7 +141,7 @@ func (d *definition) security() {
 		"what flush_all of a client does: apply it; ignore answers OK, counts and keeps all sessions; refuse answers an error")
 	d.yes(&c.DisableFlush, "disable-flush-all", "F", "the same as --flush-all refuse")
 	d.yes(&c.DisableDumping, "disable-dumping", "X", "refuse lru_crawler metadump, mgdump and stats cachedump")
-	d.yes(&c.DisableWatching, "disable-watch", "W", "refuse watch")
+	d.yes(&c.DisableWatching, "disable-watch", "W", "refuse watch, from memcached clients and over the HTTP API")
 }
 
 func (d *definition) http() {
@@ -144,45 +149,120 @@ func (d *definition) http() {
 	d.group = HTTP
 	c.HTTPListen = "127.0.0.1:8211"
 	d.text(&c.HTTPListen, "http-listen", "",
-		"addresses to listen on, as for listen, port 8211 if they name none; off turns it off. The default is given up, with a warning, where it is taken")
+		"addresses to listen on, as for listen, port 8211 if they name none; off turns it off. If the default is in use already, there is no HTTP API, and a warning says so")
 	d.text(&c.HTTPTokenFile, "http-token-file", "",
 		"file of lines \"name scope secret\", scope metrics, read or admin; needed on any address but loopback. CAIRN_HTTP_TOKENS holds such lines too")
 	d.text(&c.HTTPCert, "http-tls-cert", "", "PEM file of its certificate chain; without one it speaks plain HTTP")
 	d.text(&c.HTTPKey, "http-tls-key", "", "PEM file of its private key")
 	d.text(&c.HTTPCA, "http-tls-ca", "", "PEM file of the authorities that sign clients' certificates")
-	d.add(verifyValue(&c.HTTPVerify), "http-tls-verify", "", "whether clients show a certificate, which then stands in for a token")
+	d.add(verifyValue(&c.HTTPVerify), "http-tls-verify", "", "whether clients show a certificate, which then replaces a token")
 	d.yes(&c.HTTPAllowPlaintext, "http-allow-plaintext", "",
-		"speak plain HTTP on other addresses than loopback: something in front encrypts")
+		"allow plain HTTP on addresses other than loopback, such as behind a proxy that encrypts")
 }
 
 func (d *definition) storage() {
 	c := d.config
 	d.group = Storage
 	c.DataDir, c.Memory, c.MaxItemSize, c.Compression = "./cairn-data", 256*mebibyte, 8*mebibyte, "auto"
-	d.text(&c.DataDir, "data-dir", "", "directory that holds the sessions; made if it is missing")
+	c.Undo = 30 * time.Minute
+	d.text(&c.DataDir, "data-dir", "", "directory of the sessions; it is created if it is missing")
 	d.add(durabilityValue(&c.Durability), "durability", "",
 		"sync: a write is on disk before its reply; interval:100ms: within that time after it")
 	d.add(sizeValue(&c.MemoryTotal, 1, 0, most), "memory-total", "",
-		"all memory that the server is to use, in bytes or with a suffix k, m, g; what other settings of memory ask for is cut to fit; 0 means six tenths of what the machine or its control group has")
+		"limit of all memory of the server, in bytes or with a suffix k, m, g; other settings of memory are cut to fit; 0 means six tenths of what the machine or its control group has")
 	d.add(sizeValue(&c.Memory, mebibyte, 0, most), "memory", "m",
-		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk; by default less where memory-total is small")
+		"memory for hot sessions, in megabytes or with a suffix k, m, g; the rest is read from disk; the default is smaller where memory-total is small")
 	d.add(sizeValue(&c.MaxItemSize, 1, 1<<10, 1<<30), "max-item-size", "I",
 		"largest value, in bytes or with a suffix k, m, g")
 	d.add(sizeValue(&c.BufferMemory, 1, 0, most), "buffer-memory", "",
-		"memory for large requests that arrive and large answers that wait to be sent, over all connections, with a suffix k, m, g; over it they wait for each other; 0 means up to a fifth of memory-total")
+		"limit of memory for large requests and answers of all connections, with a suffix k, m, g; at the limit they wait for each other; 0 means up to a fifth of memory-total")
 	d.add(oneOf(&c.Compression, "auto", "dict", "block", "off"), "compression", "",
 		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
-		"free disk space that writes must leave, with a suffix k, m, g; below it writes are refused; 0 means 256m, or an eighth of a disk of less than 2g")
+		"free disk space to keep, with a suffix k, m, g; below it writes are refused; 0 means 256m, or an eighth of a disk of less than 2g")
+	d.add(durationText(&c.Undo), "undo", "",
+		"how long flush_all, bulk deletes and ends of more than 100 sessions of a user can be undone, such as 30m or 2h; what they delete takes disk space until then; 0s: off; see cairn undo")
 }
 
 func (d *definition) sessions() {
 	c := d.config
 	d.group = Sessions
 	d.list(&c.Sessions, nil, "sessions", "",
-		"client libraries whose keys are to be known as sessions: "+strings.Join(policy.PresetNames(), ", ")+"; see cairn rules")
+		"client libraries whose keys are sessions: "+strings.Join(policy.PresetNames(), ", ")+"; see cairn rules")
 	d.text(&c.SessionRules, "session-rules", "",
-		"YAML file of rules that say which keys are sessions and how long they may live; read again on SIGHUP")
+		"YAML file of rules that say which keys are sessions and how long they may live; reloaded on SIGHUP")
+	d.add(controlPrefix(&c.ControlPrefix), "control-prefix", "",
+		"let clients list and end a user's sessions by keys with this prefix, such as cairn: (get cairn:owner:ID, delete cairn:owner:ID, delete cairn:others:KEY): every client can then log out every user; empty: off")
+}
+
+func (d *definition) upstream() {
+	c := d.config
+	d.group = Upstream
+	c.UpstreamTimeout = upstream.DefaultTimeout
+	d.list(&c.Upstream, nil, "upstream", "",
+		"the store that sessions are moved from; it is asked for sessions that are not here yet: memcached://host:port, memcacheds:// (TLS), memcached+unix:///path, redis://host:port/database, rediss:// or redis+unix:///path?db=N; with several servers, list them all: each is asked")
+	d.yes(&c.Mirror, "mirror", "", "copy every change to the upstream, to each of its servers, so that clients can go back to it")
+	d.text(&c.UpstreamAuthFile, "upstream-auth-file", "", "file with the password of the upstream, or user:password")
+	d.text(&c.UpstreamCA, "upstream-ca", "", "PEM file of the authorities that sign its certificate; without one the system's are trusted")
+	d.text(&c.UpstreamCert, "upstream-cert", "", "PEM file of the client certificate for it")
+	d.text(&c.UpstreamKey, "upstream-key", "", "PEM file of its private key")
+	d.add(&value[time.Duration]{&c.UpstreamTimeout, "duration", parseTimeout, time.Duration.String}, "upstream-timeout", "",
+		"timeout of a request to the upstream, such as 500ms; after it, a session counts as absent")
+}
+
+// parsePatience reads a duration from 100ms to 10m.
+func parsePatience(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 100*time.Millisecond || d > 10*time.Minute {
+		return 0, errors.New("must be a duration from 100ms to 10m")
+	}
+	return d, nil
+}
+
+// parseReplaceAfter reads a duration from 10s to 30 days; 0 is never.
+func parseReplaceAfter(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d != 0 && d < 10*time.Second || d > 30*24*time.Hour {
+		return 0, errors.New("must be a duration from 10s to 720h, or 0")
+	}
+	return d, nil
+}
+
+// parseTimeout reads a duration from 1ms to 1m.
+func parseTimeout(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Millisecond || d > time.Minute {
+		return 0, errors.New("must be a duration from 1ms to 1m")
+	}
+	return d, nil
+}
+
+func (d *definition) cluster() {
+	c := d.config
+	d.group = Cluster
+	c.BootstrapExpect, c.ClusterName, c.Role, c.Patience = 3, "cairn", "server", 10*time.Second
+	c.ReplaceAfter = 10 * time.Minute
+	d.add(oneOf(&c.Role, "server", "proxy"), "role", "",
+		"role of this process: server keeps sessions, alone or as a node of a cluster; proxy keeps nothing, finds the nodes of a cluster by join, and makes clients wait while nodes fail; for each host of an application")
+	d.text(&c.ClusterListen, "cluster-listen", "",
+		"host:port to listen on for the other nodes of a cluster; makes this server a node of one. The flags of a node's first start work for later ones")
+	d.text(&c.ClusterAdvertise, "cluster-advertise", "",
+		"host:port at which other nodes reach this one; if empty, that of cluster-listen")
+	d.list(&c.Join, nil, "join", "",
+		"host:port of other nodes, or of a name that has the addresses of all; looked up again and again, and this node itself may be among them; for a proxy, of any nodes")
+	d.add(&value[time.Duration]{&c.Patience, "duration", parsePatience, time.Duration.String}, "patience", "",
+		"how long a request waits while there is no leader, or no node answers a proxy, before it fails, such as 10s")
+	d.add(intValue(&c.BootstrapExpect, 1, 99), "bootstrap-expect", "",
+		"number of nodes of a new cluster, which starts once all of them know each other; 3 or 5")
+	d.add(&value[time.Duration]{&c.ReplaceAfter, "duration", parseReplaceAfter, time.Duration.String}, "replace-after", "",
+		"replace a node that was silent for so long with a new one, if there is one; 0: never")
+	d.text(&c.ClusterName, "cluster-name", "", "nodes of another cluster are refused")
+	d.text(&c.ClusterCert, "cluster-cert", "", "PEM file of the certificate that this node shows to others")
+	d.text(&c.ClusterKey, "cluster-key", "", "PEM file of its private key")
+	d.text(&c.ClusterCA, "cluster-ca", "",
+		"PEM file of the authority that has issued the certificates of all nodes, and of nobody else; the names in them are not checked")
+	d.yes(&c.ClusterPlaintext, "cluster-plaintext", "",
+		"allow traffic between nodes without TLS on addresses other than loopback, in a network that nobody else reaches")
 }
 
 func (d *definition) process() {
@@ -191,7 +271,7 @@ func (d *definition) process() {
 	c.LogFormat, c.LogLevel = "text", "info"
 	d.text(&c.File, "config", "", "YAML (.yaml, .yml) or TOML (.toml) file with any of these settings by their long names")
 	d.add(intValue(&c.Threads, 0, 1<<10), "threads", "t", "processors to use; 0 uses all")
-	d.text(&c.User, "user", "u", "user to become when started as root; the data directory is given to it")
+	d.text(&c.User, "user", "u", "user to become when started as root; the data directory will belong to it")
 	d.yes(&c.Daemon, "daemon", "d", "go into the background once the server answers")
 	d.text(&c.PIDFile, "pidfile", "P", "file to write the process id to")
 	d.yes(&c.LockMemory, "lock-memory", "k", "lock all memory so that it is never swapped")
@@ -199,8 +279,8 @@ func (d *definition) process() {
 	d.CountVarP(&c.Verbose, "verbose", "v", "log debug messages too; to see what clients do, connect and say watch fetchers mutations")
 	d.mark(d.Lookup("verbose"))
 	d.add(oneOf(&c.LogFormat, "text", "json"), "log-format", "", "form of the log's lines")
-	d.add(oneOf(&c.LogLevel, "debug", "info", "warn", "error"), "log-level", "", "least level that is logged")
-	d.text(&c.LogFile, "log-file", "", "file to log to, opened again on SIGHUP; if empty standard error, and in the background the journal or cairn.log in the data directory")
+	d.add(oneOf(&c.LogLevel, "debug", "info", "warn", "error"), "log-level", "", "lowest level that is logged")
+	d.text(&c.LogFile, "log-file", "", "file to log to, reopened on SIGHUP; if empty, standard error, and in the background the journal or cairn.log in the data directory")
 	d.add(&suboptions{config: c}, "extended", "o",
 		"memcached's extended options, comma-separated: ssl_* and idle_timeout set Cairn's own, those about slabs and LRU are accepted without effect")
 }
@@ -213,7 +293,7 @@ func (udpValue) String() string { return "0" }
 
 func (udpValue) Set(text string) error {
 	if text != "0" {
-		return errors.New("there is no UDP, on purpose: servers that answer it are used for amplification attacks")
+		return errors.New("UDP is not supported, on purpose: servers that answer it are used for amplification attacks")
 	}
 	return nil
 }
@@ -253,14 +333,14 @@ func (d *definition) ignored() {
 	d.group = Ignored
 	const noSlabs = "sessions are not kept in slabs"
 	d.inert("protocol", "B", "text, meta and binary are all spoken, whatever a connection begins with", false)
-	d.inert("max-reqs-per-event", "R", "every connection gets its turn by itself", false)
+	d.inert("max-reqs-per-event", "R", "connections always take turns", false)
 	d.inert("listen-backlog", "b", "the queue of waiting connections is as long as the kernel's somaxconn allows", false)
 	d.inert("slab-growth-factor", "f", noSlabs, false)
 	d.inert("slab-min-size", "n", noSlabs, false)
 	d.inert("enable-largepages", "L", "the Go runtime decides on large pages by itself", true)
-	d.inert("disable-evictions", "M", "nothing alive is ever evicted for want of memory: it is on disk", true)
+	d.inert("disable-evictions", "M", "no session is evicted when memory is short: it is on disk", true)
 	d.inert("disable-cas", "C", "every item has its version anyway", true)
-	d.inert("memory-file", "e", "sessions outlive a restart anyway, see data-dir", false)
+	d.inert("memory-file", "e", "sessions survive a restart anyway, see data-dir", false)
 	d.inert("napi-ids", "N", "connections are not bound to network queues", false)
 	d.inert("prefix-delimiter", "D", "the delimiter is the colon; stats detail on turns the statistics on", false)
 }

@@ -20,8 +20,9 @@ import (
 const EnvPrefix = "CAIRN_"
 
 // otherVariables begin with EnvPrefix and mean something, but are no settings:
-// the last three are for the commands that ask a running server.
-var otherVariables = []string{tokensVariable, "CAIRN_URL", "CAIRN_TOKEN", "CAIRN_TOKEN_FILE"}
+// all but the first are for the commands that ask a running server.
+var otherVariables = []string{tokensVariable, "CAIRN_URL", "CAIRN_TOKEN", "CAIRN_TOKEN_FILE",
+	"CAIRN_CA", "CAIRN_CERT", "CAIRN_KEY", "CAIRN_CONTEXT"}
 
 // EnvName is the environment's name of a flag.
 func EnvName(flag string) string {
@@ -139,7 +140,7 @@ func fileText(flag *pflag.Flag, value any) (string, error) {
 		return v, nil
 	}
 	if flag.Value.Type() == kindMode {
-		return "", fmt.Errorf(`must stand in quotes, such as "700": what a bare number means differs from format to format`)
+		return "", fmt.Errorf(`must be in quotes, such as "700": what a bare number means differs from format to format`)
 	}
 	return fmt.Sprint(value), nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cairn/engine"
+	"cairn/session"
 	"cairn/tlsconfig"
 )
 
@@ -138,6 +139,21 @@ func secondsValue(at *time.Duration) *value[time.Duration] {
 	}}
 }
 
+// mostUndo bounds how long what was deleted is kept.
+const mostUndo = 24 * time.Hour
+
+// durationText is a length of time as session.ParseDuration reads it, of a day at most.
+func durationText(at *time.Duration) *value[time.Duration] {
+	parse := func(text string) (time.Duration, error) {
+		d, err := session.ParseDuration(text)
+		if err == nil && d > mostUndo {
+			err = fmt.Errorf("must be at most %s", session.FormatDuration(mostUndo))
+		}
+		return d, err
+	}
+	return &value[time.Duration]{at, "duration", parse, session.FormatDuration}
+}
+
 // intValue is a number within [least, most].
 func intValue(at *int, least, most int) *value[int] {
 	parse := func(text string) (int, error) {
@@ -148,6 +164,25 @@ func intValue(at *int, least, most int) *value[int] {
 		return n, nil
 	}
 	return &value[int]{at, "number", parse, strconv.Itoa}
+}
+
+// longestControlPrefix leaves room for what stands behind it in a key, in bytes.
+const longestControlPrefix = 64
+
+// controlPrefix is the beginning of a key that every protocol can carry.
+func controlPrefix(at *string) *value[string] {
+	parse := func(text string) (string, error) {
+		if len(text) > longestControlPrefix {
+			return "", fmt.Errorf("must have at most %d bytes", longestControlPrefix)
+		}
+		for _, b := range []byte(text) {
+			if b <= ' ' || b >= 0x7f {
+				return "", errors.New("must be printable ASCII without spaces")
+			}
+		}
+		return text, nil
+	}
+	return &value[string]{at, "text", parse, func(s string) string { return s }}
 }
 
 // oneOf is one of a few words.

@@ -8,7 +8,7 @@ import (
 // gramLen is the length in bytes of the strings that are counted.
 const gramLen = 8
 
-// commonParts gives at most size bytes that hold, one behind the other, the
+// commonParts returns at most size bytes that hold, one behind the other, the
 // strings that samples have in common: any gramLen bytes of one of those strings
 // occur in at least minSharers samples. So a token or a name that is in one
 // session only is not in the result.
@@ -48,7 +48,7 @@ func countSharers(samples [][]byte) map[uint64]sharing {
 	return sharers
 }
 
-// commonPrefix gives the length of the longest prefix of s in which every gram
+// commonPrefix returns the length of the longest prefix of s in which every gram
 // has enough sharers.
 func commonPrefix(s []byte, sharers map[uint64]sharing, enough int) (n int) {
 	for at := 0; at+gramLen <= len(s); at++ {

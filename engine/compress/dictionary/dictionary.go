@@ -110,7 +110,7 @@ func (s *Set) replace(change func(next *state)) {
 	s.state.Store(next)
 }
 
-// Current gives the dictionary that new frames of kind use, if there is one.
+// Current returns the dictionary that new frames of kind use, if there is one.
 func (s *Set) Current(kind Kind) (Dictionary, bool) {
 	e, ok := s.state.Load().current[kind]
 	if !ok {
@@ -125,7 +125,7 @@ func Valid(raw []byte) bool { return s2.NewDict(raw) != nil }
 // Has reports whether the dictionary id is known.
 func (s *Set) Has(id uint32) bool { return s.state.Load().all[id] != nil }
 
-// All gives every known dictionary, in no order.
+// All returns every known dictionary, in no order.
 func (s *Set) All() []Dictionary {
 	all := s.state.Load().all
 	out := make([]Dictionary, 0, len(all))
@@ -135,7 +135,7 @@ func (s *Set) All() []Dictionary {
 	return out
 }
 
-// Encode gives the frame of value and the id of the dictionary that it needs, 0
+// Encode returns the frame of value and the id of the dictionary that it needs, 0
 // if it needs none. The frame stands in buf if that has the capacity; what was
 // in it is lost.
 func (s *Set) Encode(buf, value []byte, kind Kind) (frame []byte, id uint32) {

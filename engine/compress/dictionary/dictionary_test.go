@@ -252,6 +252,48 @@ func TestRetrainsWhenSessionsChange(t *testing.T) {
 	}
 }
 
+// A dictionary of an earlier process is replaced if it is of no use from the start:
+// the application was changed while the store was down. It is not if what is stored
+// just resembles it less than before, and noise is not trained over and over.
+func TestRetrainsWhatAnEarlierProcessTrained(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	windows := 2 * sampleEvery * ratioWindow / len(phpSession(r))
+	for _, c := range []struct {
+		percent int // what is left of values
+		due     bool
+	}{{50, false}, {86, false}, {89, true}, {100, true}} {
+		tr := NewTrainer()
+		tr.Trained(1)
+		due := false
+		for range windows {
+			value := phpSession(r)
+			due = tr.Observe(1, value, len(value)*c.percent/100) || due
+		}
+		if due != c.due {
+			t.Errorf("frames of %d %%: due %t", c.percent, due)
+		}
+	}
+
+	tr := NewTrainer()
+	tr.Trained(1)
+	trained := 0
+	for range 50_000 {
+		value := make([]byte, 400)
+		for i := range value {
+			value[i] = byte(r.Uint32())
+		}
+		if tr.Observe(1, value, len(value)) {
+			if _, err := tr.Train(3); !errors.Is(err, ErrTooFew) {
+				t.Errorf("training from noise: %v", err)
+			}
+			trained++
+		}
+	}
+	if trained != 1 {
+		t.Errorf("noise was trained from %d times", trained)
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	r := rand.New(rand.NewPCG(13, 14))
 	set := NewSet()

@@ -33,6 +33,10 @@ const (
 	// relation to their values, than they were in the last training.
 	decayNumerator, decayDenominator = 5, 4
 
+	// useless is the ratio of frames to values from which on a dictionary of an
+	// earlier process is of no use, whatever it was good for then.
+	useless = 7. / 8
+
 	ratioWindow = 64 << 10 // bytes of samples between two looks at the ratio
 )
 
@@ -58,6 +62,7 @@ type samples struct {
 	in, out  int64   // bytes of values and frames in the present window
 	baseline float64 // out/in of the samples held out in the last training
 	trained  bool
+	restored bool // trained by an earlier process
 	due      bool
 }
 
@@ -94,7 +99,7 @@ func (t *Trainer) Trained(kind Kind) {
 	if t.kinds[kind] == nil {
 		t.kinds[kind] = new(samples)
 	}
-	t.kinds[kind].trained = true
+	t.kinds[kind].trained, t.kinds[kind].restored = true, true
 }
 
 // Train builds a dictionary with the given id for one kind that is due. It
@@ -173,7 +178,11 @@ func (s *samples) measure(in, out int) {
 	ratio := float64(s.out) / float64(s.in)
 	s.in, s.out = 0, 0
 	if s.baseline == 0 {
-		s.baseline = ratio // trained before a restart
+		if s.restored && ratio > useless {
+			s.due = enough // what is stored has changed since
+			return
+		}
+		s.baseline = ratio
 		return
 	}
 	s.due = enough && ratio*decayDenominator > s.baseline*decayNumerator

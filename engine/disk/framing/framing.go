@@ -40,10 +40,11 @@ const (
 
 // chunk is one frame.
 type chunk struct {
-	kind   byte
-	size   int // with its header
-	log    uint32
-	synced int64 // up to where the log was durable when the chunk was written
+	kind    byte
+	size    int // with its header
+	payload int // of that
+	log     uint32
+	synced  int64 // up to where the log was durable when the chunk was written
 }
 
 // parse reads the chunk at the start of b, the rest of a block.
@@ -68,7 +69,8 @@ func parseHeader(b []byte) (c chunk, ok bool) {
 	default:
 		return c, false
 	}
-	c.size = header + int(binary.LittleEndian.Uint16(b[4:]))
+	c.payload = int(binary.LittleEndian.Uint16(b[4:]))
+	c.size = header + c.payload
 	if c.size > len(b) {
 		return c, false
 	}
@@ -94,24 +96,26 @@ func checksum(b []byte) uint32 {
 }
 
 // Log checks a write-ahead log with the given number. Its end may be torn.
-func Log(r io.Reader, number uint64) error {
-	return scan(r, rules{
+func Log(r io.Reader, number uint64) error { return scan(r, logRules(number)) }
+
+// Manifest checks a manifest. Its end may be torn.
+func Manifest(r io.Reader) error { return scan(r, manifestRules) }
+
+func logRules(number uint64) rules {
+	return rules{
 		belongs: func(c *chunk) bool { return c.kind >= recyclableFull && c.log == uint32(number) },
 		// An orderly end is marked by an empty chunk of the next log.
 		ends: func(c *chunk) bool { return c.kind >= recyclableFull && c.log == uint32(number)+1 },
 		// What a later chunk calls durable had been written whole.
 		proves: func(c *chunk, torn int64) bool { return c.kind >= syncFull && c.synced > torn },
-	})
+	}
 }
 
-// Manifest checks a manifest. Its end may be torn.
-func Manifest(r io.Reader) error {
-	return scan(r, rules{
-		belongs: func(c *chunk) bool { return c.kind <= legacyLast },
-		ends:    func(*chunk) bool { return false },
-		// Each record is durable before the next is begun.
-		proves: func(c *chunk, _ int64) bool { return c.kind == legacyFull || c.kind == legacyFirst },
-	})
+var manifestRules = rules{
+	belongs: func(c *chunk) bool { return c.kind <= legacyLast },
+	ends:    func(*chunk) bool { return false },
+	// Each record is durable before the next is begun.
+	proves: func(c *chunk, _ int64) bool { return c.kind == legacyFull || c.kind == legacyFirst },
 }
 
 // rules are what tells one kind of file from another.

@@ -5,16 +5,23 @@ import { h, fill, text } from "./lib/dom.js";
 import { refused, setToken, token, get } from "./lib/api.js";
 import { Feed } from "./lib/feed.js";
 import { ask, show } from "./lib/dialog.js";
+import { clock } from "./lib/format.js";
 import { themeButton } from "./lib/theme.js";
 import { Overview } from "./views/overview.js";
 import { Sessions } from "./views/sessions.js";
+import { Owners } from "./views/owners.js";
+import { Contents } from "./views/contents.js";
 import { Connections } from "./views/connections.js";
+import { ClusterView } from "./views/cluster.js";
 import { ServerView } from "./views/server.js";
 
 const views = {
   overview: { make: Overview, scope: "metrics" },
   sessions: { make: Sessions, scope: "read" },
+  users: { make: Owners, scope: "read" },
+  contents: { make: Contents, scope: "admin" },
   connections: { make: Connections, scope: "read" },
+  cluster: { make: ClusterView, scope: "metrics" },
   server: { make: ServerView, scope: "read" },
 };
 const scopes = ["none", "metrics", "read", "admin"];
@@ -49,14 +56,16 @@ function navigate() {
     current.view.mount(main, parameters);
   }
   for (const link of document.querySelectorAll("#nav a")) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === name) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else link.removeAttribute("aria-current");
   }
 }
 
 // State of the server
 
-const words = { draining: "Draining", stalled: "Writes stalled", out_of_space: "Disk full", read_only: "Read-only" };
+const words = { draining: "Draining", stalled: "Writes stalled", out_of_space: "Disk full", read_only: "Read-only", no_leader: "No leader", removed: "Removed from the cluster" };
 
 function showStatus() {
   const { problem, server } = feed;
@@ -69,11 +78,31 @@ function showStatus() {
   status.dataset.state = state;
 }
 
+const stale = document.getElementById("stale");
+
+/** Greys figures that are not of now. */
+function showStale() {
+  const since = feed.problem && feed.problem.status !== 401 && feed.stats && feed.seen;
+  main.classList.toggle("stale", Boolean(since));
+  stale.hidden = !since;
+  if (since) text(stale.firstElementChild, `No figures since ${clock(since)}: ${feed.problem.message}. What is shown is from then.`);
+}
+
 feed.addEventListener("change", () => {
   showStatus();
+  showStale();
   if (feed.server && feed.server.scope !== access.scope) signedIn(feed.server);
+  if (feed.server) showLinks(feed.server);
   if (!feed.problem) current?.view.update();
 });
+
+/** Shows the links to what this token may see, and what there is. */
+function showLinks(server) {
+  for (const link of document.querySelectorAll("#nav a")) {
+    const { view } = link.dataset;
+    link.hidden = !access.may(views[view].scope) || view === "cluster" && !server.cluster;
+  }
+}
 
 // Signing in
 
@@ -104,7 +133,7 @@ function signedIn(server) {
   const again = access.scope !== server.scope;
   access.scope = server.scope;
   access.admin = server.scope === "admin";
-  for (const link of document.querySelectorAll("#nav a")) link.hidden = !access.may(views[link.dataset.view].scope);
+  showLinks(server);
   fill(caller, server.open ? "" : [server.caller, token() && h("button", { class: "quiet", on: { click: signOut } }, "Sign out")]);
   if (!again && current) return;
   current?.view.unmount();
@@ -129,12 +158,12 @@ refused.addEventListener("refused", async () => {
 // Keys
 
 const shortcuts = [
-  [["g", "o"], "Overview"], [["g", "s"], "Sessions"], [["g", "c"], "Connections"], [["g", "a"], "Server"],
+  [["g", "o"], "Overview"], [["g", "s"], "Sessions"], [["g", "u"], "Users"], [["g", "f"], "Contents"], [["g", "c"], "Connections"], [["g", "l"], "Cluster, if there is one"], [["g", "a"], "Server"],
   [["/"], "Search"], [["j"], "Next row"], [["k"], "Previous row"], [["Enter"], "Open a session"], [["Esc"], "Close it"],
   [["x"], "Select a row"], [["d"], "Delete the selected, or the open session"],
   [["n"], "Next page"], [["p"], "Previous page"], [["r"], "Load again"], [["?"], "This list"],
 ];
-const places = { o: "overview", s: "sessions", c: "connections", a: "server" };
+const places = { o: "overview", s: "sessions", u: "users", f: "contents", c: "connections", l: "cluster", a: "server" };
 
 function help() {
   show("Keyboard", h("dl", { class: "shortcuts" }, shortcuts.map(([keys, what]) => [h("dt", {}, keys.map((k) => [h("kbd", {}, k), " "])), h("dd", {}, what)])));

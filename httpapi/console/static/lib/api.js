@@ -59,7 +59,7 @@ export async function put(path, body, options) {
   return parse(await (await send("PUT", path, { ...options, body })).text());
 }
 export async function remove(path, options) {
-  await send("DELETE", path, options);
+  return parse(await (await send("DELETE", path, options)).text());
 }
 export async function blob(path, options) {
   return (await send("GET", path, options)).blob();
@@ -84,6 +84,11 @@ export function sessionPath(session, below = "") {
   if (encoded) return { path: "/v1/sessions/" + encoded + below, query: { key_encoding: "base64url" } };
   if (key === "." || key === "..") return { path: "/v1/sessions/" + base64url(key) + below, query: { key_encoding: "base64url" } };
   return { path: "/v1/sessions/" + encodeURIComponent(key) + below, query: {} };
+}
+
+/** Where a user is: { owner, owner_base64 }. */
+export function ownerPath({ owner, owner_base64: encoded }, below = "") {
+  return { path: "/v1/owners/" + (encoded || base64url(owner)) + below, query: { owner_encoding: "base64url" } };
 }
 
 export function base64url(text) {

@@ -1,7 +1,8 @@
 // Lines over time on a canvas, with a crosshair that all charts share.
 
 import { h, fill, text } from "./dom.js";
-import { clock, mark } from "./format.js";
+import { clock, mark, moment } from "./format.js";
+import { kinds } from "./history.js";
 import { ticks, powers, moments } from "./ticks.js";
 
 const live = new Set();
@@ -16,11 +17,12 @@ function point(at) {
  * A chart of `points`. Series are { name, color: 1..5, of: (point) => number or
  * null }. Options: format (of values), scale ("linear", "log"), stacked, area,
  * top (fixed end of the axis), base (fixed begin), binary (marks at powers of
- * 1024).
+ * 1024), limit ({ value, name }, a line that is always in sight).
  */
 export class Chart {
   #points = [];
   #span = 300;
+  #events = [];
   #values = [];
   #area = { left: 0, right: 1 }; // as last drawn
 
@@ -53,9 +55,10 @@ export class Chart {
     this.observer?.disconnect();
   }
 
-  /** Shows the last `span` seconds of points. */
-  show(points, span) {
+  /** Shows the last `span` seconds of points, and marks events { t, end, kind }. */
+  show(points, span, events = []) {
     this.#points = points;
+    this.#events = events;
     this.#span = span;
     this.draw();
   }
@@ -94,6 +97,8 @@ export class Chart {
     this.#area = area;
     const x = (t) => area.right - (this.#end() - t) / this.#span * (area.right - area.left);
     this.#grid(g, style, area, x, y);
+    this.#marks(g, style, area, x);
+    this.#limit(g, style, area, y);
     this.#lines(g, style, area, points, layers, x, y);
     const chosen = cross == null ? points.at(-1) : nearest(points, cross);
     if (cross != null && chosen) this.#crosshair(g, style, area, chosen, layers[points.indexOf(chosen)], x, y);
@@ -113,8 +118,9 @@ export class Chart {
   }
 
   #axis(layers, area) {
-    const { scale, top, base, binary } = this.options;
+    const { scale, top, base, binary, limit } = this.options;
     const all = layers.flat().filter((v) => v != null && (scale !== "log" || v > 0));
+    if (limit) all.push(limit.value);
     const height = area.bottom - area.top;
     if (scale === "log") {
       const marks = powers(all.length ? Math.min(...all) : 1e-4, all.length ? Math.max(...all) : 1e-2);
@@ -146,6 +152,40 @@ export class Chart {
       if (at < area.left + 12 || at > area.right - 16) continue;
       g.fillText(mark(new Date(t * 1000), step), at, area.bottom + 6);
     }
+  }
+
+  #limit(g, style, area, y) {
+    const { limit } = this.options;
+    if (!limit) return;
+    const at = Math.round(y.place(limit.value)) + 0.5;
+    g.strokeStyle = g.fillStyle = style.getPropertyValue("--bad");
+    g.setLineDash([4, 3]);
+    stroke(g, area.left, at, area.right, at);
+    g.setLineDash([]);
+    g.textAlign = "left";
+    g.textBaseline = at - area.top > 16 ? "bottom" : "top";
+    g.fillText(limit.name, area.left + 4, at + (g.textBaseline === "bottom" ? -2 : 3));
+  }
+
+  /** A line where something happened, a band while it went on. */
+  #marks(g, style, area, x) {
+    for (const e of this.#events) {
+      const from = Math.max(area.left, x(e.t)), to = Math.min(area.right, x(e.end));
+      if (to < area.left || from > area.right) continue;
+      const state = kinds[e.kind]?.[1];
+      g.fillStyle = style.getPropertyValue(state ? "--" + state : "--ink-3");
+      g.globalAlpha = 0.15;
+      g.fillRect(from, area.top, to - from, area.bottom - area.top);
+      g.globalAlpha = 0.7;
+      g.fillRect(Math.round(from), area.top, 1, area.bottom - area.top);
+      g.globalAlpha = 1;
+      g.fillRect(Math.round(from) - 2, area.bottom - 2, 5, 4);
+    }
+  }
+
+  /** What happened within a few pixels of a moment. */
+  #eventsAt(t, x) {
+    return this.#events.filter((e) => x(e.t) < x(t) + 5 && x(e.end) > x(t) - 5);
   }
 
   #lines(g, style, area, points, layers, x, y) {
@@ -201,7 +241,9 @@ export class Chart {
     this.plot.setAttribute("aria-label", this.title + ": " + words.join(", "));
     this.tip.hidden = cross == null || !p;
     if (this.tip.hidden) return;
-    fill(this.tip, clock(new Date(p.t * 1000)));
+    const at = new Date(p.t * 1000);
+    const events = new Set(this.#eventsAt(cross, x).map((e) => kinds[e.kind]?.[0] || e.kind));
+    fill(this.tip, [this.#span > 43200 ? moment(at) : clock(at), ...events].join(", "));
     const left = 8 + x(p.t), width = this.tip.offsetWidth;
     this.tip.style.left = Math.max(8, Math.min(left + 8, this.plot.clientWidth - width)) + "px";
   }

@@ -48,9 +48,10 @@ export function show(title, ...content) {
   dialog.showModal();
 }
 
-/** A message that goes by itself. */
-export function toast(message, state = "") {
-  const note = h("div", { class: "toast", data: { state } }, message);
+/** A message that goes by itself; later if there is something to do: { name, run }. */
+export function toast(message, state = "", action) {
+  const note = h("div", { class: "toast", data: { state } }, message,
+    action && h("button", { type: "button", on: { click: () => { note.remove(); action.run(); } } }, action.name));
   document.getElementById("toasts").append(note);
-  setTimeout(() => note.remove(), state === "bad" ? 8000 : 4000);
+  setTimeout(() => note.remove(), action ? 30_000 : state === "bad" ? 8000 : 4000);
 }

@@ -14,10 +14,14 @@ export class Feed extends EventTarget {
   stats = null;
   server = null;
   problem = null;
+  /** When the newest answer came. */
+  seen = null;
 
   #timer = 0;
   #running = false;
   #raw = []; // answers of the last minute, for the table of verbs
+  #begin = null; // an answer of ten minutes ago, or the first one
+  #beginNext = null; // the one to follow it
 
   start() {
     if (this.#running) return;
@@ -47,12 +51,41 @@ export class Feed extends EventTarget {
   #add(stats) {
     stats.time = new Date(stats.at).getTime() / 1000;
     const before = this.stats;
-    if (before && stats.uptime_seconds < before.uptime_seconds) this.#raw = []; // another process
+    if (before && stats.uptime_seconds < before.uptime_seconds) { // another process
+      this.#raw = [];
+      this.#begin = this.#beginNext = stats;
+    }
+    this.#begin ??= stats;
+    this.#beginNext ??= stats;
+    if (stats.time - this.#beginNext.time > 300) [this.#begin, this.#beginNext] = [this.#beginNext, stats];
     this.stats = stats;
+    this.seen = new Date();
     this.points.push(point(before, stats));
     while (this.points[0].t < stats.time - keep) this.points.shift();
     this.#raw.push(stats);
     while (this.#raw.length > 2 && this.#raw[1].time < stats.time - 60) this.#raw.shift();
+  }
+
+  /**
+   * What the last minute was like: p99, sync (mean of fsyncs), stalled (share of
+   * the time), and how many slow disk operations and rejected connections there
+   * were since the page was opened or the server started. null if that is too
+   * short to say.
+   */
+  recent() {
+    const [first, last] = [this.#raw[0], this.#raw.at(-1)];
+    const seconds = last ? last.uptime_seconds - first.uptime_seconds : 0;
+    if (seconds < 5) return null;
+    const d = difference(first.latencies, last.latencies);
+    const syncs = last.commits.syncs_total - first.commits.syncs_total;
+    const begin = this.#begin.uptime_seconds <= last.uptime_seconds ? this.#begin : first;
+    return {
+      p99: d.count >= 100 ? quantiles(d, [0.99])[0] : null,
+      sync: syncs > 0 ? (last.commits.sync_seconds_total - first.commits.sync_seconds_total) / syncs : null,
+      stalled: (last.disk.write_stall_seconds_total - first.disk.write_stall_seconds_total) / seconds,
+      slow: last.disk.slow_operations_total - begin.disk.slow_operations_total,
+      rejected: last.connections.rejected_total - begin.connections.rejected_total,
+    };
   }
 
   /** Rates and latencies per verb over the last minute, busiest first. */
@@ -79,6 +112,8 @@ export function point(before, now) {
     bytes: now.sessions.bytes,
     disk: now.disk.bytes,
     wal: now.disk.wal_bytes,
+    memory: now.process.resident_bytes,
+    clients: now.connections.open,
   };
   const seconds = before ? now.uptime_seconds - before.uptime_seconds : 0;
   if (seconds <= 0) return p;
@@ -102,6 +137,7 @@ export function point(before, now) {
   p.syncs = rate((s) => s.commits.syncs_total);
   const syncs = now.commits.syncs_total - before.commits.syncs_total;
   p.sync = syncs > 0 ? (now.commits.sync_seconds_total - before.commits.sync_seconds_total) / syncs : null;
+  p.cpu = rate((s) => s.process.cpu_seconds_total);
   p.expired = rate((s) => s.sessions.expired_total);
   return p;
 }

@@ -1,11 +1,14 @@
 // Deleting many sessions, never without counting them first.
 
 import { h, fill } from "../lib/dom.js";
-import { post, remove, sessionPath } from "../lib/api.js";
+import { get, post, remove, sessionPath } from "../lib/api.js";
 import { ask, toast } from "../lib/dialog.js";
 import { bytes, count, plural } from "../lib/format.js";
+import { ended } from "./kick.js";
 
 const parallel = 6;
+const namedMost = 8; // keys that a dialog names
+const undoFrom = 100; // sessions above which the server may keep what is deleted
 const typedFrom = 100; // sessions from which the number must be typed
 
 /** Deletes what matches the list's query; resolves to whether it did. */
@@ -17,14 +20,16 @@ export async function deleteMatching(query) {
     toast("No session matches");
     return false;
   }
+  const { sessions } = await get("/v1/sessions", { query: { ...query, limit: namedMost } }).catch(() => ({ sessions: [] }));
   const result = await ask({
     title: "Delete " + plural(counted.matched, "session") + "?", confirm: "Delete " + count(counted.matched), danger: true,
     typed: counted.matched >= typedFrom ? String(counted.matched) : "",
-    content: [h("p", {}, `${plural(counted.matched, "session")} of ${bytes(counted.bytes)} match`, describe(filter), "."),
-      h("p", {}, "Their users are logged out. What changes or is stored until it is done is decided then. This cannot be undone.")],
+    content: [h("p", {}, `${plural(counted.matched, "session")} of ${bytes(counted.bytes)} ${counted.matched === 1 ? "matches" : "match"}`, describe(filter), "."),
+      named(sessions, counted.matched),
+      h("p", {}, "Their users are logged out. What changes or is stored until it is done is decided then.", counted.matched > undoFrom ? "" : " This cannot be undone.")],
     submit: () => post("/v1/bulk-delete", { filter, dry_run: false }),
   });
-  if (result) toast(plural(result.deleted, "session") + " deleted");
+  if (result) ended(plural(result.deleted, "session") + " deleted", result.undo);
   return Boolean(result);
 }
 
@@ -51,6 +56,7 @@ export function bodyFilter(query) {
   const filter = {};
   if (query.prefix) filter.prefix = query.prefix;
   if (query.contains) filter.contains = query.contains;
+  if (query.owner) filter[query.owner_encoding ? "owner_base64" : "owner"] = query.owner;
   if (query.expires_after) filter.expires_after = query.expires_after;
   if (query.expires_before) filter.expires_before = query.expires_before;
   if (query.min_size) filter.min_size = Number(query.min_size);
@@ -62,9 +68,17 @@ function describe(filter) {
   const parts = [];
   if (filter.prefix) parts.push(["the key prefix ", h("span", { class: "mono" }, filter.prefix)]);
   if (filter.contains) parts.push(["“", h("span", { class: "mono" }, filter.contains), "” in the key"]);
+  if (filter.owner) parts.push(["the user ", h("span", { class: "mono" }, filter.owner)]);
   if (filter.expires_after || filter.expires_before) parts.push(["the expiry"]);
   if (filter.min_size || filter.max_size) parts.push(["the size"]);
   return parts.flatMap((part, i) => [i === 0 ? " " : i === parts.length - 1 ? " and " : ", ", ...part]);
+}
+
+/** The keys of the first sessions of so many. */
+function named(sessions, total) {
+  const shown = sessions.slice(0, namedMost);
+  return shown.length > 0 && h("ul", { class: "keys", aria: { label: "Keys" } }, shown.map((s) => h("li", { class: "mono" }, s.key || s.key_base64)),
+    total > shown.length && h("li", {}, "and " + plural(total - shown.length, "other")));
 }
 
 /** Deletes sessions one by one; resolves to whether any was. */
@@ -73,7 +87,7 @@ export async function deleteChosen(sessions) {
   const result = await ask({
     title: "Delete " + plural(sessions.length, "selected session") + "?", confirm: "Delete " + count(sessions.length), danger: true,
     typed: sessions.length >= typedFrom ? String(sessions.length) : "",
-    content: [h("p", {}, "Their users are logged out. This cannot be undone."), progress],
+    content: [named(sessions, sessions.length), h("p", {}, "Their users are logged out. This cannot be undone."), progress],
     submit: () => removeAll(sessions, (n) => fill(progress, `${count(n)} of ${count(sessions.length)} done`)),
   });
   if (result) toast(plural(result.deleted, "session") + " deleted" + (result.gone ? `, ${count(result.gone)} were gone already` : ""));

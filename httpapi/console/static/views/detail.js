@@ -5,23 +5,25 @@ import { get, post, remove, blob, sessionPath } from "../lib/api.js";
 import { bytes, count, span, moment } from "../lib/format.js";
 import { ask, toast } from "../lib/dialog.js";
 import { tree } from "./tree.js";
+import { endSessions } from "./kick.js";
 
 const formats = ["json", "php", "php_session", "php_binary", "igbinary", "msgpack", "java", "msm", "msm_validity", "pickle", "marshal", "django_signed", "text", "hex"];
 
 export class Detail {
-  constructor(session, access, { close, gone, changed }) {
+  constructor(session, access, { close, gone, changed, list }) {
     this.session = session;
     this.access = access;
-    Object.assign(this, { gone, changed });
+    Object.assign(this, { gone, changed, list });
     this.facts = h("dl", { class: "facts" });
-    this.view = h("div", { class: "value", tabindex: "0", aria: { label: "Value" } });
+    this.view = h("div", { class: "value", tabindex: "0", role: "group", aria: { label: "Value" } });
     this.format = h("select", { aria: { label: "Format" }, on: { change: () => this.#loadValue() } },
       h("option", { value: "" }, "recognise format"), formats.map((f) => h("option", { value: f }, f)));
     this.layers = h("span", { class: "faint" });
+    this.others = h("button", { type: "button", class: "danger", hidden: true, on: { click: () => this.#endOthers() } }, "End all others of this user…");
     this.actions = h("div", { class: "row" },
       h("button", { type: "button", on: { click: () => this.#touch() } }, "Change expiry…"),
       h("button", { type: "button", on: { click: () => this.#download() } }, "Download value"),
-      h("button", { type: "button", class: "danger", on: { click: () => this.delete() } }, "Delete…"));
+      h("button", { type: "button", class: "danger", on: { click: () => this.delete() } }, "Delete…"), this.others);
     this.element = h("aside", { class: "panel detail", aria: { label: "Session" } },
       h("header", {}, h("h2", { class: "name" }, session.key || session.key_base64),
         h("button", { type: "button", class: "quiet", aria: { label: "Copy key" }, title: "Copy key", on: { click: () => this.#copy() } }, "Copy"),
@@ -50,7 +52,10 @@ export class Detail {
     const s = this.session;
     this.left = h("span");
     const since = (t) => span((Date.now() - new Date(t)) / 1000) + " ago";
+    this.others.hidden = !s.owner;
     const rows = [
+      s.owner && ["User", h("button", { type: "button", class: "quiet mono", title: "All sessions of this user", on: { click: () => this.list(s) } }, s.owner)],
+      s.created_at && ["Began", since(s.created_at)],
       ["Expires", s.never_expires ? "never" : [moment(new Date(s.expires_at)), ", ", this.left]],
       ["Size", bytes(s.size) + (s.size >= 1024 ? ` (${count(s.size)} B)` : "")],
       ["Client flags", s.flags + (s.flags ? ` (0x${s.flags.toString(16)})` : "")],
@@ -112,6 +117,10 @@ export class Detail {
     toast("Expiry changed");
     this.changed();
     this.load();
+  }
+
+  async #endOthers() {
+    if (await endSessions(this.session, this.session)) this.changed();
   }
 
   async delete() {

@@ -4,12 +4,19 @@ import { h, fill, text, panel, segments } from "../lib/dom.js";
 import { get } from "../lib/api.js";
 import { Chart } from "../lib/chart.js";
 import { Bars } from "../lib/bars.js";
+import { past, joined, kinds } from "../lib/history.js";
 import { count, short, bytes, percent, latency, span, plural, moment } from "../lib/format.js";
 import { health, facts } from "./health.js";
+import { FirstRun } from "./first.js";
+import { cliff, showVerdict } from "./verdict.js";
 
+const windows = [[300, "5 min"], [900, "15 min"], [3600, "1 h"], [21600, "6 h"], [86400, "1 d"], [604800, "7 d"], [2592000, "30 d"]];
+const live = 3600; // seconds, up to which the page's own finer points are shown
+const historyPeriod = 30_000; // ms
 const forecastPeriod = 15_000; // ms
 const fineSlots = 600; // asked for
 const bars = 60; // shown, at most
+const medians = 3; // of lifetimes that are shown, unless told otherwise
 
 export class Overview {
   title = "Overview";
@@ -17,38 +24,77 @@ export class Overview {
   constructor({ feed }) {
     this.feed = feed;
     this.window = Number(localStorage.getItem("cairn.window")) || 300;
+    this.past = { points: [], events: [], step: 10 };
+    this.events = h("div", { class: "body" });
+    this.eventPanel = panel("Events", {}, this.events);
     this.charts = makeCharts();
     this.tiles = makeTiles();
     this.forecast = new ForecastPanel();
     this.health = h("dl", { class: "facts" });
     this.buckets = h("div", { class: "body" });
     this.verbs = h("div", { class: "body" });
+    this.verdict = h("section", { class: "verdict", role: "status", aria: { label: "Verdict" } });
+    this.first = new FirstRun();
     this.element = h("div", { class: "charts" });
   }
 
   mount(main) {
-    const [operations, latencies, hits, sessions, disk, writes] = this.charts.map((c) => c.element);
+    const [operations, latencies, hits, sessions, disk, writes, memory, cpu, clients] = this.charts.map((c) => c.element);
     const place = (element, size) => { element.classList.add("span-" + size); return element; };
-    const windows = segments("Time shown", [[300, "5 min"], [900, "15 min"], [3600, "1 h"]], this.window, (w) => {
+    const choice = segments("Time shown", windows, this.window, (w) => {
       this.window = w;
       localStorage.setItem("cairn.window", w);
-      this.update();
+      this.loadPast();
     });
     fill(this.element,
       place(operations, 6), place(latencies, 6),
       place(hits, 3), place(sessions, 3), place(disk, 3), place(writes, 3),
+      place(memory, "third"), place(cpu, "third"), place(clients, "third"),
+      place(this.eventPanel, 12),
       place(this.forecast.element, 8),
       place(panel("Disk and compaction", {}, h("div", { class: "body" }, this.health)), 4),
       place(panel("Latency by verb, last minute", {}, this.verbs), 6),
-      place(panel("Deadline buckets", { end: h("span", { class: "faint" }, "sessions that leave the disk together") }, this.buckets), 6));
-    const bar = h("div", { class: "row" }, h("h1", { class: "grow" }, "Overview"), windows);
-    main.append(bar, this.tiles.element, this.element);
+      place(panel("Deadline buckets", { end: h("span", { class: "faint" }, "sessions that leave the disk together") }, this.buckets), "last"));
+    const bar = h("div", { class: "row bar" }, h("h1", { class: "grow" }, "Overview"), choice);
+    main.append(bar, this.verdict, this.first.element, this.tiles.element, this.element);
     for (const chart of this.charts) chart.connect();
     this.forecast.connect();
+    this.eventPanel.hidden = true;
+    this.timer = setInterval(() => this.loadPast(), historyPeriod);
+    this.loadPast();
     this.update();
   }
 
+  /** Loads what the server has kept of the time shown. */
+  async loadPast() {
+    const window = this.window;
+    try {
+      const answer = await past(window, this.feed.stats?.time ?? Date.now() / 1000);
+      if (window !== this.window) return; // another one was chosen meanwhile
+      this.past = answer;
+    } catch { /* the status of the page says it */ }
+    this.#drawEvents();
+    this.update();
+  }
+
+  /** The points to show: the page's own, and before them the server's. */
+  #points() {
+    const { points } = this.feed;
+    return joined(this.past.points, this.window > live ? points.slice(-1) : points, Math.max(this.past.step, 10));
+  }
+
+  #drawEvents() {
+    const events = this.past.events.slice(-50).reverse();
+    this.eventPanel.hidden = events.length === 0;
+    fill(this.events, h("ul", { class: "events", tabindex: "0", aria: { label: "Events" } }, events.map((e) => {
+      const [name, state] = kinds[e.kind] || [e.kind, ""];
+      return h("li", {}, h("time", {}, moment(new Date(e.t * 1000))), h("strong", { class: state }, name),
+        h("span", { class: "soft" }, [e.end > e.t && "for " + span(e.end - e.t), e.detail].filter(Boolean).join(". ")));
+    })));
+  }
+
   unmount() {
+    clearInterval(this.timer);
     for (const chart of this.charts) chart.disconnect();
     this.forecast.disconnect();
   }
@@ -57,9 +103,12 @@ export class Overview {
     const { stats, points } = this.feed;
     if (!stats) return;
     this.tiles.update(stats, points);
+    this.first.update(stats, this.feed.server);
+    showVerdict(this.verdict, stats, this.feed.server, this.feed.recent());
     // While there is less to show than was asked for, that fills the charts.
-    const shown = Math.min(this.window, Math.max(60, points.at(-1).t - points[0].t));
-    for (const chart of this.charts) chart.show(points, shown);
+    const all = this.#points();
+    const shown = Math.min(this.window, Math.max(60, all.at(-1).t - all[0].t));
+    for (const chart of this.charts) chart.show(all, shown, this.past.events);
     facts(this.health, health(stats, this.feed.server, points.at(-1)));
     fill(this.buckets, bucketTable(stats));
     fill(this.verbs, verbTable(this.feed.verbs()));
@@ -80,7 +129,7 @@ function makeCharts() {
       { name: "p90", color: 2, of: (p) => p.p90 },
       { name: "p99", color: 3, of: (p) => p.p99 },
       { name: "p99.9", color: 4, of: (p) => p.p999 },
-    ], { scale: "log", format: latency }),
+    ], { scale: "log", format: latency, limit: { value: cliff, name: "100 ms: clients give up" } }),
     new Chart("Hit ratio", [
       { name: "gets", color: 1, of: (p) => p.hit },
       { name: "from memory", color: 2, of: (p) => p.hot },
@@ -91,11 +140,14 @@ function makeCharts() {
       { name: "clients", color: 2, of: (p) => p.received },
       { name: "disk", color: 1, of: (p) => p.written },
     ], { format: bytes, binary: true }),
+    new Chart("Memory", [{ name: "resident", color: 1, of: (p) => p.memory }], { area: true, format: bytes, binary: true }),
+    new Chart("Processors busy", [{ name: "used", color: 1, of: (p) => p.cpu }], { area: true, format: short }),
+    new Chart("Connections", [{ name: "open", color: 1, of: (p) => p.clients }], { area: true, format: short }),
   ];
 }
 
 function makeTiles() {
-  const names = ["Sessions", "Operations", "Hit ratio", "Latency p99", "On disk", "Commits"];
+  const names = ["Sessions", "Operations", "Hit ratio", "Latency p99", "On disk", "Commits", "Memory", "Processors", "Connections"];
   const tiles = names.map((name) => {
     const value = h("div", { class: "value" }, "–"), note = h("div", { class: "note" }, "\u00a0");
     return { value, note, element: h("div", { class: "tile" }, h("div", { class: "label" }, name), value, note) };
@@ -114,6 +166,10 @@ function makeTiles() {
       set(3, latency(p.p99), "", "p50 " + latency(p.p50));
       set(4, bytes(stats.disk.bytes), "", stats.disk.total_bytes ? bytes(stats.disk.free_bytes) + " free" : "");
       set(5, short(p.commits), "/s", "fsync " + latency(p.sync) + " mean");
+      const { process, connections } = stats;
+      set(6, bytes(process.resident_bytes || process.sys_bytes), "", process.memory_total_bytes ? "of " + bytes(process.memory_total_bytes) : "");
+      set(7, short(p.cpu), "busy", "of " + process.processors);
+      set(8, count(connections.open), "", connections.limit ? `of ${count(connections.limit)}` + (connections.rejected_total ? `, ${short(connections.rejected_total)} refused` : "") : "");
     },
   };
 }
@@ -121,7 +177,7 @@ function makeTiles() {
 class ForecastPanel {
   constructor() {
     this.by = "sessions";
-    this.horizon = 0; // seconds; 0: all there is
+    this.horizon = -1; // seconds; 0: all there is; -1: a few median lifetimes
     this.note = h("span", { class: "faint" });
     this.bars = new Bars("Expiry forecast", {
       format: short,
@@ -133,7 +189,7 @@ class ForecastPanel {
     });
     this.element = panel("Expiry forecast", {
       end: [this.note,
-        segments("Forecast for", [[3600, "1 h"], [86400, "1 d"], [0, "All"]], this.horizon, (horizon) => { this.horizon = horizon; this.draw(); }),
+        segments("Forecast for", [[-1, "Typical"], [3600, "1 h"], [86400, "1 d"], [0, "All"]], this.horizon, (horizon) => { this.horizon = horizon; this.load(); }),
         segments("Forecast by", [["sessions", "Sessions"], ["bytes", "Bytes"]], this.by, (by) => { this.by = by; this.draw(); })],
     }, this.bars.element);
   }
@@ -150,8 +206,16 @@ class ForecastPanel {
   }
 
   async load() {
+    const { horizon } = this;
     try {
-      this.answer = await get("/v1/forecast", { query: { slots: fineSlots } });
+      let within = horizon || "";
+      if (horizon < 0) {
+        const { median_seconds: median } = await get("/v1/forecast", { query: { slots: 1 } });
+        within = median ? Math.ceil(Math.max(600, medians * median)) : "";
+      }
+      const answer = await get("/v1/forecast", { query: { slots: fineSlots, within_seconds: within } });
+      if (horizon !== this.horizon) return; // another one was chosen meanwhile
+      this.answer = answer;
       this.draw();
     } catch { /* the status of the page says it */ }
   }
@@ -160,13 +224,15 @@ class ForecastPanel {
     const f = this.answer;
     if (!f) return;
     Object.assign(this.bars, this.by === "bytes" ? { format: bytes, binary: true } : { format: short, binary: false });
-    const now = new Date(f.now) / 1000, end = this.horizon ? now + this.horizon : Infinity;
-    const fine = f.slots.map((s) => ({ ...s, from: new Date(s.from) / 1000 })).filter((s) => s.from < end);
+    const now = new Date(f.now) / 1000;
+    const fine = f.slots.map((s) => ({ ...s, from: new Date(s.from) / 1000 }));
     const { width, slots } = merge(fine, f.width_seconds);
     this.width = width;
     this.bars.show(slots.map((s) => ({ ...s, value: s[this.by] })), width, now);
+    const later = f.later.sessions ? ", " + count(f.later.sessions) + " later" : "";
+    const half = f.median_seconds ? ", half within " + span(f.median_seconds) : "";
     const never = f.never.sessions ? ", " + plural(f.never.sessions, "session") + " never" : "";
-    text(this.note, (slots.length ? "per " + span(width) : "nothing is due") + never);
+    text(this.note, (slots.length ? "per " + span(width) : "nothing is due") + half + later + never);
   }
 }
 

@@ -5,6 +5,7 @@ import { get, post, put } from "../lib/api.js";
 import { ask, toast } from "../lib/dialog.js";
 import { bytes, count, moment, plural, span } from "../lib/format.js";
 import { facts } from "./health.js";
+import { bringBack, ended, undoPoints } from "./kick.js";
 
 const flushSentence = "delete all sessions";
 
@@ -19,11 +20,14 @@ export class ServerView {
   mount(main) {
     this.about = h("dl", { class: "facts" });
     this.config = h("div", { class: "body" });
+    this.settings = [];
+    this.search = h("input", { type: "search", placeholder: "Name or meaning…", aria: { label: "Find a setting" }, on: { input: () => this.#drawSettings() } });
     this.level = h("select", { aria: { label: "Log level" }, disabled: !this.access.admin, on: { change: () => this.#setLevel() } },
       ["debug", "info", "warn", "error"].map((level) => h("option", { value: level }, level)));
+    this.undo = h("div", { class: "body actions" });
     const columns = h("div", { class: "columns" },
-      h("div", {}, panel("About", {}, h("div", { class: "body" }, this.about)), panel("Operations", {}, h("div", { class: "body actions" }, this.#actions()))),
-      panel("Configuration as running", {}, this.config));
+      h("div", {}, panel("About", {}, h("div", { class: "body" }, this.about)), panel("Operations", {}, h("div", { class: "body actions" }, this.#actions())), panel("Undo", {}, this.undo)),
+      panel("Settings", { end: this.search }, this.config));
     main.append(h("h1", { class: "visually-hidden" }, "Server"), columns);
     this.update();
     this.#load();
@@ -54,7 +58,7 @@ export class ServerView {
         h("button", { type: "button", class: "main", id: "backup", on: { click: () => this.#backup() } }, "Download backup")),
       row([h("h3", {}, "Log level"), h("p", {}, "Until the server is started again.")], this.level),
       row([h("h3", {}, "Interfaces"), h("p", {}, "For programs.")],
-        h("span", { class: "row" }, h("a", { href: "/openapi.json" }, "OpenAPI"), h("a", { href: "/metrics" }, "Metrics"))),
+        h("span", { class: "row" }, h("a", { href: "/api.html" }, "HTTP API"), h("a", { href: "/openapi.json" }, "OpenAPI"), h("a", { href: "/metrics" }, "Metrics"))),
       this.access.admin && row([h("h3", {}, "Flush"), h("p", {}, "Delete every session and log out everybody, as flush_all does.")],
         h("button", { type: "button", class: "danger", id: "flush", on: { click: () => this.#flush() } }, "Delete all sessions…")),
     ];
@@ -64,11 +68,41 @@ export class ServerView {
     const show = (name, action) => action().catch((problem) => name(problem));
     await Promise.all([
       show((problem) => fill(this.config, h("p", { class: "notice warn" }, problem.message)), async () => {
-        const config = Object.entries(await get("/v1/config")).sort(([a], [b]) => (a < b ? -1 : 1));
-        fill(this.config, config.length ? h("dl", { class: "facts" }, config.map(([name, value]) => [h("dt", { class: "mono" }, name), h("dd", { class: "mono" }, value)])) : h("p", { class: "soft" }, "Nothing is configured."));
+        this.settings = (await get("/v1/settings")).settings;
+        this.#drawSettings();
       }),
+      show((problem) => fill(this.undo, h("p", { class: "notice warn" }, problem.message)), () => this.#loadUndo()),
       show(() => { this.level.disabled = true; }, async () => { this.level.value = (await get("/v1/log-level")).level; }),
     ]);
+  }
+
+  /** Settings with their meaning, those that somebody set before the others. */
+  #drawSettings() {
+    const words = this.search.value.toLowerCase();
+    const shown = this.settings.filter((s) => (s.name + " " + s.meaning + " " + s.group).toLowerCase().includes(words));
+    const set = shown.filter((s) => s.source !== "default"), others = shown.filter((s) => s.source === "default");
+    const list = (title, settings) => settings.length > 0 && [h("h3", {}, title), h("dl", { class: "settings" }, settings.map((s) => [
+      h("dt", {}, h("span", { class: "mono" }, s.name), h("span", { class: "mono value" }, s.value || "–")),
+      h("dd", {}, s.meaning, h("span", { class: "faint" }, s.source === "default" ? "" : `${s.meaning ? ". " : ""}From ${s.source}; the default is ${s.default || "empty"}.`))]))];
+    fill(this.config, shown.length ? [list(plural(set.length, "setting") + " that were set", set), list(plural(others.length, "default"), others)]
+      : h("p", { class: "soft" }, words ? "No setting matches." : "Nothing is configured."));
+  }
+
+  async #loadUndo() {
+    const points = await undoPoints();
+    fill(this.undo, points.length ? points.map((p) => h("div", {},
+      h("div", {}, h("h3", {}, p.reason), h("p", {}, moment(new Date(p.at)), ", until ", moment(new Date(p.expires_at)).slice(11), p.problem && ": " + p.problem)),
+      h("div", { class: "act" }, this.access.admin && h("button", { type: "button", disabled: Boolean(p.problem), on: { click: () => this.#undo(p) } }, "Bring back…"))))
+      : h("p", { class: "soft" }, "Nothing was deleted lately that could come back."));
+  }
+
+  async #undo(point) {
+    const done = await ask({
+      title: "Bring back what was deleted?", confirm: "Bring back",
+      content: h("p", {}, point.reason, ". Sessions that have expired, that others have deleted since, or that are there again stay as they are."),
+    });
+    if (done) await bringBack(point.id);
+    this.#loadUndo();
   }
 
   async #setLevel() {
@@ -93,9 +127,11 @@ export class ServerView {
     const sessions = this.feed.stats?.sessions.items ?? 0;
     const result = await ask({
       title: "Delete all " + plural(sessions, "session") + "?", confirm: "Delete everything", danger: true, typed: flushSentence,
-      content: h("p", {}, "Everybody is logged out. This cannot be undone; a backup can be restored."),
+      content: h("p", {}, "Everybody is logged out."),
       submit: () => post("/v1/flush", { confirm: flushSentence }),
     });
-    if (result) toast(plural(result.sessions, "session") + " deleted");
+    if (!result) return;
+    ended(plural(result.sessions, "session") + " deleted", result.undo);
+    this.#loadUndo();
   }
 }

@@ -2,10 +2,11 @@
 
 import { h, fill, text } from "../lib/dom.js";
 import { get } from "../lib/api.js";
-import { count, bytes, span, moment } from "../lib/format.js";
+import { count, bytes, span, moment, plural } from "../lib/format.js";
 import { toast } from "../lib/dialog.js";
 import { Detail } from "./detail.js";
 import { deleteMatching, deleteChosen } from "./bulk.js";
+import { endSessions } from "./kick.js";
 
 const pageSize = 100;
 const typingPause = 200; // ms
@@ -17,7 +18,8 @@ const lifetimes = [
 export class Sessions {
   title = "Sessions";
 
-  constructor({ access }) {
+  constructor({ feed, access }) {
+    this.feed = feed;
     this.access = access;
     this.rows = [];
     this.chosen = new Map(); // by identity: sessions
@@ -29,22 +31,28 @@ export class Sessions {
     this.#build();
     main.append(h("h1", { class: "visually-hidden" }, "Sessions"), this.element);
     this.timer = setInterval(() => this.#tick(), 1000);
+    this.restored = () => this.load();
+    window.addEventListener("restored", this.restored);
     this.navigate(parameters);
   }
 
   unmount() {
     clearInterval(this.timer);
+    window.removeEventListener("restored", this.restored);
     this.loading?.abort();
   }
 
-  update() {}
+  update() {
+    if (this.counted) text(this.summary, this.#summed(...this.counted));
+  }
 
   /** Shows what the address says: the filter and the session in detail. */
   navigate(parameters) {
     const read = (name) => parameters.get(name) || "";
-    const filter = Object.fromEntries(["prefix", "contains", "after", "before", "within", "min", "max"].map((n) => [n, read(n)]));
+    const filter = Object.fromEntries(["prefix", "contains", "owner", "owner64", "after", "before", "within", "min", "max"].map((n) => [n, read(n)]));
     const changed = JSON.stringify(filter) !== JSON.stringify(this.filter);
     this.filter = filter;
+    if (changed) this.#forgetChosen(); // what is selected is always in sight
     const key = { key: read("key"), key_base64: read("key64") || undefined };
     this.#openDetail(key.key || key.key_base64 ? key : null);
     if (!changed) return;
@@ -54,7 +62,7 @@ export class Sessions {
   }
 
   #build() {
-    this.how = h("select", { aria: { label: "How keys are compared" } }, h("option", { value: "prefix" }, "begins with"), h("option", { value: "contains" }, "contains"));
+    this.how = h("select", { aria: { label: "How keys are compared" } }, h("option", { value: "prefix" }, "begins with"), h("option", { value: "contains" }, "contains"), h("option", { value: "owner" }, "belongs to user"));
     this.words = h("input", { type: "search", placeholder: "Part of a key…", autocomplete: "off", spellcheck: "false", autocapitalize: "off", aria: { label: "Part of a key" } });
     this.within = h("select", { aria: { label: "Expires" } }, lifetimes.map(([value, name]) => h("option", { value }, name)));
     this.min = h("input", { type: "number", min: "0", placeholder: "min bytes", aria: { label: "Smallest size in bytes" } });
@@ -67,13 +75,21 @@ export class Sessions {
     search.addEventListener("input", () => {
       clearTimeout(this.typing);
       this.typing = setTimeout(() => this.#applyFilter(), typingPause);
+      this.pending = true;
+    });
+    search.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape") return;
+      event.preventDefault(); // the field is not emptied behind the filter's back
+      this.#applyTyped(); // what was typed counts before Escape does
+      event.target.blur();
+      event.stopPropagation();
     });
     this.all = h("input", { type: "checkbox", aria: { label: "Select all on this page" }, on: { change: () => this.#chooseAll(this.all.checked) } });
     this.body = h("tbody");
     this.body.addEventListener("click", (event) => this.#click(event));
     this.table = h("table", { class: "list" },
       h("thead", {}, h("tr", {}, h("th", { class: "pick" }, this.all), h("th", { class: "key" }, "Key"), h("th", { class: "size num" }, "Size"),
-        h("th", { class: "expires" }, "Expires in"), h("th", { class: "flags num" }, "Flags"), h("th", { class: "seen" }, "Last access"))),
+        h("th", { class: "expires" }, "Expires in"), h("th", { class: "kind" }, "Kind"), h("th", { class: "user" }, "User"), h("th", { class: "flags num" }, "Flags"), h("th", { class: "seen" }, "Last access"))),
       this.body);
     this.message = h("div", { class: "empty", hidden: true });
     this.summary = h("span", { role: "status" });
@@ -95,16 +111,32 @@ export class Sessions {
 
   // Filter and address
 
+  /** Applies what was typed a moment ago; a filter of the address stays as it is. */
+  #applyTyped() {
+    if (this.pending) this.#applyFilter();
+  }
+
   #applyFilter() {
     clearTimeout(this.typing);
+    this.pending = false;
+    this.typed = true; // what is in the field stays as it is, with its caret
+    try {
+      this.#filterBy();
+    } finally { this.typed = false; }
+  }
+
+  #filterBy() {
     const { after, before } = this.filter;
     this.#go({ [this.how.value]: this.words.value, within: this.within.value, min: this.min.value, max: this.max.value, ...(this.within.value ? {} : { after, before }) }, true);
   }
 
   #showFilter() {
     const f = this.filter;
-    if (f.prefix || f.contains) this.how.value = f.contains ? "contains" : "prefix";
-    if (document.activeElement !== this.words) this.words.value = f.contains || f.prefix;
+    clearTimeout(this.typing);
+    this.pending = false;
+    const how = ["contains", "owner", "prefix"].find((name) => f[name]);
+    if (how) this.how.value = how;
+    if (!this.typed) this.words.value = how ? f[how] : "";
     this.within.value = f.within;
     this.min.value = f.min;
     this.max.value = f.max;
@@ -113,6 +145,14 @@ export class Sessions {
     const any = Object.values(f).some(Boolean);
     this.clear.hidden = !any;
     this.bulk.disabled = !any;
+    text(this.bulk, this.#ownerOnly() ? "End all sessions of this user…" : "Delete matching…");
+  }
+
+  /** The owner that the filter names if it names nothing else; else null. */
+  #ownerOnly() {
+    const { owner, owner64, ...others } = this.filter;
+    if (!(owner || owner64) || Object.values(others).some(Boolean)) return null;
+    return owner64 ? { owner: "this user", owner_base64: owner64 } : { owner };
   }
 
   #go(filter, replace = false) {
@@ -133,7 +173,7 @@ export class Sessions {
   query() {
     const f = this.filter;
     const within = f.within && new Date(Date.now() + Number(f.within) * 1000).toISOString();
-    return { prefix: f.prefix, contains: f.contains, expires_after: f.after, expires_before: within || f.before, min_size: f.min, max_size: f.max };
+    return { prefix: f.prefix, contains: f.contains, owner: f.owner64 || f.owner, owner_encoding: f.owner64 ? "base64url" : "", expires_after: f.after, expires_before: within || f.before, min_size: f.min, max_size: f.max };
   }
 
   // Pages
@@ -150,7 +190,7 @@ export class Sessions {
     const page = { sessions: [], examined: 0, next_cursor: this.cursors.at(-1) };
     try {
       do {
-        const part = await get("/v1/sessions", { query: { ...this.query(), limit: pageSize - page.sessions.length, cursor: page.next_cursor }, signal });
+        const part = await get("/v1/sessions", { query: { ...this.query(), kinds: true, limit: pageSize - page.sessions.length, cursor: page.next_cursor }, signal });
         page.sessions.push(...part.sessions);
         page.examined += part.examined;
         page.next_cursor = part.next_cursor;
@@ -167,6 +207,7 @@ export class Sessions {
   #stop() {
     this.loading.abort();
     this.stop.hidden = true;
+    this.counted = null;
     text(this.summary, this.summary.textContent + ", stopped");
     if (!this.rows.length) this.#explainEmpty({});
   }
@@ -185,11 +226,12 @@ export class Sessions {
     this.loadedAt = Date.now();
     fill(this.body, this.rows.map((session, i) => this.#row(session, i)));
     this.table.hidden = this.rows.length === 0;
+    this.table.classList.toggle("owned", this.rows.some((s) => s.owner));
     this.message.hidden = this.rows.length > 0;
     if (problem) fill(this.message, h("strong", {}, "The list could not be loaded"), problem.message);
     else if (!this.rows.length) this.#explainEmpty(page);
-    const first = this.cursors.length > 1 || this.after ? "Page " + this.cursors.length + ": " : "";
-    text(this.summary, problem ? "" : first + count(this.rows.length) + " of " + count(page.examined) + " looked at, " + Math.round(took) + " ms");
+    this.counted = problem ? null : [page, took];
+    text(this.summary, problem ? "" : this.#summed(page, took));
     this.stop.hidden = !page.partial;
     this.previous.disabled = this.cursors.length < 2;
     this.next.disabled = !this.after;
@@ -198,6 +240,16 @@ export class Sessions {
     if (this.focusFirst) this.body.rows[0]?.focus({ preventScroll: true });
     if (this.focusFirst) this.listPanel.scrollIntoView({ block: "nearest" });
     this.focusFirst = false;
+  }
+
+  /** How many there are, as far as the list knows. */
+  #summed(page, took) {
+    const all = this.feed.stats ? " of " + plural(this.feed.stats.sessions.items, "session") : "";
+    const number = this.cursors.length > 1 || this.after ? "Page " + this.cursors.length + ": " : "";
+    const any = Object.values(this.filter).some(Boolean);
+    if (!any) return number + count(this.rows.length) + all;
+    const more = this.after ? ", more follow" : "";
+    return `${number}${count(this.rows.length)} match${this.rows.length === 1 ? "es" : ""} of ${count(page.examined)} looked at${more}${all && "," + all + " in all"}, ${Math.round(took)} ms`.replace(", of ", ", ");
   }
 
   #explainEmpty(page) {
@@ -214,6 +266,8 @@ export class Sessions {
       h("td", { class: "key" }, this.#marked(session), tags.map((t) => h("span", { class: "tag" }, t))),
       h("td", { class: "size num" }, bytes(session.size)),
       h("td", { class: "expires" }, this.#expires(session)),
+      h("td", { class: "kind soft" }, session.kind || ""),
+      h("td", { class: "user" }, session.owner || ""),
       h("td", { class: "flags num" }, session.flags || ""),
       h("td", { class: "seen soft" }, session.last_access ? span((this.loadedAt - new Date(session.last_access)) / 1000) + " ago" : ""));
   }
@@ -235,7 +289,7 @@ export class Sessions {
 
   #tick() {
     for (const row of this.body.rows) {
-      const cell = row.cells[3], now = this.#expires(this.rows[row.dataset.i]);
+      const cell = row.querySelector(".expires"), now = this.#expires(this.rows[row.dataset.i]);
       if (cell.textContent !== (now.textContent ?? now)) fill(cell, now);
     }
     this.detail?.tick();
@@ -292,7 +346,9 @@ export class Sessions {
   }
 
   async #deleteMatching() {
-    if (await deleteMatching(this.query())) {
+    this.#applyTyped(); // what the fields say now
+    const owner = this.#ownerOnly();
+    if (await (owner ? endSessions(owner) : deleteMatching(this.query()))) {
       this.cursors = [""];
       this.#forgetChosen();
       this.load();
@@ -322,6 +378,7 @@ export class Sessions {
         close: () => this.closeDetail(),
         gone: () => { toast("Session deleted"); this.closeDetail(); this.load(); },
         changed: () => this.load(),
+        list: (owner) => this.#go(owner.owner_base64 ? { owner64: owner.owner_base64 } : { owner: owner.owner }),
       });
       this.element.append(this.detail.element);
     }
@@ -377,9 +434,18 @@ export class Sessions {
       case "Enter": if (row) { this.#open(row); return true; } return false;
       case "x": case " ": return this.#toggle(row);
       case "Delete": case "d": return this.#deleteByKey();
-      case "Escape": return this.closeDetail();
+      case "Escape": return this.#escape();
     }
     return false;
+  }
+
+  /** Closes what is open, then unselects, then clears the filter. */
+  #escape() {
+    if (this.closeDetail()) return true;
+    if (this.chosen.size) this.#forgetChosen();
+    else if (Object.values(this.filter).some(Boolean)) this.#go({});
+    else return false;
+    return true;
   }
 
   #toggle(row) {

@@ -1,0 +1,62 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+)
+
+// Cluster is a cluster as one of its nodes sees it.
+type Cluster struct {
+	Name    string         `json:"name" doc:"The cluster's; empty: the server is not a node of a cluster."`
+	Node    string         `json:"node" doc:"The node that answers."`
+	Removed bool           `json:"removed,omitempty" doc:"The node that answers was removed from the cluster, and only forwards requests to the others."`
+	Nodes   []ClusterNode  `json:"nodes" nullable:"false" doc:"All nodes, this one first."`
+	Groups  []ClusterGroup `json:"groups" nullable:"false" doc:"All groups."`
+}
+
+// ClusterNode is a node of a cluster.
+type ClusterNode struct {
+	Node      string `json:"node" doc:"Its number, which its data directory keeps."`
+	Address   string `json:"address" doc:"At which other nodes reach it."`
+	Self      bool   `json:"self" doc:"It is the one that answers."`
+	Member    bool   `json:"member" doc:"It belongs to the cluster. false: it is there, and waits to be added, or to take the place of a node that is gone."`
+	Learner   bool   `json:"learner" doc:"It gets a copy of the sessions, or has caught up and is a spare: what it has on disk does not count."`
+	Connected bool   `json:"connected" doc:"The node that answers has a connection to it."`
+	Leads     int    `json:"leads" doc:"How many groups it leads."`
+}
+
+// ClusterGroup is a group of a cluster, as its replica on the node that answers sees
+// it.
+type ClusterGroup struct {
+	Group     int    `json:"group"`
+	Leader    string `json:"leader" doc:"The node that leads it; empty: none does, as far as this node knows."`
+	Leads     bool   `json:"leads" doc:"The node that answers leads it."`
+	Term      int64  `json:"term" doc:"How many elections there were, about."`
+	Committed int64  `json:"committed" doc:"Index up to which most nodes have the log on disk."`
+	Applied   int64  `json:"applied" doc:"Index up to which this node has carried it out."`
+}
+
+// ClusterChange is what is to become of a node.
+type ClusterChange struct {
+	Op    string `json:"op" enum:"add,remove,replace,transfer" doc:"add: a node that waits becomes a member, one more than before. remove: a member is none any more, one less than before. replace: a new node takes the place of a member, once it has caught up. transfer: a member leads."`
+	Node  string `json:"node,omitempty" pattern:"^([0-9a-f]{16})?$" doc:"Its number. For transfer, none lets any other node lead."`
+	Force bool   `json:"force,omitempty" doc:"For remove: also if fewer than three members stay."`
+}
+
+// ChangeCluster changes what the members of the cluster are to be, or who leads. Members
+// come and go later, when that is safe: the answer is the cluster at present.
+func (c *Client) ChangeCluster(ctx context.Context, change ClusterChange) (Cluster, error) {
+	var now Cluster
+	err := c.call(ctx, request{method: http.MethodPost, path: "/v1/cluster"}, &change, &now)
+	return now, err
+}
+
+// NoCluster is what a server says that is no node of a cluster.
+func NoCluster() Cluster {
+	return Cluster{Nodes: []ClusterNode{}, Groups: []ClusterGroup{}}
+}
+
+// Cluster returns the cluster as the server sees it.
+func (c *Client) Cluster(ctx context.Context) (Cluster, error) {
+	return get[Cluster](ctx, c, "/v1/cluster", nil)
+}

@@ -1,0 +1,120 @@
+package admincli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"cairn/adminapi"
+)
+
+func (a *app) clusterCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cluster",
+		Short: "Show and change the nodes of a cluster",
+	}
+	status := &cobra.Command{
+		Use:     "status",
+		Short:   "Show the nodes of a cluster, who leads, and how far this node is",
+		Long:    "Show the nodes of the cluster as the server sees them, which of them leads, and how far the server has applied the log.",
+		Example: "  cairn cluster status\n  cairn cluster status -o json | jq -e 'all(.groups[]; .leader != \"\")'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			status, err := c.Cluster(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if a.json() {
+				return printJSON(a.Stdout, &status)
+			}
+			if status.Name == "" {
+				return errors.New("the server is not a node of a cluster")
+			}
+			return a.clusterTable(&status)
+		},
+	}
+	cmd.AddCommand(status, a.clusterChange("add", "Add a waiting node to the members"),
+		a.clusterChange("remove", "Remove a member"),
+		a.clusterChange("replace", "Replace a member with a new node, once that has caught up"),
+		a.clusterChange("transfer", "Make another member the leader"))
+	return cmd
+}
+
+// clusterChange is a command that changes the cluster.
+func (a *app) clusterChange(op, short string) *cobra.Command {
+	change := adminapi.ClusterChange{Op: op}
+	cmd := &cobra.Command{
+		Use:     op + " NODE",
+		Short:   short,
+		Long:    short + ".\n\nNODE is its number, as 'cairn cluster status' shows it. Any node of the cluster takes the command.\nThe change happens later, one step at a time, when it is safe: 'cairn cluster status' shows it.",
+		Example: "  cairn cluster " + op + " 1f3870be274f6c49",
+		Args:    cobra.ExactArgs(1),
+	}
+	switch op {
+	case "transfer":
+		cmd.Use, cmd.Args = "transfer [NODE]", cobra.MaximumNArgs(1)
+		cmd.Long = short + ".\n\nNODE is its number, as 'cairn cluster status' shows it. Any node of the cluster takes the command, which returns when it is done."
+		cmd.Example = "  cairn cluster transfer"
+	case "remove":
+		cmd.Flags().BoolVar(&change.Force, "force", false, "also if fewer than three members stay")
+	}
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			change.Node = args[0]
+		}
+		c, err := a.client()
+		if err != nil {
+			return err
+		}
+		now, err := c.ChangeCluster(cmd.Context(), change)
+		if err != nil {
+			return err
+		}
+		if a.json() {
+			return printJSON(a.Stdout, &now)
+		}
+		return a.clusterTable(&now)
+	}
+	return cmd
+}
+
+func (a *app) clusterTable(c *adminapi.Cluster) error {
+	t := newTable(a.Stdout)
+	t.row("Cluster", c.Name)
+	for _, n := range c.Nodes {
+		t.row("Node", n.Node, n.Address, nodeState(&n))
+	}
+	for _, g := range c.Groups {
+		leader := g.Leader
+		if leader == "" {
+			leader = "no leader"
+		}
+		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here", g.Term, g.Applied, g.Committed))
+	}
+	return t.Flush()
+}
+
+func nodeState(n *adminapi.ClusterNode) string {
+	state := "no connection"
+	switch {
+	case n.Self:
+		state = "answers"
+	case n.Connected:
+		state = "connected"
+	}
+	if !n.Member {
+		state += ", not a member"
+	}
+	if n.Learner {
+		state += ", learns"
+	}
+	if n.Leads > 0 {
+		state += ", leads"
+	}
+	return state
+}

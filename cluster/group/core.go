@@ -1,0 +1,542 @@
+package group
+
+import (
+	"crypto/rand"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+
+	"cairn/engine"
+	"cairn/session"
+	"cairn/session/codec"
+)
+
+// Outcomes of a burst that was not carried out, or of which that is not known.
+var (
+	// ErrNotLeader: nothing has happened here. Another node may lead.
+	ErrNotLeader = errors.New("group: this node is not the leader")
+
+	// ErrLost: this node has lost the lead, or the log did not take the burst. A
+	// write may be carried out all the same; to send it again, with the same
+	// origin and sequence, is safe.
+	ErrLost = errors.New("group: leadership was lost")
+
+	// ErrNoLeader: there was no leader for too long.
+	ErrNoLeader = errors.New("group: no leader")
+
+	// ErrStranger: the origin has to register first. Nothing has happened.
+	ErrStranger = errors.New("group: unknown origin")
+
+	// ErrForgotten: the burst is below its origin's mark.
+	ErrForgotten = errors.New("group: the burst is too old")
+
+	// ErrStopped: this replica has stopped.
+	ErrStopped = errors.New("group: the replica has stopped")
+)
+
+// Write is a burst that goes through the log.
+type Write struct {
+	Origin Origin
+	Seq    Sequence
+	Mark   Sequence // all bursts of Origin below have been answered
+	Burst  *session.Burst
+
+	// Register makes Origin known instead of carrying out a burst.
+	Register bool
+
+	// Done is called once, from any goroutine. Results are those of the burst, in
+	// the form of package codec; err is one of this package's. It returns quickly.
+	Done func(results []byte, err error)
+
+	data   []byte // of the entry
+	term   uint64 // in which it was proposed
+	number uint64 // among those that wait
+}
+
+// Read is a burst of reads, which any replica may carry out.
+type Read struct {
+	// Ready is called once, from the group's goroutine. If err is nil, the engine
+	// of this replica has everything that was acknowledged anywhere before the read
+	// came; otherwise err is one of this package's. It returns quickly.
+	Ready func(err error)
+}
+
+// Options of a replica.
+type Options struct {
+	Node    uint64 // this node, as the log's configuration names it
+	Storage Storage
+	Engine  Engine
+	Logger  *slog.Logger
+
+	// Number is the group's, from 0 on, of Groups. Default: 1 group. It is never
+	// changed.
+	Number, Groups uint64
+
+	// Clock is this node's own clock, which the log does not move.
+	Clock func() session.Time
+
+	// Latest is the highest level that this node knows. Default: Latest.
+	Latest Level
+
+	// ElectionTicks is how many ticks without a leader lead to an election, at
+	// least. Default: 10.
+	ElectionTicks int
+
+	// ClockEvery is the time between two entries that only move the log's clock.
+	// Default: 1 s.
+	ClockEvery time.Duration
+
+	// PatientTicks is for how many ticks a read waits. Default: 133.
+	PatientTicks int
+
+	// LogSize tells how long the node's log is, in bytes. Once that is more than
+	// MaxLog, replicas that are away hold the log of the others back no longer:
+	// they need a copy of the engine when they are back. Default: it never is.
+	LogSize func() int64
+	MaxLog  int64
+}
+
+func (o *Options) complete() {
+	o.Groups = max(o.Groups, 1)
+	o.Engine = stride{o.Engine, o.Groups, o.Number}
+	if o.Latest == 0 {
+		o.Latest = Latest
+	}
+	if o.ElectionTicks == 0 {
+		o.ElectionTicks = 10
+	}
+	if o.ClockEvery == 0 {
+		o.ClockEvery = time.Second
+	}
+	if o.PatientTicks == 0 {
+		o.PatientTicks = 133
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+}
+
+const (
+	maxMessageBytes     = 1 << 20
+	maxApplyingBytes    = 16 << 20
+	maxUncommittedBytes = 64 << 20
+	maxInflightMessages = 256
+
+	// maxAhead is how far ahead of the leader's clock the clock of a node may be
+	// that a burst comes from, before the burst's instants are brought back.
+	maxAhead = time.Second
+)
+
+// core drives one raft.RawNode. It starts nothing and waits for nothing, so that a
+// simulation can do with it what it likes. Its methods must not be called at the
+// same time, but for what says so.
+type core struct {
+	o       Options
+	node    *raft.RawNode
+	machine *machine
+	waiting waiting
+	holds   holds
+
+	term    uint64
+	lead    uint64
+	leads   bool
+	applied uint64 // what readers see
+
+	conf      *raftpb.ConfState // who the replicas are
+	configure func(e *raftpb.Entry) error
+	unfit     fitness
+
+	dead dead // the leader that is gone, until there is an election
+
+	ticked session.Time // the instant of the last tick that was proposed here
+	reads  reads
+
+	// attested is the index up to which this replica tells each leader that it has
+	// the log, until it is sent entries: a leader whose log begins later than what it
+	// believes this replica to have would never find out. 0: no more.
+	attested uint64
+	extra    []*raftpb.Message // to be sent
+}
+
+func newCore(o Options) (*core, error) {
+	o.complete()
+	m, err := newMachine(o.Engine, o.Latest)
+	if err != nil {
+		return nil, err
+	}
+	c := &core{o: o, machine: m, applied: o.Engine.Applied().Index}
+	c.waiting.init()
+	m.from = c.waiting.from
+	first, err := o.Storage.FirstIndex()
+	if err != nil {
+		return nil, err
+	}
+	c.applied = max(c.applied, first-1) // what is before the log's begin has no commands
+	c.attested = c.applied
+	c.conf, c.configure = o.Storage.ConfState(c.applied), c.applyConf
+	if _, err := rand.Read(c.reads.life[:]); err != nil {
+		return nil, err
+	}
+	c.node, err = raft.NewRawNode(&raft.Config{
+		ID:                        o.Node,
+		ElectionTick:              o.ElectionTicks,
+		HeartbeatTick:             1,
+		Storage:                   raised{o.Storage, c.applied, c.conf},
+		Applied:                   c.applied,
+		AsyncStorageWrites:        true,
+		MaxSizePerMsg:             maxMessageBytes,
+		MaxCommittedSizePerReady:  maxApplyingBytes,
+		MaxUncommittedEntriesSize: maxUncommittedBytes,
+		MaxInflightMsgs:           maxInflightMessages,
+		CheckQuorum:               true,
+		PreVote:                   true,
+		ReadOnlyOption:            raft.ReadOnlySafe,
+		DisableProposalForwarding: true,
+		StepDownOnRemoval:         true,
+		Logger:                    raftLogger{o.Logger},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// raised makes the commit index of a storage at least what the engine has applied:
+// it was committed then, though the storage need not have heard of it. The
+// configuration is the one that held then: later ones are applied again.
+type raised struct {
+	raft.Storage
+	applied uint64
+	conf    *raftpb.ConfState
+}
+
+func (r raised) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
+	hard, _, err := r.Storage.InitialState()
+	if err != nil || raft.IsEmptyHardState(hard) || hard.GetCommit() >= r.applied {
+		return hard, r.conf, err
+	}
+	return &raftpb.HardState{Term: hard.Term, Vote: hard.Vote, Commit: &r.applied}, r.conf, nil
+}
+
+// tick lets a tick of time pass.
+func (c *core) tick() {
+	c.node.Tick()
+	c.observe()
+	c.mourn()
+	c.ageReads()
+	if !c.leads {
+		return
+	}
+	if c.unfit != fit {
+		if to := c.successor(); to != 0 {
+			c.transfer(to)
+		}
+	}
+	if c.unfit == never {
+		return
+	}
+	if data := c.clockEntry(); data != nil {
+		_ = c.propose(data) // or the next tick will
+	}
+}
+
+// clockEntry is the entry that moves the log's clock to this node's, if it is time for
+// one; nil: it is not.
+func (c *core) clockEntry() []byte {
+	now := c.o.Clock()
+	if now.Sub(c.ticked).Abs() < c.o.ClockEvery {
+		return nil
+	}
+	c.ticked = now
+	return appendTick(nil, now, c.held())
+}
+
+// fitness says whether a node should lead.
+type fitness uint8
+
+const (
+	fit      fitness = iota
+	reserved         // if nobody else can
+	never            // its clock is wrong: what it stamps would be, too
+)
+
+// setFitness says whether this node should lead from now on.
+func (c *core) setFitness(f fitness) {
+	c.unfit = f
+	if to := c.successor(); f != fit && to != 0 {
+		c.transfer(to)
+	}
+}
+
+// held is up to where all replicas have the log on their disks, as far as a leader
+// knows; those that are away do not count if the log is too long.
+func (c *core) held() uint64 {
+	long := c.o.LogSize != nil && c.o.LogSize() > c.o.MaxLog
+	held := c.holds.least()
+	c.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		if !long || p.RecentActive || id == c.o.Node {
+			held = min(held, p.Match)
+		}
+	})
+	return held
+}
+
+// behind are the replicas that are there and need a copy of the engine, since the log
+// does not have what they lack.
+func (c *core) behind() (nodes []uint64) {
+	first, err := c.o.Storage.FirstIndex()
+	if err != nil || !c.leads {
+		return nil
+	}
+	c.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		if id != c.o.Node && p.RecentActive && p.Match+1 < first {
+			nodes = append(nodes, id)
+		}
+	})
+	return nodes
+}
+
+// compactable is up to where the log is of no use any more: it is in the engine for
+// good, and no replica will ask for it.
+func (c *core) compactable() (uint64, error) {
+	durable, err := c.o.Engine.DurablePosition()
+	return min(durable.Index, c.machine.held.Load()), err
+}
+
+// successor is the node that has most of the log and is alive, besides this one; 0:
+// there is none, or this node does not lead.
+func (c *core) successor() (to uint64) {
+	most := uint64(0)
+	if !c.leads {
+		return 0
+	}
+	c.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
+		if id != c.o.Node && kind == raft.ProgressTypePeer && p.RecentActive && p.Match > most {
+			to, most = id, p.Match
+		}
+	})
+	return to
+}
+
+// step takes a message from another node or from this node's disk.
+func (c *core) step(m *raftpb.Message) {
+	if c.dead.led(m) {
+		return
+	}
+	defer c.attest(m)
+	if err := c.node.Step(m); err != nil {
+		c.o.Logger.Debug("raft refuses a message", "type", m.GetType().String(), "error", err)
+	}
+	c.observe()
+	if m.GetType() == raftpb.MsgPreVote && c.dead.node != raft.None && c.ahead(m) {
+		c.campaignAgain()
+	}
+}
+
+// attest tells a leader up to where this replica has the log: what it has applied was
+// committed, so every leader has the same.
+func (c *core) attest(m *raftpb.Message) {
+	switch {
+	case c.attested == 0:
+	case m.GetType() == raftpb.MsgApp:
+		c.attested = 0
+	case m.GetType() == raftpb.MsgHeartbeat && c.lead == m.GetFrom() && c.term == m.GetTerm():
+		c.extra = append(c.extra, &raftpb.Message{
+			Type: raftpb.MsgAppResp.Enum(), From: &c.o.Node, To: new(m.GetFrom()), Term: new(c.term), Index: new(c.attested),
+		})
+	}
+}
+
+// observe notes what has become of the lead.
+func (c *core) observe() {
+	status := c.node.BasicStatus()
+	leads, term := status.RaftState == raft.StateLeader, status.GetTerm()
+	if leads == c.leads && term == c.term && status.Lead == c.lead {
+		return
+	}
+	if c.leads && (!leads || term != c.term) {
+		c.waiting.lose(c.term)
+	}
+	c.leads, c.term, c.lead = leads, term, status.Lead
+	if c.lead != raft.None || c.term != c.dead.term {
+		c.dead = dead{}
+	}
+	c.ticked = 0
+	c.askAgain()
+}
+
+func (c *core) propose(data ...[]byte) error {
+	entries := make([]*raftpb.Entry, len(data))
+	for i := range data {
+		entries[i] = &raftpb.Entry{Data: data[i]}
+	}
+	return c.node.Step(&raftpb.Message{Type: raftpb.MsgProp.Enum(), From: &c.o.Node, Entries: entries})
+}
+
+// prepare makes the entry of a write. It may be called by anybody, before write.
+func (c *core) prepare(w *Write) error {
+	if w.Register {
+		w.data = appendRegister(nil, w.Origin)
+		return nil
+	}
+	c.stamp(w.Burst)
+	level := c.machine.level().Codec()
+	if err := c.o.Engine.Admit(w.Burst, level); err != nil {
+		return err
+	}
+	data, err := codec.AppendBurst(appendBurstHeader(nil, w.Origin, w.Seq, w.Mark), w.Burst, level)
+	w.data = data
+	return err
+}
+
+// stamp makes the instant of a burst, which may come from another node, that of
+// this node's clock, or a little later. What had its effect at once as of the
+// former instant has it as of the new one.
+func (c *core) stamp(b *session.Burst) {
+	came := b.Now
+	now := c.o.Clock()
+	b.Now = max(now, min(came, now.Add(maxAhead)))
+	if b.Now >= came {
+		return
+	}
+	for i := range b.Commands {
+		k := &b.Commands[i]
+		for _, instant := range []*session.Time{&k.Expiry, &k.FlushAt, &k.VivifyExpiry} {
+			if *instant > b.Now && *instant <= came {
+				*instant = b.Now
+			}
+		}
+	}
+}
+
+// write proposes writes, in their order. Those that this node cannot propose are
+// done when it returns.
+func (c *core) write(writes []*Write) {
+	var data [][]byte
+	leads := c.leads && c.unfit != never
+	if leads {
+		// The log's clock may have stood still for longer than an origin lives, and
+		// stands at 0 when the log is new: an origin that registers as of then would be
+		// forgotten as soon as the clock moves.
+		if tick := c.clockEntry(); tick != nil {
+			data = append(data, tick)
+		}
+	}
+	for _, w := range writes {
+		if !leads {
+			w.Done(nil, ErrNotLeader)
+			continue
+		}
+		w.term = c.term
+		c.waiting.add(w)
+		data = append(data, w.data)
+	}
+	if len(data) == 0 {
+		return
+	}
+	if err := c.propose(data...); err != nil {
+		c.ticked = 0
+		for _, w := range writes {
+			c.waiting.fail(w, ErrLost)
+		}
+	}
+}
+
+// work is what a core wants to have done.
+type work struct {
+	send   []*raftpb.Message // to other nodes, in any order, or never
+	append []*raftpb.Message // to the log, one after the other
+	apply  []*raftpb.Message // to the machine, one after the other
+}
+
+// take returns what is to be done. It is called again after anything else was.
+func (c *core) take(w *work) {
+	w.send = append(w.send, c.extra...)
+	c.extra = nil
+	for c.node.HasReady() {
+		ready := c.node.Ready()
+		for _, state := range ready.ReadStates {
+			c.reads.confirm(state)
+		}
+		for _, m := range ready.Messages {
+			switch m.GetTo() {
+			case raft.LocalAppendThread:
+				w.append = append(w.append, m)
+			case raft.LocalApplyThread:
+				w.apply = append(w.apply, m)
+			default:
+				w.send = append(w.send, m)
+			}
+		}
+	}
+	c.serveReads()
+}
+
+// carryOut applies the entries of a message that take returned for the machine,
+// and completes what this node has proposed of them. It may be called at the same
+// time as other methods, by one goroutine. Unless there is an error, done is to be
+// called after it, with the last index, and the responses of m to be stepped.
+func (c *core) carryOut(m *raftpb.Message) (last uint64, err error) {
+	for _, e := range m.GetEntries() {
+		at := engine.Position{Index: e.GetIndex(), Term: e.GetTerm()}
+		if e.GetType() != raftpb.EntryNormal {
+			if err := c.configure(e); err != nil {
+				return last, err
+			}
+			if err := c.machine.replayEmpty(at, c.machine.now, nil); err != nil {
+				return last, err
+			}
+			last = at.Index
+			continue
+		}
+		o, err := c.machine.apply(at, e.GetData())
+		if err != nil {
+			return last, err
+		}
+		last = at.Index
+		c.waiting.complete(&o)
+	}
+	return last, nil
+}
+
+// done notes that the machine has come to an index.
+func (c *core) done(index uint64) {
+	c.applied = max(c.applied, index)
+	c.serveReads()
+}
+
+// stop fails what waits.
+func (c *core) stop() {
+	c.reads.stop()
+	c.waiting.stop()
+}
+
+// transfer asks another node to lead instead of this one.
+func (c *core) transfer(to uint64) {
+	if c.leads {
+		c.node.TransferLeader(to)
+		c.observe()
+	}
+}
+
+// campaign begins an election unless somebody leads, or this node's election is on its
+// way: beginning anew would forget the votes that have come.
+func (c *core) campaign() {
+	if c.node.BasicStatus().RaftState == raft.StateFollower {
+		c.campaignAgain()
+	}
+}
+
+// campaignAgain is campaign, but asks the others once more whether they would vote for
+// this node if that is all that it has done.
+func (c *core) campaignAgain() {
+	state := c.node.BasicStatus().RaftState
+	if c.lead == raft.None && c.unfit == fit && (state == raft.StateFollower || state == raft.StatePreCandidate) {
+		_ = c.node.Campaign()
+		c.observe()
+	}
+}

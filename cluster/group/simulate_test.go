@@ -1,0 +1,891 @@
+package group
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"testing/cryptotest"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+	"go.etcd.io/raft/v3/raftpb"
+
+	"cairn/cluster/simulate"
+	"cairn/engine"
+	"cairn/session"
+	"cairn/session/codec"
+)
+
+var (
+	simulateSteps = flag.Int("simulate.steps", 150_000, "events of TestSimulation, over all seeds")
+	simulateSeed  = flag.Uint64("simulate.seed", 0, "the only seed of TestSimulation; 0: those from 1 on")
+)
+
+// TestSimulation lets replicas run in a world that does everything to them, clients
+// send commands until all are answered, and checks that each key was linearizable,
+// that nothing that was seen to have expired came back, that nothing left before
+// its time, and that the replicas are the same in the end.
+func TestSimulation(t *testing.T) {
+	if *simulateSeed != 0 {
+		simulation(t, *simulateSeed)
+		return
+	}
+	steps, counted := 0, events{}
+	for seed := uint64(1); steps < *simulateSteps && !t.Failed(); seed++ {
+		r := simulation(t, seed)
+		steps += r.steps
+		counted.add(r.counts)
+	}
+	t.Logf("%d events: %+v", steps, counted)
+	if counted.crashes == 0 || counted.leads <= counted.worlds || counted.duplicates == 0 || counted.again == 0 || counted.copies == 0 || counted.changes == 0 {
+		t.Error("nothing much has happened")
+	}
+}
+
+// TestSimulationNotices lets disks do what they must not, which TestSimulation has
+// to notice.
+func TestSimulationNotices(t *testing.T) {
+	for name, f := range map[string]struct {
+		faults
+		from uint64 // a seed that is not far from one that notices
+	}{
+		"acknowledged before the sync": {faults{lies: true}, 10},
+		"votes are forgotten":          {faults{forgetsVotes: true}, 40},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := f.from; seed < f.from+400; seed++ {
+				if r := simulate1(t, seed, f.faults); r.err != nil {
+					t.Logf("seed %d: %v", seed, r.err)
+					return
+				}
+			}
+			t.Error("nothing was noticed")
+		})
+	}
+}
+
+type faults struct{ lies, forgetsVotes bool }
+
+func simulation(t *testing.T, seed uint64) simulated {
+	r := simulate1(t, seed, faults{})
+	if r.err != nil {
+		t.Errorf("-simulate.seed=%d: after %d events: %v", seed, r.steps, r.err)
+	}
+	return r
+}
+
+// events say that a world was not a dull one.
+type events struct {
+	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes int
+}
+
+func (c *events) add(o events) {
+	c.worlds++
+	c.crashes += o.crashes
+	c.leads += o.leads
+	c.again += o.again
+	c.duplicates += o.duplicates
+	c.notFound += o.notFound
+	c.commands += o.commands
+	c.copies += o.copies
+	c.changes += o.changes
+}
+
+type simulated struct {
+	steps  int
+	counts events
+	err    error
+}
+
+// simulate1 runs one world. A panic is an error, too: raft panics when it meets
+// what cannot be.
+func simulate1(t *testing.T, seed uint64, f faults) (r simulated) {
+	cryptotest.SetGlobalRandom(t, seed)
+	s := newSimulation(seed, f)
+	defer func() {
+		if p := recover(); p != nil {
+			r = simulated{s.world.Steps, s.counts, fmt.Errorf("panic: %v", p)}
+		}
+	}()
+	err := s.run()
+	return simulated{s.world.Steps, s.counts, err}
+}
+
+const (
+	tickTime   = 75 * time.Millisecond
+	opsPerRun  = 220
+	spares     = 2 // nodes that are no replicas at first
+	clients    = 4
+	opsAtATime = 3
+	worldBegin = 1_767_312_000_000 // ms
+)
+
+// aSimulation is one world: replicas, clients, faults.
+type aSimulation struct {
+	world   *simulate.World
+	network *simulate.Network
+	nodes   []*node
+	clients []*client
+	calm    bool    // no more faults
+	crashes float64 // how likely one is after each event of a node
+	err     error
+
+	latest  session.Time // of any clock
+	counts  events
+	history []porcupine.Operation
+	left    int // commands to be begun
+	open    int // and not answered
+}
+
+func newSimulation(seed uint64, f faults) *aSimulation {
+	w := simulate.New(seed)
+	s := &aSimulation{world: w, left: opsPerRun, crashes: 0.0005, network: &simulate.Network{
+		World: w, Drop: w.Rand.Float64() * 0.1, Duplicate: w.Rand.Float64() * 0.1,
+		Low: 200 * time.Microsecond, High: 20 * time.Millisecond, Late: 3 * time.Second,
+	}}
+	if f.forgetsVotes { // it takes a crash between two elections of a term
+		s.crashes = 0.01
+	}
+	count := 3
+	if w.Chance(0.3) {
+		count = 5
+	}
+	voters := make([]uint64, count)
+	for i := range voters {
+		voters[i] = uint64(i + 1)
+	}
+	for id := uint64(1); id <= uint64(count+spares); id++ {
+		n := &node{s: s, id: id, skew: time.Duration(w.Rand.IntN(6001)-3000) * time.Millisecond}
+		n.joined = id <= uint64(count)
+		n.log = simulate.NewLog(w, voters)
+		n.log.Low, n.log.High = 100*time.Microsecond, 30*time.Millisecond
+		n.log.Lies, n.log.ForgetsVotes = f.lies, f.forgetsVotes
+		n.engine = simulate.NewEngine(n.clock)
+		s.nodes = append(s.nodes, n)
+		n.start()
+	}
+	for i := range clients {
+		c := &client{s: s, number: i, skew: time.Duration(w.Rand.IntN(4001)-2000) * time.Millisecond}
+		binary.BigEndian.PutUint64(c.origin[8:], uint64(i)+1)
+		s.clients = append(s.clients, c)
+		for range opsAtATime {
+			w.After(w.Between(0, time.Second), c.next)
+		}
+	}
+	w.After(time.Second, s.disturb)
+	return s
+}
+
+// run lets the world go on until all commands are answered, then for a while
+// without faults, and judges.
+func (s *aSimulation) run() error {
+	for (s.left > 0 || s.open > 0) && s.err == nil {
+		if s.world.Steps > 400_000 {
+			return fmt.Errorf("%d commands have no answer", s.left+s.open)
+		}
+		s.world.Step()
+		if s.left == 0 && !s.calm {
+			s.settle()
+		}
+	}
+	for until := s.world.Now() + 5*time.Second; s.world.Now() < until && s.err == nil; {
+		s.world.Step()
+	}
+	if s.err != nil {
+		return s.err
+	}
+	first := map[engine.Position]*node{}
+	for _, n := range s.nodes {
+		// Ticks go on: compare those that have come as far.
+		at := n.engine.Applied()
+		if other := first[at]; other == nil {
+			first[at] = n
+		} else if !n.engine.Same(other.engine) {
+			return fmt.Errorf("replicas %d and %d differ at %v", n.id, other.id, at)
+		}
+	}
+	return judge(s.history)
+}
+
+// settle ends the faults.
+func (s *aSimulation) settle() {
+	s.calm = true
+	s.network.Calm()
+	for _, n := range s.nodes {
+		n.resume()
+		if n.core == nil {
+			n.start()
+		}
+		if n.core != nil {
+			n.core.setFitness(fit)
+		}
+	}
+}
+
+// disturb does something to somebody, again and again.
+func (s *aSimulation) disturb() {
+	if s.calm {
+		return
+	}
+	w := s.world
+	w.After(w.Between(50*time.Millisecond, 2*time.Second), s.disturb)
+	n := s.nodes[w.Rand.IntN(len(s.nodes))]
+	other := s.nodes[w.Rand.IntN(len(s.nodes))]
+	switch w.Rand.IntN(14) {
+	case 0, 1:
+		n.crash()
+	case 2:
+		if w.Chance(0.2) {
+			for _, n := range s.nodes {
+				n.crash()
+			}
+		}
+	case 3:
+		s.network.Cut(n.id, other.id)
+	case 4:
+		for _, to := range s.nodes {
+			s.network.Cut(n.id, to.id)
+			if w.Chance(0.5) {
+				s.network.Cut(to.id, n.id)
+			}
+		}
+	case 5, 6:
+		s.network.Heal()
+	case 7:
+		n.pause(w.Between(10*time.Millisecond, 4*time.Second))
+	case 8:
+		n.skew += time.Duration(w.Rand.IntN(8001)-4000) * time.Millisecond
+	case 9:
+		if n.core != nil && !n.paused {
+			n.core.transfer(other.id)
+			n.work()
+		}
+	case 10:
+		if n.core != nil && !n.paused { // what a refused connection leads to
+			n.core.gone(other.id, int(n.id%3))
+			n.core.campaign()
+			n.work()
+		}
+	case 11, 12:
+		for _, n := range s.nodes {
+			n.reconfigure(other)
+		}
+	case 13:
+		if n.core != nil && !n.paused { // its clock is found to be wrong, or right
+			n.core.setFitness(fitness(w.Rand.IntN(3)))
+			n.work()
+		}
+	}
+}
+
+// reconfigure lets a leader make another node a replica, or none, or a voter, or put
+// it in the place of a voter, as they may all come from an operator.
+func (n *node) reconfigure(other *node) {
+	if n.core == nil || n.paused || !n.core.leads {
+		return
+	}
+	w := n.s.world
+	var voters, learners []uint64
+	for _, r := range n.core.replicas() {
+		if r.Learner {
+			learners = append(learners, r.Node)
+		} else {
+			voters = append(voters, r.Node)
+		}
+	}
+	one := func(kind raftpb.ConfChangeType, node uint64) *raftpb.ConfChangeSingle {
+		return &raftpb.ConfChangeSingle{Type: &kind, NodeId: &node}
+	}
+	var changes []*raftpb.ConfChangeSingle
+	switch {
+	case slices.Contains(learners, other.id) && other.joined && w.Chance(0.7):
+		changes = append(changes, one(raftpb.ConfChangeAddNode, other.id))
+		if w.Chance(0.7) {
+			changes = append(changes, one(raftpb.ConfChangeRemoveNode, voters[w.Rand.IntN(len(voters))]))
+		}
+	case slices.Contains(learners, other.id), slices.Contains(voters, other.id) && len(voters) > 2:
+		changes = append(changes, one(raftpb.ConfChangeRemoveNode, other.id))
+	case !slices.Contains(voters, other.id):
+		changes = append(changes, one(raftpb.ConfChangeAddLearnerNode, other.id))
+	}
+	if n.core.change(changes) == nil && len(changes) > 0 {
+		n.s.counts.changes++
+	}
+	roster := *n.core.machine.Roster()
+	roster.Number++
+	roster.Level, roster.Size = Latest, w.Rand.IntN(9)
+	_ = n.core.proposeRoster(&roster)
+	n.work()
+}
+
+// node is a replica with its disk and its clock.
+type node struct {
+	s      *aSimulation
+	id     uint64
+	skew   time.Duration
+	log    *simulate.Log
+	engine *simulate.Engine
+
+	joined  bool  // false: it waits for a copy to begin with
+	core    *core // nil: down
+	life    int
+	paused  bool
+	leads   bool
+	inbox   []func() // while paused
+	applies []*raftpb.Message
+}
+
+func (n *node) clock() session.Time {
+	now := session.Time(worldBegin).Add(n.s.world.Now() + n.skew)
+	n.s.latest = max(n.s.latest, now)
+	return now
+}
+
+func (n *node) start() {
+	if !n.joined {
+		return
+	}
+	c, err := newCore(Options{
+		Node: n.id, Storage: n.log, Engine: n.engine, Clock: n.clock, Logger: slog.New(slog.DiscardHandler),
+		LogSize: n.logSize, MaxLog: 0,
+	})
+	if err != nil {
+		n.s.err = err
+		return
+	}
+	n.core = c
+	n.tick()
+	n.work()
+}
+
+// logSize is more than enough half of the time: then replicas that are away lose the
+// log.
+func (n *node) logSize() int64 { return int64(n.s.world.Rand.IntN(2)) }
+
+// mend gives a copy of the leader's engine to replicas that need one.
+func (n *node) mend() {
+	behind := n.core.behind()
+	for _, r := range n.core.replicas() {
+		if !n.s.nodes[r.Node-1].joined {
+			behind = append(behind, r.Node)
+		}
+	}
+	for _, id := range behind {
+		to := n.s.nodes[id-1]
+		life, joined := to.life, to.joined
+		n.s.network.Send(n.id, id, func() {
+			if (to.core == nil) == joined || to.paused || to.life != life || n.core == nil {
+				return
+			}
+			at := n.engine.Applied()
+			if last, _ := to.log.LastIndex(); last >= at.Index {
+				return // it was long under way
+			}
+			n.s.counts.copies++
+			if to.joined {
+				to.stop()
+			}
+			to.joined = true
+			to.log.Crash()
+			to.engine.Copy(n.engine)
+			to.log.Restart(at.Index, at.Term, n.log.ConfState(at.Index))
+			to.start()
+		})
+	}
+}
+
+// stop ends the process as it is.
+func (n *node) stop() {
+	n.core.stop()
+	n.core, n.paused, n.leads, n.inbox, n.applies = nil, false, false, nil, nil
+	n.life++
+}
+
+func (n *node) crash() {
+	if n.core == nil {
+		return
+	}
+	n.s.counts.crashes++
+	n.stop()
+	n.log.Crash()
+	n.engine.Crash()
+	n.s.world.After(n.s.world.Between(10*time.Millisecond, 5*time.Second), func() {
+		if n.core == nil {
+			n.start()
+		}
+	})
+}
+
+// do lets f happen at the node, if it lives then as now, once it is not paused.
+func (n *node) do(f func()) {
+	switch {
+	case n.core == nil:
+	case n.paused:
+		n.inbox = append(n.inbox, f)
+	default:
+		f()
+		n.work()
+	}
+}
+
+// here is do, later, unless the node has crashed by then.
+func (n *node) here(f func()) func() {
+	life := n.life
+	return func() {
+		if life == n.life {
+			n.do(f)
+		}
+	}
+}
+
+func (n *node) pause(d time.Duration) {
+	if n.core == nil || n.paused {
+		return
+	}
+	n.paused = true
+	n.s.world.After(d, func() { n.resume() })
+}
+
+func (n *node) resume() {
+	if !n.paused {
+		return
+	}
+	n.paused = false
+	inbox := n.inbox
+	n.inbox = nil
+	for _, f := range inbox {
+		n.do(f)
+	}
+}
+
+func (n *node) tick() {
+	var again func()
+	life := n.life
+	again = func() {
+		if life != n.life {
+			return
+		}
+		if !n.paused { // a late ticker is one tick
+			n.do(n.core.tick)
+			if life == n.life && n.s.world.Chance(0.05) {
+				n.mend()
+			}
+		}
+		n.s.world.After(tickTime, again)
+	}
+	n.s.world.After(n.s.world.Between(0, tickTime), again)
+}
+
+// work does what the core wants.
+func (n *node) work() {
+	if n.core == nil {
+		return
+	}
+	w := n.s.world
+	var todo work
+	led := n.leads
+	n.core.take(&todo)
+	if n.leads = n.core.leads; n.leads && !led {
+		n.s.counts.leads++
+	}
+	n.send(todo.send)
+	for _, m := range todo.append {
+		responses := m.GetResponses()
+		respond := n.here(func() { n.respond(responses) })
+		n.log.Append(m, len(responses) > 0, func(error) { respond() })
+	}
+	if len(todo.apply) > 0 {
+		n.applies = append(n.applies, todo.apply...)
+		if len(n.applies) == len(todo.apply) {
+			w.After(w.Between(0, 5*time.Millisecond), n.here(n.apply))
+		}
+	}
+	if !n.s.calm && w.Chance(n.s.crashes) {
+		n.crash()
+	}
+}
+
+func (n *node) apply() {
+	m := n.applies[0]
+	n.applies = n.applies[1:]
+	for _, e := range m.GetEntries() {
+		if e, err := decodeEntry(e.GetData()); err == nil && e.form == formBurst && n.core.machine.origins.judge(&e) == duplicate {
+			n.s.counts.duplicates++
+		}
+	}
+	last, err := n.core.carryOut(m)
+	if err != nil {
+		n.s.err = fmt.Errorf("replica %d: %w", n.id, err)
+		return
+	}
+	n.core.done(last)
+	n.respond(m.GetResponses())
+	w := n.s.world
+	if w.Chance(0.02) {
+		n.engine.Flush()
+	}
+	if w.Chance(0.02) {
+		n.compact()
+	}
+	if len(n.applies) > 0 {
+		w.After(w.Between(0, 5*time.Millisecond), n.here(n.apply))
+	}
+}
+
+// compact drops what is no longer needed.
+func (n *node) compact() {
+	last, err := n.core.compactable()
+	if err == nil {
+		err = n.log.Compact(last)
+	}
+	if err != nil {
+		n.s.err = err
+	}
+}
+
+func (n *node) respond(responses []*raftpb.Message) {
+	for _, m := range responses {
+		if m.GetTo() == n.id {
+			n.core.step(m)
+		} else {
+			n.send([]*raftpb.Message{m})
+		}
+	}
+}
+
+func (n *node) send(messages []*raftpb.Message) {
+	for _, m := range messages {
+		to := n.s.nodes[m.GetTo()-1]
+		n.s.network.Send(n.id, to.id, func() { to.do(func() { to.core.step(m) }) })
+	}
+}
+
+// client is a node's store as the group sees it: an origin that sends commands
+// again until it has the answer.
+type client struct {
+	s      *aSimulation
+	number int
+	origin Origin
+	last   Sequence
+	open   []Sequence
+	lead   int
+	skew   time.Duration
+}
+
+func (c *client) mark() Sequence {
+	mark := c.last + 1
+	for _, seq := range c.open {
+		mark = min(mark, seq)
+	}
+	return mark
+}
+
+// call is a command under way.
+type call struct {
+	c       *client
+	seq     Sequence // 0: a read
+	input   input
+	number  int
+	begun   int64
+	attempt int
+	over    bool
+}
+
+// next begins a command.
+func (c *client) next() {
+	s, w := c.s, c.s.world
+	if s.left == 0 {
+		return
+	}
+	s.left--
+	s.open++
+	k := &call{c: c, number: s.left, begun: int64(w.Now()), input: input{
+		op: ops[w.Rand.IntN(len(ops))], key: fmt.Sprintf("k%d", w.Rand.IntN(5)), value: fmt.Sprint(1000 * (s.left + 1)),
+	}}
+	k.input.now = session.Time(worldBegin).Add(w.Now() + c.skew)
+	k.input.expiry = session.Never
+	if w.Chance(0.5) {
+		k.input.expiry = k.input.now.Add(w.Between(100*time.Millisecond, 20*time.Second))
+	}
+	if k.input.op == session.OpSet && w.Chance(0.3) {
+		k.input.cas = s.someVersion(k.input.key)
+	}
+	if k.input.op != session.OpGet {
+		c.last++
+		k.seq = c.last
+		c.open = append(c.open, k.seq)
+	}
+	k.send()
+}
+
+var ops = []session.Op{
+	session.OpGet, session.OpGet, session.OpGet, session.OpGet, session.OpSet, session.OpSet, session.OpAdd,
+	session.OpIncr, session.OpIncr, session.OpIncr, session.OpTouch, session.OpDelete,
+}
+
+// someVersion is one that the key has had lately; 0: none is known.
+func (s *aSimulation) someVersion(key string) uint64 {
+	for i := len(s.history) - 1; i >= 0; i-- {
+		if in := s.history[i].Input.(input); in.key == key {
+			if out := s.history[i].Output.(output); out.version != 0 {
+				return out.version
+			}
+		}
+	}
+	return 0
+}
+
+// send sends the command to the node that seems to lead, and again if there is no
+// answer for a while.
+func (k *call) send() {
+	if k.over {
+		return
+	}
+	s, w := k.c.s, k.c.s.world
+	if k.attempt++; k.attempt > 1 {
+		s.counts.again++
+	}
+	attempt := k.attempt
+	target := s.nodes[k.c.lead%len(s.nodes)]
+	mark := k.c.mark()
+	here := uint64(100 + k.c.number)
+	s.network.Send(here, target.id, func() {
+		target.do(func() {
+			k.arrive(target, mark, func(results *session.Burst, err error) {
+				s.network.Send(target.id, here, func() { k.answer(target, attempt, results, err) })
+			})
+		})
+	})
+	w.After(w.Between(300*time.Millisecond, 2*time.Second), func() {
+		if !k.over && k.attempt == attempt {
+			k.c.lead = w.Rand.IntN(len(s.nodes))
+			k.send()
+		}
+	})
+}
+
+// arrive is the command at a node.
+func (k *call) arrive(n *node, mark Sequence, answer func(*session.Burst, error)) {
+	b := k.input.burst()
+	if k.seq == 0 {
+		read := new(Read)
+		read.Ready = func(err error) {
+			if err == nil {
+				b.Now = n.core.machine.clock()
+				n.engine.Apply(b, completed{})
+			}
+			answer(b, err)
+		}
+		n.core.read([]*Read{read})
+		return
+	}
+	w := &Write{Origin: k.c.origin, Seq: k.seq, Mark: mark, Burst: b}
+	w.Done = func(results []byte, err error) {
+		out := &session.Burst{Commands: b.Commands}
+		if err == nil {
+			_, err = codec.DecodeResults(bytes.Clone(results), out)
+		}
+		answer(out, err)
+	}
+	if err := n.core.prepare(w); err != nil {
+		n.s.err = err
+		return
+	}
+	n.core.write([]*Write{w})
+}
+
+type completed struct{}
+
+func (completed) Complete([]*session.Burst) {}
+
+// answer takes what a node says.
+func (k *call) answer(n *node, attempt int, b *session.Burst, err error) {
+	s, w := k.c.s, k.c.s.world
+	if k.over || err != nil && attempt != k.attempt {
+		return
+	}
+	switch err {
+	case nil:
+	case ErrStranger:
+		register := &Write{Origin: k.c.origin, Register: true, Done: func([]byte, error) {}}
+		n.do(func() {
+			if err := n.core.prepare(register); err == nil {
+				n.core.write([]*Write{register})
+			}
+		})
+		w.After(w.Between(time.Millisecond, 100*time.Millisecond), k.send)
+		return
+	case ErrForgotten:
+		s.err = fmt.Errorf("%v of client %d is forgotten, and has no answer", k.input, k.c.number)
+		return
+	default:
+		k.c.lead = w.Rand.IntN(len(s.nodes))
+		w.After(w.Between(time.Millisecond, 200*time.Millisecond), k.send)
+		return
+	}
+	k.over = true
+	s.open--
+	for i, seq := range k.c.open {
+		if seq == k.seq {
+			k.c.open = append(k.c.open[:i], k.c.open[i+1:]...)
+			break
+		}
+	}
+	r := &b.Results[0]
+	s.counts.commands++
+	if r.Status == session.NotFound {
+		s.counts.notFound++
+	}
+	out := output{status: r.Status, value: string(r.Item.Value), version: r.Item.Version, number: r.Number,
+		latest: s.latest.Add(maxAhead)}
+	s.history = append(s.history, porcupine.Operation{
+		ClientId: k.number, Input: k.input, Call: k.begun, Output: out, Return: int64(w.Now()),
+	})
+	w.After(w.Between(0, 500*time.Millisecond), k.c.next)
+}
+
+type input struct {
+	op    session.Op
+	key   string
+	value string
+	now   session.Time // of the client
+	cas   uint64
+
+	expiry session.Time
+}
+
+func (in input) burst() *session.Burst {
+	c := session.Command{Op: in.op, Key: []byte(in.key), Value: []byte(in.value), Expiry: in.expiry}
+	switch in.op {
+	case session.OpGet, session.OpDelete:
+		c.Value, c.Expiry = nil, 0
+	case session.OpIncr:
+		c.Value, c.Expiry, c.Delta = nil, 0, 1
+	case session.OpTouch:
+		c.Value = nil
+	case session.OpSet:
+		if in.cas != 0 {
+			c.Mods, c.CAS = session.IfVersion, in.cas
+		}
+	}
+	return &session.Burst{Now: in.now, Commands: []session.Command{c}}
+}
+
+type output struct {
+	status  session.Status
+	value   string
+	version uint64
+	number  uint64
+	latest  session.Time // that any replica may have taken it to be
+}
+
+// item is a key's state as the model sees it.
+type item struct {
+	present bool
+	expiry  session.Time
+	value   string
+	version uint64
+}
+
+// judge checks the history of each key.
+func judge(history []porcupine.Operation) error {
+	stored := map[uint64]input{}
+	for _, o := range history {
+		in, out := o.Input.(input), o.Output.(output)
+		if out.status != session.OK || in.op != session.OpSet && in.op != session.OpAdd && in.op != session.OpIncr {
+			continue
+		}
+		if other, twice := stored[out.version]; twice {
+			return fmt.Errorf("version %d is of %v and of %v", out.version, in, other)
+		}
+		stored[out.version] = in
+	}
+	for _, part := range model.Partition(history) {
+		switch porcupine.CheckOperationsTimeout(model, part, 20*time.Second) {
+		case porcupine.Illegal:
+			return fmt.Errorf("not linearizable: %s", describe(part))
+		case porcupine.Unknown:
+			return fmt.Errorf("%d commands could not be judged in time", len(part))
+		}
+	}
+	return nil
+}
+
+// describe writes a history, a command a line.
+func describe(history []porcupine.Operation) string {
+	slices.SortFunc(history, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+	var text strings.Builder
+	for _, o := range history {
+		in, out := o.Input.(input), o.Output.(output)
+		fmt.Fprintf(&text, "\n%12.6f %12.6f %s value %s cas %d expiry %d: status %d value %s version %d number %d, latest %d",
+			float64(o.Call)/1e9, float64(o.Return)/1e9, opNames[in.op]+" "+in.key, in.value, in.cas, in.expiry-worldBegin,
+			out.status, out.value, out.version, out.number, out.latest-worldBegin)
+	}
+	return text.String()
+}
+
+var opNames = map[session.Op]string{
+	session.OpGet: "get", session.OpSet: "set", session.OpAdd: "add", session.OpIncr: "incr",
+	session.OpTouch: "touch", session.OpDelete: "delete",
+}
+
+var model = porcupine.Model{
+	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
+		byKey := map[string][]porcupine.Operation{}
+		for _, o := range history {
+			key := o.Input.(input).key
+			byKey[key] = append(byKey[key], o)
+		}
+		var parts [][]porcupine.Operation
+		for _, part := range byKey {
+			parts = append(parts, part)
+		}
+		return parts
+	},
+	Init: func() any { return item{} },
+	Step: func(state, in, out any) (bool, any) { return step(state.(item), in.(input), out.(output)) },
+}
+
+// step is one command on one key. An item that expires may be found absent when a
+// clock has come so far; from then on it is.
+func step(it item, in input, out output) (bool, item) {
+	absent := !it.present || it.expiry <= out.latest
+	if out.status == session.NotFound {
+		return absent && in.op != session.OpAdd && (in.op != session.OpSet || in.cas != 0), item{}
+	}
+	put := item{present: true, expiry: in.expiry, value: in.value, version: out.version}
+	switch in.op {
+	case session.OpGet:
+		return it.present && it.value == out.value && it.version == out.version, it
+	case session.OpSet:
+		switch {
+		case in.cas == 0:
+			return out.status == session.OK, put
+		case out.status == session.Exists:
+			return it.present && it.version != in.cas, it
+		}
+		return it.present && it.version == in.cas, put
+	case session.OpAdd:
+		if out.status == session.NotStored {
+			return it.present, it
+		}
+		return absent, put
+	case session.OpIncr:
+		put.value, put.expiry = fmt.Sprint(out.number), it.expiry
+		n, _ := session.ParseNumber([]byte(it.value))
+		return it.present && n+1 == out.number, put
+	case session.OpTouch:
+		ok := it.present && it.version == out.version
+		it.expiry = in.expiry
+		return ok, it
+	case session.OpDelete:
+		return it.present && it.version == out.version, item{}
+	}
+	return false, it
+}

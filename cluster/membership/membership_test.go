@@ -1,0 +1,217 @@
+package membership
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// village is nodes that say what they say to each other when the test lets them.
+type village struct {
+	t     *testing.T
+	now   time.Time
+	nodes []*Membership
+}
+
+func (v *village) add(dir string, expect int) *Membership {
+	v.t.Helper()
+	i, err := Load(dir, "c", 1)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	m, err := New(Options{
+		Dir: dir, Identity: i, Address: "node" + filepath.Base(dir), Expect: expect, Level: 1,
+		Now: func() time.Time { return v.now }, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.nodes = append(v.nodes, m)
+	return m
+}
+
+// say lets one node hear another.
+func (v *village) say(from, to *Membership) {
+	v.t.Helper()
+	if err := to.Heard(from.Identity().Node, 1, from.State(0)); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+func (v *village) talk(nodes ...*Membership) {
+	for _, from := range nodes {
+		for _, to := range nodes {
+			if from != to {
+				v.say(from, to)
+			}
+		}
+	}
+}
+
+func begun(m *Membership) bool {
+	select {
+	case <-m.Begun():
+		return true
+	default:
+		return false
+	}
+}
+
+func newVillage(t *testing.T) *village { return &village{t: t, now: time.Unix(1_800_000_000, 0)} }
+
+func TestThreeBegin(t *testing.T) {
+	v := newVillage(t)
+	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	a, b := v.add(dirs[0], 3), v.add(dirs[1], 3)
+	v.talk(a, b)
+	v.talk(a, b)
+	if begun(a) || begun(b) {
+		t.Fatal("two of three have begun")
+	}
+	c := v.add(dirs[2], 3)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	for _, m := range v.nodes {
+		if !begun(m) {
+			t.Fatal("a node has not begun")
+		}
+		if other := m.Identity(); !slices.Equal(other.Nodes(), a.identity.Nodes()) || len(other.Members) != 3 {
+			t.Errorf("members %v and %v", other.Members, a.identity.Members)
+		}
+	}
+	again := v.add(dirs[1], 3)
+	if !begun(again) || again.Identity().Node != b.Identity().Node {
+		t.Error("a node that starts again is another, or has not begun")
+	}
+	if addresses := a.Addresses(); len(addresses) != 2 {
+		t.Errorf("the others are at %q", addresses)
+	}
+	late := v.add(t.TempDir(), 3)
+	v.talk(a, late)
+	if begun(late) || !late.foreign {
+		t.Error("a node belongs to a cluster that has begun without it")
+	}
+}
+
+// TestOneAlone is the smallest cluster.
+func TestOneAlone(t *testing.T) {
+	if m := newVillage(t).add(t.TempDir(), 1); !begun(m) || len(m.Identity().Members) != 1 {
+		t.Error("it has not begun")
+	}
+}
+
+// TestWordGetsRound lets one node begin, and the others hear of it.
+func TestWordGetsRound(t *testing.T) {
+	v := newVillage(t)
+	a, b, c := v.add(t.TempDir(), 3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.talk(a, b, c) // all are ready, and a and b may not know that of all
+	v.say(b, a)
+	v.say(c, a)
+	if !begun(a) {
+		t.Fatal("a has not begun")
+	}
+	v.now = v.now.Add(time.Hour)
+	v.say(a, b)
+	v.say(a, c)
+	if !begun(b) || !begun(c) {
+		t.Error("a node has begun with others that do not know of it")
+	}
+}
+
+// TestFourOfThree lets too many nodes be there: no two clusters begin with the same
+// node.
+func TestFourOfThree(t *testing.T) {
+	v := newVillage(t)
+	var all []*Membership
+	for range 4 {
+		all = append(all, v.add(t.TempDir(), 3))
+	}
+	v.talk(all[0], all[1], all[2])
+	v.talk(all[1], all[2], all[3])
+	v.talk(all...)
+	v.talk(all...)
+	cluster := map[uint64][]uint64{}
+	for _, m := range all {
+		i := m.Identity()
+		for _, node := range i.Nodes() {
+			if other := cluster[node]; other != nil && !slices.Equal(other, i.Nodes()) {
+				t.Errorf("node %d belongs to two clusters", node)
+			}
+			cluster[node] = i.Nodes()
+		}
+	}
+}
+
+// TestGoneBeforeTheBegin replaces a node that was there for a while.
+func TestGoneBeforeTheBegin(t *testing.T) {
+	v := newVillage(t)
+	a, b, gone := v.add(t.TempDir(), 3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.say(b, a)
+	v.say(gone, a) // a is ready, and nobody else
+	v.now = v.now.Add(time.Minute)
+	c := v.add(t.TempDir(), 3)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	if !begun(a) || !begun(b) || !begun(c) || slices.Contains(a.identity.Nodes(), gone.Identity().Node) {
+		t.Error("those that are there have not begun, or with one that is not")
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	dir := t.TempDir()
+	first, err := Load(dir, "c", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Load(dir, "c", 12); err != nil || again.Node != first.Node || again.Groups != 1 {
+		t.Errorf("again: %+v, %v", again, err)
+	}
+	if _, err := Load(dir, "another", 1); err == nil || !strings.Contains(err.Error(), `"another"`) {
+		t.Errorf("another cluster: %v", err)
+	}
+	for name, text := range map[string]string{
+		"not JSON": "{", "a later format": `{"format":2,"node":"1","groups":1,"cluster":"c"}`, "no node": `{"format":1,"groups":1,"cluster":"c"}`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, FileName), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(dir, "c", 1); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// A log that is carried out again from further back does not bring back who the nodes
+// were there.
+func TestConfiguredFromFurtherBack(t *testing.T) {
+	v := newVillage(t)
+	dir := t.TempDir()
+	a, b, c := v.add(dir, 3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	before := a.Identity()
+	const another = 4
+	var nodes []uint64
+	for _, at := range []uint64{10, 5, 10} {
+		if at == 10 {
+			nodes = []uint64{a.Identity().Node, b.Identity().Node, another}
+		} else {
+			nodes = before.Nodes()
+		}
+		if err := a.Configured(at, nodes, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Identity(); got.At != 10 || !slices.Contains(got.Nodes(), another) || len(got.Members) != 3 {
+			t.Errorf("after index %d: %+v", at, got)
+		}
+	}
+	noted, err := Load(dir, "c", 1)
+	if err != nil || noted.At != 10 || !slices.Contains(noted.Nodes(), another) {
+		t.Errorf("noted: %+v, %v", noted, err)
+	}
+}

@@ -1,0 +1,104 @@
+package membership
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+const week = 7 * 24 * time.Hour
+
+func voters(silent ...time.Duration) (all []Replica) {
+	for i, s := range silent {
+		all = append(all, Replica{Node: uint64(i + 1), Silent: s, CaughtUp: true})
+	}
+	return all
+}
+
+func learner(node uint64, caughtUp bool) Replica {
+	return Replica{Node: node, Learner: true, CaughtUp: caughtUp}
+}
+
+func TestNext(t *testing.T) {
+	const dead, hour = week, time.Hour
+	for name, test := range map[string]struct {
+		view View
+		want Step
+	}{
+		"nothing to do":             {View{Self: 1, Replicas: voters(0, 0, 0), Size: 3, Strangers: []uint64{9}}, Step{}},
+		"one away for a while":      {View{Self: 1, Replicas: voters(0, 0, time.Minute), ReplaceAfter: hour, Strangers: []uint64{9}}, Step{}},
+		"one gone, nobody new":      {View{Self: 1, Replicas: voters(0, 0, dead), ReplaceAfter: hour}, Step{}},
+		"one gone, one new":         {View{Self: 1, Replicas: voters(0, 0, dead), ReplaceAfter: hour, Strangers: []uint64{9}}, Step{Learn: 9}},
+		"the new one learns":        {View{Self: 1, Replicas: append(voters(0, 0, dead), learner(9, false)), ReplaceAfter: hour, Strangers: []uint64{8}}, Step{}},
+		"the new one has caught up": {View{Self: 1, Replicas: append(voters(0, 0, dead), learner(9, true)), ReplaceAfter: hour}, Step{Promote: 9, Swap: 3}},
+		"the old one came back":     {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), ReplaceAfter: hour}, Step{}},
+		"never replaced by itself":  {View{Self: 1, Replicas: append(voters(0, 0, dead), learner(9, true))}, Step{}},
+		"two silent, the longest":   {View{Self: 1, Replicas: append(voters(0, hour+time.Second, 2*hour, 0, 0), learner(9, true)), ReplaceAfter: hour}, Step{Promote: 9, Swap: 3}},
+		"one more":                  {View{Self: 1, Replicas: voters(0, 0, 0), Size: 4, Joining: []uint64{9}, Strangers: []uint64{8, 9}}, Step{Learn: 9}},
+		"one more has caught up":    {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), Size: 4}, Step{Promote: 9}},
+		"one less":                  {View{Self: 1, Replicas: voters(0, 0, 0, 0), Size: 3, Leaving: []uint64{2}}, Step{Remove: 2}},
+		"one less, the leader":      {View{Self: 2, Replicas: voters(0, 0, 0, 0), Size: 3, Leaving: []uint64{2}}, Step{Lead: true}},
+		"one less would be too few": {View{Self: 1, Replicas: voters(0, 0, 0, dead, dead), Size: 4, Leaving: []uint64{2}}, Step{}},
+		"replaced by request":       {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), Size: 3, Leaving: []uint64{2}}, Step{Promote: 9, Swap: 2}},
+		"replaced, the leader":      {View{Self: 2, Replicas: append(voters(0, 0, 0), learner(9, true)), Size: 3, Leaving: []uint64{2}}, Step{Lead: true}},
+		"a learner is gone":         {View{Self: 1, Replicas: append(voters(0, 0, 0), Replica{Node: 9, Learner: true, Silent: dead}), ReplaceAfter: hour}, Step{Remove: 9}},
+		"a learner is to leave":     {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), Leaving: []uint64{9}}, Step{Remove: 9}},
+	} {
+		if got := test.view.Next(); got != test.want {
+			t.Errorf("%s: %+v, want %+v", name, got, test.want)
+		}
+	}
+}
+
+// TestNextKeepsQuorum takes random steps: what the cluster is to be comes to be, the
+// living voters are most all the time, and nobody is removed before there is another.
+func TestNextKeepsQuorum(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		v := View{Self: 1, ReplaceAfter: time.Hour, Size: 3, Replicas: voters(0, 0, 0), Strangers: []uint64{11, 12, 13, 14, 15}}
+		switch random.IntN(4) {
+		case 0:
+			v.Replicas[1+random.IntN(2)].Silent = week
+		case 1:
+			v.Size = 5
+		case 2:
+			v.Leaving = []uint64{uint64(2 + random.IntN(2))}
+		case 3:
+			v.Size, v.Replicas[2].Silent = 5, week
+		}
+		for range 40 {
+			before := len(v.Replicas)
+			apply(&v, v.Next())
+			count, living := 0, 0
+			for i := range v.Replicas {
+				if r := &v.Replicas[i]; r.Learner {
+					r.CaughtUp = random.IntN(2) == 0
+				} else if count++; r.Silent < alive {
+					living++
+				}
+			}
+			if count < 3 || 2*living <= count {
+				t.Fatalf("seed %d: %d of %d voters live, before there were %d replicas", seed, living, count, before)
+			}
+		}
+		gone := slices.ContainsFunc(v.Replicas, func(r Replica) bool { return r.Silent > time.Hour || slices.Contains(v.Leaving, r.Node) })
+		if len(v.Replicas) != v.Size || gone {
+			t.Errorf("seed %d: in the end %+v, not %d", seed, v.Replicas, v.Size)
+		}
+	}
+}
+
+// apply does what a step says.
+func apply(v *View, s Step) {
+	for i := range v.Replicas {
+		if v.Replicas[i].Node == s.Promote {
+			v.Replicas[i].Learner = false
+		}
+	}
+	v.Replicas = slices.DeleteFunc(v.Replicas, func(r Replica) bool { return s.Swap == r.Node || s.Remove == r.Node })
+	if s.Learn != 0 {
+		v.Replicas = append(v.Replicas, Replica{Node: s.Learn, Learner: true})
+		v.Strangers = slices.DeleteFunc(v.Strangers, func(x uint64) bool { return x == s.Learn })
+	}
+}

@@ -1,0 +1,194 @@
+package simulate
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sort"
+
+	"cairn/engine"
+	"cairn/session"
+	"cairn/session/codec"
+)
+
+// Engine is what a replica needs of an engine.Store with an external log, in
+// memory: get, set, add, touch, incr, delete and set with IfVersion. A crash takes
+// back what was applied since the last Flush. Everything else is as plain as can
+// be, so that a fault of what stands before it shows.
+type Engine struct {
+	Clock func() session.Time
+
+	current, durable engineState
+	seen             session.Time // by readers
+}
+
+type engineState struct {
+	items   map[string]session.Item
+	notes   map[string][]byte
+	applied engine.Position
+	now     session.Time
+}
+
+func (s engineState) clone() engineState {
+	s.items, s.notes = maps.Clone(s.items), maps.Clone(s.notes)
+	return s
+}
+
+// NewEngine makes an empty engine.
+func NewEngine(clock func() session.Time) *Engine {
+	e := &Engine{Clock: clock}
+	e.current = engineState{items: map[string]session.Item{}, notes: map[string][]byte{}}
+	e.durable = e.current.clone()
+	return e
+}
+
+// Flush makes durable what was applied.
+func (e *Engine) Flush() { e.durable = e.current.clone() }
+
+// Crash takes back what is not durable.
+func (e *Engine) Crash() { e.current, e.seen = e.durable.clone(), 0 }
+
+// Copy makes an engine what another one is, durably.
+func (e *Engine) Copy(other *Engine) {
+	e.current, e.durable, e.seen = other.current.clone(), other.current.clone(), 0
+}
+
+// Same reports whether two engines have the same sessions.
+func (e *Engine) Same(other *Engine) bool {
+	if e.current.applied != other.current.applied || len(e.current.notes) != len(other.current.notes) ||
+		len(e.current.items) != len(other.current.items) {
+		return false
+	}
+	for key, it := range e.current.items {
+		o := other.current.items[key]
+		if o.Version != it.Version || string(o.Value) != string(it.Value) || o.Expiry != it.Expiry {
+			return false
+		}
+	}
+	for key, note := range e.current.notes {
+		if string(other.current.notes[key]) != string(note) {
+			return false
+		}
+	}
+	return true
+}
+
+func (e *Engine) Now() session.Time { return max(e.Clock(), e.seen, e.current.now) }
+
+func (e *Engine) Admit(b *session.Burst, level codec.Level) error {
+	b.Now = max(b.Now, e.Now())
+	return codec.Check(b, level)
+}
+
+func (e *Engine) Apply(b *session.Burst, to session.Completer) {
+	e.seen = max(e.seen, b.Now)
+	b.SizeResults()
+	for i := range b.Commands {
+		b.Results[i] = e.get(&b.Commands[i], max(e.seen, e.current.now))
+	}
+	to.Complete([]*session.Burst{b})
+}
+
+func (e *Engine) Note(key []byte) ([]byte, error) { return e.current.notes[string(key)], nil }
+
+func (e *Engine) Notes(f func(key, value []byte) error) error {
+	keys := make([]string, 0, len(e.current.notes))
+	for key := range e.current.notes {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	for _, key := range keys {
+		if err := f([]byte(key), e.current.notes[key]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Engine) Applied() engine.Position                  { return e.current.applied }
+func (e *Engine) DurablePosition() (engine.Position, error) { return e.durable.applied, nil }
+
+func (e *Engine) MakeDurable(context.Context) (engine.Position, error) {
+	e.Flush()
+	return e.durable.applied, nil
+}
+
+var errOrder = errors.New("simulate: an entry comes out of order")
+
+func (e *Engine) ReplayNoting(at engine.Position, b *session.Burst, note func() []engine.Note) error {
+	if at.Index <= e.current.applied.Index {
+		return errOrder
+	}
+	b.Results = b.Results[:0]
+	b.SizeResults()
+	e.current.now = max(e.current.now, b.Now)
+	for i := range b.Commands {
+		b.Results[i] = e.carryOut(&b.Commands[i], at.Index*session.MaxCommands+uint64(i))
+	}
+	if note != nil {
+		for _, n := range note() {
+			if n.Value == nil {
+				delete(e.current.notes, string(n.Key))
+			} else {
+				e.current.notes[string(n.Key)] = n.Value
+			}
+		}
+	}
+	e.current.applied = at
+	return nil
+}
+
+func (e *Engine) get(c *session.Command, now session.Time) session.Result {
+	it, found := e.current.items[string(c.Key)]
+	if !found || !it.Live(now) {
+		return session.Result{Status: session.NotFound}
+	}
+	it.Key = c.Key
+	return session.Result{Status: session.OK, Item: it}
+}
+
+func (e *Engine) carryOut(c *session.Command, version uint64) session.Result {
+	it, found := e.current.items[string(c.Key)]
+	found = found && it.Live(e.current.now)
+	switch {
+	case c.Op == session.OpAdd && found:
+		return session.Result{Status: session.NotStored}
+	case c.Op == session.OpSet && !c.Has(session.IfVersion), c.Op == session.OpAdd:
+		return e.put(c, session.Item{Value: c.Value, Expiry: c.Expiry}, version)
+	case !found:
+		return session.Result{Status: session.NotFound}
+	}
+	switch c.Op {
+	case session.OpGet:
+		return e.get(c, e.current.now)
+	case session.OpSet:
+		if it.Version != c.CAS {
+			return session.Result{Status: session.Exists}
+		}
+		return e.put(c, session.Item{Value: c.Value, Expiry: c.Expiry}, version)
+	case session.OpTouch:
+		it.Expiry = c.Expiry
+		return e.put(c, it, it.Version)
+	case session.OpIncr:
+		n, ok := session.ParseNumber(it.Value)
+		if !ok {
+			return session.Result{Status: session.NotNumeric}
+		}
+		it.Value = session.AppendNumber(nil, n+c.Delta, 0)
+		r := e.put(c, it, version)
+		r.Number = n + c.Delta
+		return r
+	case session.OpDelete:
+		delete(e.current.items, string(c.Key))
+		return session.Result{Status: session.OK, Item: session.Item{Key: c.Key, Version: it.Version, Born: it.Version}}
+	}
+	return session.Result{Status: session.Failed, Err: session.ErrBadCommand}
+}
+
+func (e *Engine) put(c *session.Command, it session.Item, version uint64) session.Result {
+	it.Key, it.Value = nil, append([]byte(nil), it.Value...)
+	it.Version, it.Born = version, version
+	e.current.items[string(c.Key)] = it
+	it.Key, it.Value = c.Key, nil
+	return session.Result{Status: session.OK, Item: it}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"cairn/adminapi"
+	"cairn/cluster"
+	"cairn/cluster/group"
+	"cairn/cluster/membership"
+	"cairn/cluster/peer"
+	"cairn/cmd/cairn/config"
+	"cairn/engine"
+	"cairn/httpapi"
+	"cairn/session"
+)
+
+// keepAlone is the opener of a store that is none of a cluster's.
+func keepAlone(o engine.Options, writable func(keeper, error)) (keeper, error) {
+	if _, err := os.Stat(filepath.Join(o.Dir, membership.FileName)); err == nil {
+		return nil, fmt.Errorf("%s has the sessions of a node of a cluster: start it with --cluster-listen, or name another data directory", o.Dir)
+	}
+	return openEngine(o, writable)
+}
+
+// keepTogether returns the opener of a node of a cluster. To open it waits, until ctx
+// is done, for the cluster to begin.
+func (s *server) keepTogether(ctx context.Context) (opener, error) {
+	security, err := s.clusterSecurity()
+	if err != nil {
+		return nil, err
+	}
+	return func(o engine.Options, _ func(keeper, error)) (keeper, error) {
+		l, err := net.Listen("tcp", s.cfg.ClusterListen)
+		if err != nil {
+			return nil, err
+		}
+		n, err := cluster.Open(ctx, cluster.Options{
+			Engine:   o,
+			Cluster:  s.cfg.ClusterName,
+			Listener: l,
+			Address:  s.cfg.ClusterAdvertise,
+			Join:     s.cfg.Join,
+			Expect:   s.cfg.BootstrapExpect,
+			Security: security,
+			Program:  version,
+			Patience: s.cfg.Patience,
+
+			ReplaceAfter: s.cfg.ReplaceAfter,
+			Fatal:        s.store.fatal,
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.node.Store(n)
+		return n, nil
+	}, nil
+}
+
+// clusterSecurity loads the certificates of nodes; nil: they talk in plaintext.
+func (s *server) clusterSecurity() (*peer.Security, error) {
+	if s.cfg.ClusterCert == "" {
+		return nil, nil
+	}
+	security, err := peer.LoadSecurity(s.cfg.ClusterCert, s.cfg.ClusterKey, s.cfg.ClusterCA)
+	if err == nil {
+		s.reloads.add("cluster certificates", security.Reload)
+	}
+	return security, err
+}
+
+// clusterStatus is the cluster as this node sees it.
+func (s *server) clusterStatus() adminapi.Cluster {
+	var status cluster.Status
+	switch n, p := s.node.Load(), s.proxy.Load(); {
+	case s.store.away.Load():
+		return adminapi.NoCluster()
+	case n != nil:
+		status = n.Status()
+	case p != nil:
+		status = p.Status()
+	default:
+		return adminapi.NoCluster()
+	}
+	c := adminapi.Cluster{Name: status.Cluster, Removed: status.Removed, Nodes: []adminapi.ClusterNode{}, Groups: []adminapi.ClusterGroup{}}
+	if status.Node != 0 {
+		c.Node = group.FormatNode(status.Node)
+	}
+	for _, node := range status.Nodes {
+		c.Nodes = append(c.Nodes, adminapi.ClusterNode{
+			Node: group.FormatNode(node.Node), Address: node.Address, Self: node.Node == status.Node,
+			Member: node.Member, Learner: node.Learner, Connected: node.Connected, Leads: node.Leads,
+		})
+	}
+	for _, g := range status.Groups {
+		out := adminapi.ClusterGroup{Group: g.Group, Leads: g.Leads, Term: int64(g.Term), Committed: int64(g.Committed), Applied: int64(g.Applied)}
+		if g.Leader != 0 {
+			out.Leader = group.FormatNode(g.Leader)
+		}
+		c.Groups = append(c.Groups, out)
+	}
+	return c
+}
+
+// changeCluster carries out an operator's order.
+func (s *server) changeCluster(ctx context.Context, c adminapi.ClusterChange) error {
+	n := s.node.Load()
+	if n == nil || s.store.away.Load() {
+		return session.ErrUnavailable
+	}
+	o := cluster.Order{Op: cluster.OrderOp(c.Op), Force: c.Force}
+	if c.Node != "" {
+		var err error
+		if o.Node, err = strconv.ParseUint(c.Node, 16, 64); err != nil {
+			return err
+		}
+	}
+	err := n.Order(ctx, o)
+	var refused *cluster.OrderError
+	if errors.As(err, &refused) {
+		return &httpapi.Refusal{Text: refused.Text}
+	}
+	return err
+}
+
+// stoppedBeforeBegin reports whether err is that of a start that was stopped while it
+// waited for the cluster to begin.
+func stoppedBeforeBegin(ctx context.Context, cfg *config.Config, err error) bool {
+	return cfg.Clustered() && ctx.Err() != nil && errors.Is(err, context.Canceled)
+}

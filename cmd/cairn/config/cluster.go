@@ -1,0 +1,143 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Clustered reports whether the server is to be a node of a cluster.
+func (c *Config) Clustered() bool { return c.ClusterListen != "" }
+
+// Proxy reports whether the server is to be a proxy for a cluster.
+func (c *Config) Proxy() bool { return c.Role == "proxy" }
+
+// runtimeDir is where the socket of a proxy is by which another process takes it over:
+// a directory of its own, named after where it listens, in that of the service
+// manager or in the one for temporary files.
+func (c *Config) runtimeDir(environ map[string]string) string {
+	base, _, _ := strings.Cut(environ["RUNTIME_DIRECTORY"], ":")
+	if base == "" {
+		base = os.TempDir()
+	}
+	h := fnv.New64a()
+	fmt.Fprint(h, c.Listen, c.Port, c.UnixSocket)
+	return filepath.Join(base, fmt.Sprintf("cairn-proxy-%016x", h.Sum64()))
+}
+
+// checkProxy checks what is said of the cluster to a proxy, and turns off what a proxy
+// does not have.
+func (c *Config) checkProxy() error {
+	var errs []error
+	for _, name := range []string{
+		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
+	} {
+		if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
+			errs = append(errs, fmt.Errorf("%s has no meaning for a proxy: it keeps no sessions", name))
+		}
+	}
+	loopback := true
+	for _, address := range c.Join {
+		errs = append(errs, checkAddress("join", address, false))
+		loopback = loopback && onLoopback(address)
+	}
+	if len(c.Join) == 0 {
+		errs = append(errs, errors.New("role proxy needs join: where nodes of the cluster are"))
+	}
+	if c.ClusterName == "" {
+		errs = append(errs, errors.New("cluster-name must not be empty"))
+	}
+	errs = append(errs, c.checkClusterSecurity("join", loopback))
+	c.Memory, c.Undo, c.DisableWatching = 0, 0, true
+	return errors.Join(errs...)
+}
+
+// checkCluster checks what is said of the cluster.
+func (c *Config) checkCluster() error {
+	if c.Proxy() {
+		return c.checkProxy()
+	}
+	if !c.Clustered() {
+		for _, name := range []string{
+			"cluster-advertise", "join", "bootstrap-expect", "replace-after", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
+		} {
+			if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
+				return fmt.Errorf("%s needs cluster-listen", name)
+			}
+		}
+		return nil
+	}
+	errs := []error{checkAddress("cluster-listen", c.ClusterListen, true)}
+	if c.ClusterAdvertise == "" {
+		c.ClusterAdvertise = c.ClusterListen
+	}
+	if err := checkAddress("cluster-advertise", c.ClusterAdvertise, false); err != nil && errs[0] == nil {
+		errs = append(errs, err)
+	}
+	for _, address := range c.Join {
+		errs = append(errs, checkAddress("join", address, false))
+	}
+	switch {
+	case c.ClusterName == "":
+		errs = append(errs, errors.New("cluster-name must not be empty"))
+	case len(c.Join) == 0 && c.BootstrapExpect > 1:
+		errs = append(errs, errors.New("cluster-listen needs join: where the other nodes are"))
+	case len(c.Upstream) > 0:
+		errs = append(errs, errors.New("upstream and cluster-listen do not go together yet"))
+	case c.Durability.Interval > 0:
+		errs = append(errs, errors.New("durability interval and cluster-listen do not go together: what a node acknowledges is on the disks of most nodes"))
+	}
+	errs = append(errs, c.checkClusterSecurity("cluster-listen", errs[0] != nil || onLoopback(c.ClusterListen)))
+	return errors.Join(errs...)
+}
+
+// checkClusterSecurity checks how nodes are talked to. loopback says that nobody else
+// reaches the addresses of a flag.
+func (c *Config) checkClusterSecurity(flag string, loopback bool) error {
+	given := 0
+	for _, file := range []string{c.ClusterCert, c.ClusterKey, c.ClusterCA} {
+		if file != "" {
+			given++
+		}
+	}
+	switch {
+	case given != 0 && given != 3:
+		return errors.New("cluster-cert, cluster-key and cluster-ca go together")
+	case given == 3 && c.ClusterPlaintext:
+		return errors.New("cluster-plaintext contradicts cluster-cert")
+	case given == 0 && !c.ClusterPlaintext && !loopback:
+		return fmt.Errorf("%s with another address than one of loopback needs cluster-cert, cluster-key and cluster-ca, or cluster-plaintext", flag)
+	}
+	return nil
+}
+
+// checkAddress reports what is wrong with a host:port; any says that it may be every
+// address of the machine.
+func checkAddress(flag, address string, any bool) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("%s %q must be host:port", flag, address)
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 1 || n > 65535 {
+		return fmt.Errorf("%s %q needs a port from 1 to 65535", flag, address)
+	}
+	if ip := net.ParseIP(host); !any && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return fmt.Errorf("%s %q is not an address that other nodes can reach: set one with cluster-advertise", flag, address)
+	}
+	return nil
+}
+
+// onLoopback reports whether nobody outside of the machine reaches an address.
+func onLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,68 @@
+// The nodes of the cluster that the server belongs to, who leads, and how far it is.
+
+import { h, fill, text } from "../lib/dom.js";
+import { get } from "../lib/api.js";
+import { count, plural } from "../lib/format.js";
+
+export class ClusterView {
+  title = "Cluster";
+
+  mount(main) {
+    this.state = h("span", { class: "soft", role: "status" });
+    this.nodes = h("tbody");
+    this.groups = h("tbody");
+    this.trouble = h("div", { class: "empty", hidden: true });
+    main.append(
+      h("section", { class: "panel" },
+        h("header", {}, h("h1", {}, "Cluster"), this.state),
+        table("Nodes", [["Node"], ["Address"], ["State"], ["Leads", "num"]], this.nodes), this.trouble),
+      h("section", { class: "panel" },
+        h("header", {}, h("h2", {}, "Groups, as this server sees them")),
+        table("Groups", [["Group"], ["Leader"], ["Term", "num"], ["Committed", "num"], ["Applied here", "num"], ["Behind", "num"]], this.groups)),
+      h("p", { class: "soft" }, "Nodes are added, removed and replaced with ", h("code", {}, "cairn cluster"), ", at any node. ",
+        h("a", { href: "/docs/cluster", target: "_blank" }, "Documentation")));
+    this.update();
+  }
+
+  unmount() { this.gone = true; }
+
+  async update() {
+    if (this.loading) return;
+    this.loading = true;
+    try {
+      const cluster = await get("/v1/cluster");
+      if (!this.gone) this.#draw(cluster);
+    } catch (problem) {
+      this.trouble.hidden = false;
+      fill(this.trouble, h("strong", {}, "The cluster could not be loaded"), problem.message);
+    }
+    this.loading = false;
+  }
+
+  #draw({ name, node, nodes, groups }) {
+    this.trouble.hidden = Boolean(name);
+    if (!name) fill(this.trouble, h("strong", {}, "This server is not in a cluster now"));
+    const members = nodes.filter((n) => n.member).length, away = nodes.filter((n) => !n.self && !n.connected).length;
+    text(this.state, name && `${name}: ${plural(members, "member")}, ${away ? plural(away, "node") + " without a connection" : "all connected"}`);
+    fill(this.nodes, nodes.map((n) => h("tr", {},
+      h("td", { class: "mono" }, n.node),
+      h("td", { class: "mono" }, n.address),
+      h("td", { class: !n.self && !n.connected ? "bad" : "" }, nodeState(n)),
+      h("td", { class: "num" }, n.leads ? plural(n.leads, "group") : ""))));
+    // A proxy has no copy of a group, so no position either.
+    fill(this.groups, groups.map((g) => h("tr", {},
+      h("td", {}, count(g.group)),
+      h("td", { class: g.leader ? "mono" : "bad" }, g.leader || "none"),
+      [g.term, node && g.committed, node && g.applied, node && g.committed - g.applied].map((n) => h("td", { class: "num" }, n === "" ? "–" : count(n))))));
+  }
+}
+
+function table(label, heads, body) {
+  return h("div", { class: "scroll", tabindex: "0", role: "region", aria: { label } },
+    h("table", { class: "cluster" }, h("thead", {}, h("tr", {}, heads.map(([name, kind]) => h("th", { scope: "col", class: kind || "" }, name)))), body));
+}
+
+/** What a node is to this server, in the words of `cairn cluster status`. */
+function nodeState(n) {
+  return [n.self ? "this server" : n.connected ? "connected" : "no connection", !n.member && "not a member", n.learner && "learns"].filter(Boolean).join(", ");
+}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package log
+
+func openDirect(string) (device, error) { return nil, errNoDirect }

@@ -5,10 +5,12 @@ package freeport
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"strconv"
+	"sync"
 )
 
 // Ports from first up to those that the system gives to connections. One of the latter
@@ -22,17 +24,46 @@ const (
 
 const attempts = 100
 
-// Address returns a loopback address, as host:port, that nobody listens on.
+// Address returns a loopback address, as host:port, that nobody listens on, and that
+// no later call returns as long as this process lives, neither its own nor, on Linux,
+// one of another process.
 func Address() (string, error) {
 	var errs []error
 	for limit := ephemeralFrom(); len(errs) < attempts; {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(limit-first))))
+		addr, err := reserve(first + rand.IntN(limit-first))
 		if err == nil {
-			return l.Addr().String(), l.Close()
+			return addr, nil
 		}
 		errs = append(errs, err)
 	}
 	return "", fmt.Errorf("no free port was found: %w", errors.Join(errs...))
+}
+
+// reserved has the ports that Address has returned, each with what tells other
+// processes so.
+var reserved = struct {
+	sync.Mutex
+	ports map[int]io.Closer
+}{ports: map[int]io.Closer{}}
+
+// reserve returns the loopback address with port if nobody listens there and nobody
+// has reserved it.
+func reserve(port int) (addr string, err error) {
+	reserved.Lock()
+	defer reserved.Unlock()
+	if _, taken := reserved.ports[port]; taken {
+		return "", fmt.Errorf("port %d is reserved", port)
+	}
+	claim, err := claimPort(port)
+	if err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return "", errors.Join(err, claim.Close())
+	}
+	reserved.ports[port] = claim
+	return l.Addr().String(), l.Close()
 }
 
 // ephemeralFrom returns the lowest port that the system gives to connections, or the

@@ -110,7 +110,8 @@ func TestReadmeExpress(t *testing.T) {
 func TestReadmeRails(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
-	startRuby(t, srv, "ruby/rails_app.rb", recipe(t, "rails", "session_store.rb", srv)).prove(t)
+	store := edit(t, recipe(t, "rails", "session_store.rb", srv), "session_store.rb", "socket_timeout: 10", "socket_timeout: 60")
+	startRuby(t, srv, "ruby/rails_app.rb", store).prove(t)
 }
 
 func TestRecipeFlask(t *testing.T) {
@@ -187,7 +188,8 @@ func TestRecipeGo(t *testing.T) {
 	source := recipe(t, "go", "main.go", srv)
 	apps := counterApps{srv: srv, start: func(ttl time.Duration) string {
 		addr := freeAddress(t)
-		edited := edit(t, source, "main.go", "= 1800", fmt.Sprintf("= %d", int(ttl.Seconds())), "127.0.0.1:3000", addr)
+		edited := edit(t, source, "main.go", "= 1800", fmt.Sprintf("= %d", int(ttl.Seconds())), "127.0.0.1:3000", addr,
+			"10 * time.Second", fmt.Sprintf("%d * time.Second", int(patience.Seconds())))
 		program := filepath.Join(filepath.Dir(edited), "app")
 		if words, err := exec.Command("go", "build", "-o", program, edited).CombinedOutput(); err != nil {
 			t.Fatalf("%v: %s", err, words)

@@ -6,7 +6,8 @@ require "rack/session/dalli"
 require "rack/handler/webrick"
 
 listen, server, ttl, user, password = ARGV
-options = { memcache_server: server, expire_after: Integer(ttl) }
+# Dalli takes a server that needs more than a second, twice, for an empty session.
+options = { memcache_server: server, expire_after: Integer(ttl), socket_timeout: 60 }
 options.merge!(username: user, password: password) if user
 
 payload = (0x20..0x2ff).map { |c| [c].pack("U") }.join

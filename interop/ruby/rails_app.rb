@@ -28,7 +28,9 @@ end
 if initializer
   load initializer
 else
-  Rails.application.config.session_store :mem_cache_store, memcache_server: server, key: "_counter_session"
+  # Dalli takes a server that needs more than a second, twice, for an empty session.
+  Rails.application.config.session_store :mem_cache_store, memcache_server: server, key: "_counter_session",
+                                                           socket_timeout: 60
 end
 config = Rails.application.config
 raise "unexpected store #{config.store}" unless config.store == :mem_cache_store

@@ -69,7 +69,7 @@ end
 app = Rack::Builder.new do
   use ActionDispatch::Cookies
   use ActionDispatch::Session::CacheStore,
-      cache: ActiveSupport::Cache::MemCacheStore.new(server), key: "_app_session", expire_after: 3600
+      cache: ActiveSupport::Cache::MemCacheStore.new(server, socket_timeout: 60), key: "_app_session", expire_after: 3600
   %w[login logout user hold holding release].each do |action|
     map("/#{action}") { run LoginController.action(action) }
   end

@@ -14,18 +14,20 @@ import (
 type clusterOutput struct{ Body adminapi.Cluster }
 
 func (s *Server) getCluster(context.Context, *struct{}) (*clusterOutput, error) {
-	if s.options.Cluster == nil {
-		return &clusterOutput{Body: adminapi.NoCluster()}, nil
+	now, ok := s.cluster()
+	if !ok {
+		now = adminapi.NoCluster()
 	}
-	return &clusterOutput{Body: s.options.Cluster()}, nil
+	return &clusterOutput{Body: now}, nil
 }
 
-// clusterName returns the name of the cluster; empty: there is none.
-func (s *Server) clusterName() string {
+// cluster returns the cluster that the server belongs to at present. ok is false if
+// it belongs to none; a cluster may well have no name and no groups yet.
+func (s *Server) cluster() (now adminapi.Cluster, ok bool) {
 	if s.options.Cluster == nil {
-		return ""
+		return adminapi.Cluster{}, false
 	}
-	return s.options.Cluster().Name
+	return s.options.Cluster(), true
 }
 
 // Refusal is the error of a request that makes sense, and cannot be carried out as

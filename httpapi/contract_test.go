@@ -232,6 +232,17 @@ func TestContract(t *testing.T) {
 	if r := call(503, "GET", "/readyz", "", nil); !strings.Contains(string(r.body), `["removed"]`) {
 		t.Errorf("the node was removed, and readiness is %s", r.body)
 	}
+	asked := 0
+	h.server.options.Cluster = func() adminapi.Cluster {
+		asked++
+		c := adminapi.NoCluster()
+		c.Name = "c"
+		return c
+	}
+	info := as[adminapi.ServerInfo](t, call(200, "GET", "/v1/server", "", nil))
+	if info.Ready || info.Cluster != "c" || fmt.Sprint(info.Reasons) != "[no_leader]" || asked != 1 {
+		t.Errorf("of a cluster without groups, asked for %d times: %+v", asked, info)
+	}
 	change := map[string]any{"op": "remove", "node": "00000000000000ab"}
 	call(501, "POST", "/v1/cluster", "", change)
 	var changeError error

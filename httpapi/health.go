@@ -21,7 +21,7 @@ type readyzOutput struct {
 }
 
 func (s *Server) readyz(context.Context, *struct{}) (*readyzOutput, error) {
-	reasons := s.unreadiness()
+	reasons, _ := s.readiness()
 	out := &readyzOutput{Status: http.StatusOK, Body: adminapi.Readiness{Ready: len(reasons) == 0, Reasons: reasons}}
 	if !out.Body.Ready {
 		out.Status = http.StatusServiceUnavailable
@@ -29,9 +29,10 @@ func (s *Server) readyz(context.Context, *struct{}) (*readyzOutput, error) {
 	return out, nil
 }
 
-// unreadiness returns the reasons why the server is not ready; never nil.
-func (s *Server) unreadiness() []string {
-	reasons := []string{}
+// readiness returns the reasons why the server is not ready, never nil, and the name
+// of the cluster that it belongs to, of the same moment; empty: none.
+func (s *Server) readiness() (reasons []string, cluster string) {
+	reasons = []string{}
 	if s.draining.Load() {
 		reasons = append(reasons, "draining")
 	}
@@ -45,15 +46,22 @@ func (s *Server) unreadiness() []string {
 	if stats.ReadOnly {
 		reasons = append(reasons, "read_only")
 	}
-	if s.options.Cluster != nil {
-		switch c := s.options.Cluster(); {
-		case c.Removed:
-			reasons = append(reasons, "removed")
-		case leaderless(&c):
-			reasons = append(reasons, "no_leader")
-		}
+	switch c, ok := s.cluster(); {
+	case !ok:
+		return reasons, ""
+	case c.Removed:
+		return append(reasons, "removed"), c.Name
+	case leaderless(&c):
+		return append(reasons, "no_leader"), c.Name
+	default:
+		return reasons, c.Name
 	}
-	return reasons
+}
+
+// ready reports whether the server takes traffic.
+func (s *Server) ready() bool {
+	reasons, _ := s.readiness()
+	return len(reasons) == 0
 }
 
 func readyzResponses(api huma.API) map[string]*huma.Response {

@@ -15,7 +15,7 @@ type serverOutput struct{ Body adminapi.ServerInfo }
 
 func (s *Server) getServer(ctx context.Context, _ *struct{}) (*serverOutput, error) {
 	who := recordOf(ctx).caller
-	reasons := s.unreadiness()
+	reasons, cluster := s.readiness()
 	return &serverOutput{Body: adminapi.ServerInfo{
 		Name:          "cairn",
 		Version:       s.options.Version,
@@ -28,7 +28,7 @@ func (s *Server) getServer(ctx context.Context, _ *struct{}) (*serverOutput, err
 		Scope:         who.scope.String(),
 		Open:          s.isOpen(),
 		MaxValueSize:  s.options.MaxValueSize,
-		Cluster:       s.clusterName(),
+		Cluster:       cluster,
 		Listening:     s.listening(),
 	}}, nil
 }

@@ -59,7 +59,7 @@ func (s *Server) metricsHandler() http.Handler {
 
 // declared are the figures of the server itself.
 var declared = figures.Set[*Server]{
-	figures.Flag("cairn_ready", "1 if /readyz answers that the server takes traffic.", func(s *Server) bool { return len(s.unreadiness()) == 0 }),
+	figures.Flag("cairn_ready", "1 if /readyz answers that the server takes traffic.", (*Server).ready),
 }
 
 var buildDesc = prometheus.NewDesc("cairn_build_info",

@@ -87,6 +87,54 @@ func TestOverview(t *testing.T) {
 	p.gone(".panel header", ", 1 later")
 }
 
+// TestLatencyLimit looks at the line from which on clients give up: it is in sight,
+// at the mark of the axis, in both themes, and in the chart of latencies only.
+func TestLatencyLimit(t *testing.T) {
+	s := newSite(t, httpapi.AuthOptions{})
+	s.put(make([]byte, 100), 0, time.Hour, names("a.", 100)...)
+	p := newTab(t, s.url)
+	p.size(1440, 900)
+	p.open("")
+	p.see(".tile", "100")
+	// Canvases say where they put their words.
+	p.do(`{
+		const write = CanvasRenderingContext2D.prototype.fillText;
+		CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+			(this.canvas.words ??= new Map()).set(text, y);
+			write.apply(this, arguments);
+		};
+	}`)
+	// The share of a row of pixels that has the colour of what is bad. The line is dashed.
+	p.do(`window.redOf = (canvas, y) => {
+		const ratio = canvas.width / canvas.clientWidth;
+		const probe = new OffscreenCanvas(2, 1).getContext("2d", { willReadFrequently: true });
+		probe.fillStyle = getComputedStyle(canvas).getPropertyValue("--bad");
+		probe.fillRect(0, 0, 2, 1);
+		const bad = probe.getImageData(0, 0, 1, 1).data;
+		const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
+		copy.drawImage(canvas, 0, 0);
+		const row = copy.getImageData(0, Math.round(y * ratio), canvas.width, 1).data;
+		let same = 0;
+		for (let i = 0; i < row.length; i += 4) {
+			if (row[i + 3] > 128 && [0, 1, 2].every((c) => Math.abs(row[i + c] - bad[c]) < 24)) same++;
+		}
+		return same / canvas.width;
+	}`)
+	const words = "100 ms: clients give up"
+	for _, scheme := range []string{"light", "dark"} {
+		p.scheme(scheme)
+		p.until(`(() => {
+			const [chart, ...more] = [...document.querySelectorAll(".chart canvas")].filter((c) => c.words?.has("` + words + `"));
+			if (!chart || more.length) return false;
+			const mark = chart.words.get("100 ms");
+			return chart.closest(".panel").querySelector("h2").innerText === "Latency"
+				&& Math.abs(mark - chart.words.get("` + words + `")) < 8
+				&& redOf(chart, Math.floor(mark)) > 0.3 && redOf(chart, Math.floor(mark) + 20) < 0.1;
+		})()`)
+	}
+	p.until(`[...document.querySelectorAll(".chart canvas")].every((c) => c.words?.has("` + words + `") || Array.from({ length: c.clientHeight }, (_, y) => redOf(c, y)).every((red) => red < 0.3))`)
+}
+
 // TestPastFigures shows what the server kept before the page was opened.
 func TestPastFigures(t *testing.T) {
 	s := newSite(t, httpapi.AuthOptions{})

@@ -86,7 +86,7 @@ func (h handler) ServeProxy(call []byte, reply func(answer []byte)) {
 // proxyStatus is what proxies have to know.
 func (n *Node) proxyStatus(s *Store) (status remote.Status) {
 	identity := n.membership.Identity()
-	status.Node = identity.Node
+	status.Node, status.Now, status.Connected = identity.Node, time.Now(), n.peers.Connected()
 	if s == nil {
 		return status
 	}
@@ -97,7 +97,9 @@ func (n *Node) proxyStatus(s *Store) (status remote.Status) {
 	}
 	for _, d := range s.shards {
 		g := d.replica.Status()
-		status.Groups = append(status.Groups, remote.Group{Term: g.Term, Leader: g.Leader, Clock: d.replica.Clock()})
+		status.Groups = append(status.Groups, remote.Group{
+			Term: g.Term, Leader: g.Leader, Clock: d.replica.Clock(), Committed: g.Committed, Applied: g.Applied,
+		})
 	}
 	status.Stats = s.Stats()
 	return status

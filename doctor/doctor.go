@@ -1,5 +1,6 @@
 // Package doctor looks at what a Cairn server depends on and does not control:
-// the disk, the clock, limits, memory, files that others must not read.
+// the disk, the clock, limits, memory, files that others must not read, and the nodes of
+// its cluster.
 //
 // It only looks, but for one file in the data directory that it writes to measure
 // the disk, and removes.
@@ -52,6 +53,8 @@ type Options struct {
 	Certificates []string // files with certificates of servers
 	Secrets      []string // files that other users must not read
 
+	Cluster *Cluster // nil: the server has nothing to do with one
+
 	Now func() time.Time // default: time.Now
 }
 
@@ -65,7 +68,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	}
 	var all []Finding
 	for _, check := range []func(context.Context, *Options) []Finding{
-		directory, syncs, openFiles, backlog, memoryLimit, clock, certificates, secrets,
+		directory, syncs, openFiles, backlog, memoryLimit, clock, certificates, secrets, cluster,
 	} {
 		if ctx.Err() != nil {
 			break

@@ -48,11 +48,26 @@ const format = 1
 // Load reads who the node of a data directory is. A directory that does not say
 // makes a new one.
 func Load(dir, cluster string, groups int) (*Identity, error) {
-	text, err := os.ReadFile(filepath.Join(dir, FileName))
-	if errors.Is(err, fs.ErrNotExist) {
+	i, err := Read(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		i := &Identity{Format: format, Cluster: cluster, Groups: groups, Node: newNode()}
 		return i, i.save(dir)
+	case err != nil:
+		return nil, err
+	case i.Cluster != cluster:
+		return nil, fmt.Errorf("membership: the data directory belongs to cluster %q, not to %q", i.Cluster, cluster)
 	}
+	if i.Begun() && len(i.Founders) == 0 { // no node has joined or left
+		i.Founders, i.At = i.Nodes(), beginAt
+	}
+	return i, nil
+}
+
+// Read reads who the node of a data directory is, and changes nothing. The error is
+// fs.ErrNotExist if the directory is of none.
+func Read(dir string) (*Identity, error) {
+	text, err := os.ReadFile(filepath.Join(dir, FileName))
 	if err != nil {
 		return nil, err
 	}
@@ -65,11 +80,6 @@ func Load(dir, cluster string, groups int) (*Identity, error) {
 		return nil, fmt.Errorf("membership: %s has format %d, this version knows %d", FileName, i.Format, format)
 	case i.Node == 0 || i.Groups < 1:
 		return nil, fmt.Errorf("membership: %s is damaged", FileName)
-	case i.Cluster != cluster:
-		return nil, fmt.Errorf("membership: the data directory belongs to cluster %q, not to %q", i.Cluster, cluster)
-	}
-	if i.Begun() && len(i.Founders) == 0 { // no node has joined or left
-		i.Founders, i.At = i.Nodes(), beginAt
 	}
 	return i, nil
 }

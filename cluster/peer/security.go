@@ -76,6 +76,39 @@ func notOnlyProxy(shown []*x509.Certificate) error {
 	return nil
 }
 
+// Check reports why nodes would refuse whoever shows this certificate: a node, or, if
+// proxy is set, a proxy.
+func (s *Security) Check(proxy bool) error {
+	c := s.current.Load()
+	var chain []*x509.Certificate
+	between := x509.NewCertPool()
+	for i, der := range c.certificate.Certificate {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return err
+		}
+		chain = append(chain, certificate)
+		if i > 0 {
+			between.AddCert(certificate)
+		}
+	}
+	uses := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+	if proxy {
+		uses = uses[:1] // nobody dials it
+	}
+	for _, use := range uses {
+		if _, err := chain[0].Verify(x509.VerifyOptions{
+			Roots: c.authorities, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{use},
+		}); err != nil {
+			return err
+		}
+	}
+	if proxy {
+		return nil
+	}
+	return notOnlyProxy(chain)
+}
+
 func (s *Security) server() *tls.Config {
 	c := s.current.Load()
 	return &tls.Config{

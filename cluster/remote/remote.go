@@ -106,6 +106,11 @@ type Status struct {
 	Nodes  []Node        `json:"nodes"`  // the members
 	Groups []Group       `json:"groups"` // empty: the cluster has not begun
 	Stats  session.Stats `json:"stats"`  // of the node's replicas
+	Now    time.Time     `json:"now"`    // by the node's own clock; zero: the node does not say
+
+	// Connected are the other nodes to which this one has a connection. A node that says
+	// no Now says nothing of them either.
+	Connected []uint64 `json:"connected,omitempty"`
 }
 
 // Node is a member of the cluster.
@@ -119,6 +124,9 @@ type Group struct {
 	Term   uint64       `json:"term"`
 	Leader uint64       `json:"leader,string"` // 0: none is known
 	Clock  session.Time `json:"clock"`         // of the log
+
+	Committed uint64 `json:"committed,omitempty"` // index of the log; 0: the node does not say
+	Applied   uint64 `json:"applied,omitempty"`
 }
 
 // Scan asks for items or owners, in ascending order.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +19,8 @@ import (
 	"time"
 
 	"github.com/bradfitz/gomemcache/memcache"
+
+	"cairn/doctor"
 )
 
 var (
@@ -485,5 +488,50 @@ func TestClusterBackup(t *testing.T) {
 	}
 	if err := client.CompareAndSwap(it); err != nil { // versions go on
 		t.Error(err)
+	}
+}
+
+// TestDoctorOfCluster asks the nodes of a cluster, one of which is gone then; and looks
+// at a node's directory without knowing where the others are.
+func TestDoctorOfCluster(t *testing.T) {
+	c := startTrio(t)
+	examine := func(args ...string) (found map[string]doctor.Finding) {
+		t.Helper()
+		_, out, stderr := cairn(strings.Join(append([]string{"doctor --output json"}, args...), " "))
+		var all []doctor.Finding
+		if err := json.Unmarshal([]byte(out), &all); err != nil {
+			t.Fatalf("%v: %s%s", err, out, stderr)
+		}
+		found = map[string]doctor.Finding{}
+		for _, f := range all {
+			found[f.Check] = f
+		}
+		return found
+	}
+	flags := []string{"--data-dir", c.nodes[0].dir, "--cluster-listen", c.join[0], "--join", strings.Join(c.join, ",")}
+	found := examine(flags...)
+	for check, want := range map[string]string{
+		"cluster": "node ", "cluster-listen": "reached at " + c.join[0], "quorum": "3 of 3", "leader": "127.0.0.1:", "clocks of nodes": "apart",
+	} {
+		if f := found[check]; f.Grade != doctor.OK || !strings.Contains(f.Found, want) {
+			t.Errorf("%s: %+v", check, f)
+		}
+	}
+	if f := found["machines"]; f.Grade != doctor.Warn {
+		t.Errorf("three nodes on one machine: %+v", f)
+	}
+	if f := examine("--role=proxy --join", c.join[1])["quorum"]; f.Grade != doctor.OK {
+		t.Errorf("for a proxy: %+v", f)
+	}
+	c.nodes[2].kill()
+	found = examine(flags...)
+	if f := found["quorum"]; f.Grade != doctor.Warn || !strings.Contains(f.Found, "2 of 3") {
+		t.Errorf("one is gone: %+v", f)
+	}
+	if f := found["node "+c.join[2]]; f.Grade != doctor.Warn {
+		t.Errorf("the one that is gone: %+v", f)
+	}
+	if f := examine("--data-dir", c.nodes[2].dir)["cluster"]; f.Grade != doctor.Warn || !strings.Contains(f.Found, "not asked") {
+		t.Errorf("without flags: %+v", f)
 	}
 }

@@ -142,7 +142,7 @@ func lockDir(o *Options) (*pebble.Lock, error) {
 	case isPathError(err):
 		return nil, fmt.Errorf("data directory cannot be used: %w", err)
 	}
-	return nil, fmt.Errorf("%w (%w)", ErrLocked, err)
+	return nil, ErrLocked // the system says only that the file is locked
 }
 
 func isPathError(err error) bool {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,7 +52,7 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "cairn:", err)
+	fmt.Fprintln(stderr, "cairn:", withoutPackages(err.Error()))
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		if coded.ExitCode() == exitUsage {
@@ -61,6 +62,13 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	return exitFailure
 }
+
+// packageName is what begins the error of a package, and says nothing to whoever runs
+// the program.
+var packageName = regexp.MustCompile(`(^|: |\n)(?:(?:engine|serve|peer|membership|raftlog|snapshot|tlsconfig|takeover|httpapi|memcachedfront|migrate|pebble): )+`)
+
+// withoutPackages is the text of an error for people.
+func withoutPackages(text string) string { return packageName.ReplaceAllString(text, "$1") }
 
 // program is one run of the program: what it was given and where it writes.
 type program struct {

@@ -608,3 +608,24 @@ func TestEveryHelpPageHasAnExample(t *testing.T) {
 		t.Errorf("serve shows no example: %.300s", out)
 	}
 }
+
+// Errors have no names of packages in front, and keep what looks like one elsewhere.
+func TestErrorsWithoutPackages(t *testing.T) {
+	for text, want := range map[string]string{
+		"engine: check /d: data directory is in use":            "check /d: data directory is in use",
+		"serve: listen tcp4 127.0.0.1:1: bind: in use":          "listen tcp4 127.0.0.1:1: bind: in use",
+		"engine: open /d: pebble: manifest is gone":             "open /d: manifest is gone",
+		"cluster certificates: peer: certificate x: no file":    "cluster certificates: certificate x: no file",
+		"takeover: engine: one\nserve: two":                     "one\ntwo",
+		"listen-engine: is no setting":                          "listen-engine: is no setting",
+		"user-file: users.txt: line 3: no colon (serve: 'x:y')": "user-file: users.txt: line 3: no colon (serve: 'x:y')",
+	} {
+		if got := withoutPackages(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	}
+	dir := t.TempDir()
+	if code, _, stderr := cairn("check --data-dir " + dir); code != exitFailure || strings.Contains(stderr, "engine:") || !strings.HasPrefix(stderr, "cairn: check "+dir) {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}

@@ -43,7 +43,9 @@ app.listen(3000);
   { name: "Rails", file: "config/initializers/session_store.rb", text: String.raw`Rails.application.config.session_store :mem_cache_store,
   memcache_server: "127.0.0.1:11211",
   key: "_app_session",
-  expire_after: 2.hours
+  expire_after: 2.hours,
+  socket_timeout: 10, # seconds; Dalli's default is one
+  down_retry_delay: 1
 ` },
   { name: "Tomcat", file: "conf/context.xml", text: String.raw`<Manager className="de.javakaffee.web.msm.MemcachedBackupSessionManager"
          memcachedNodes="127.0.0.1:11211"

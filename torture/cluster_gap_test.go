@@ -20,7 +20,7 @@ func TestClusterGaps(t *testing.T) {
 	if !long {
 		t.Skip("it measures times: the long form does")
 	}
-	c := newCluster(t, false)
+	c := newCluster(t, false, unprepared)
 	for _, fault := range []struct {
 		name     string
 		do, undo func(n *node)

@@ -23,76 +23,30 @@ func TestClusterKills(t *testing.T) {
 	if !long {
 		t.Skip("cmd/cairn has a short one, TestClusterLosesNothing")
 	}
-	k := &killLoop{t: t, rng: newRand(t), c: newCluster(t, true)}
-	for i := range 10 {
-		r := &resident{c: k.c, rng: rand.New(rand.NewPCG(k.rng.Uint64(), uint64(i))), number: i, held: map[string]string{}, unclear: map[string][2]string{}}
-		r.dialect = []dialect{text{}, meta{}, binary{}, web{clusterToken}}[i%4]
-		r.proxied = i >= 8
-		k.residents = append(k.residents, r)
-		c, err := k.c.connect(k.c.nodes[0], text{})
-		must(t, err)
-		c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte(r.counter()), Value: []byte("0"), Expiry: session.Never})
-		c.close()
+	k := &killLoop{clientele: newClientele(t, newCluster(t, true, unprepared))}
+	k.begin()
+	for round := 1; k.kills < rounds(1, 1000) && !t.Failed(); round++ {
+		k.round(round)
 	}
-	k.run(rounds(1, 1000))
+	k.end()
+	k.settle(true)
+	k.report("%d kills, %d of them of all three at once, %d during a start; longest start %v",
+		k.kills, k.ofAll, k.inStart, k.longestStart.Round(time.Millisecond))
 }
 
 // killLoop is a cluster whose nodes are killed, and its clients.
 type killLoop struct {
-	t         *testing.T
-	rng       *rand.Rand
-	c         *cluster
-	residents []*resident
+	*clientele
 
-	kills, ofAll, inStart            int
-	histories, operations, undecided int
-	longestStart                     time.Duration
-}
-
-func (k *killLoop) run(rounds int) {
-	var stop atomic.Bool
-	var working sync.WaitGroup
-	for _, r := range k.residents {
-		working.Go(func() { r.live(&stop) })
-	}
-	for round := 1; k.kills < rounds && !k.t.Failed(); round++ {
-		k.round(round)
-	}
-	stop.Store(true)
-	working.Wait()
-	k.settle(true)
-	sessions, gone, unclear, total := 0, 0, 0, residentCounts{}
-	for _, r := range k.residents {
-		total.add(&r.counts)
-		unclear += len(r.unclear)
-		for _, value := range r.held {
-			if value == "" {
-				gone++
-			} else {
-				sessions++
-			}
-		}
-		if r.err != nil {
-			k.t.Errorf("resident %d, over %s: %v", r.number, r.dialect.name(), r.err)
-		}
-	}
-	figures(k.t, "%d kills, %d of them of all three at once, %d during a start; %d commands, %d of them unanswered, %d answered with an error; "+
-		"%d sessions as acknowledged and %d deleted at each node, %d unclear; %d sessions expired; %d histories of %d operations, %d not decided; "+
-		"longest wait for an answer by way of the proxy %v; longest start %v",
-		k.kills, k.ofAll, k.inStart, total.commands, total.unanswered, total.failed, sessions, gone, unclear, total.expired,
-		k.histories, k.operations, k.undecided, total.longest.Round(time.Millisecond), k.longestStart.Round(time.Millisecond))
+	kills, ofAll, inStart int
+	longestStart          time.Duration
 }
 
 // round kills some nodes and starts them again.
 func (k *killLoop) round(round int) {
 	k.t.Helper()
-	h := &history{began: time.Now(), keys: 6, prefix: fmt.Sprintf("r%d-", round), slack: lateExpiry}
-	var contending sync.WaitGroup
-	var stop atomic.Bool
-	for i := range 4 {
-		seed := k.rng.Uint64()
-		contending.Go(func() { k.contend(h, i, seed, &stop) })
-	}
+	contended := k.contend(&history{began: time.Now(), keys: 6, prefix: fmt.Sprintf("r%d-", round), slack: lateExpiry}, 60, 20*time.Millisecond,
+		contender{text{}, k.c.nodes}, contender{meta{}, k.c.nodes}, contender{binary{}, k.c.nodes}, contender{text{}, k.c.nodes})
 	k.progress("before the kill", 40)
 	k.pause(50)
 	victims := []*node{pick(k.rng, k.c.nodes...)}
@@ -121,30 +75,99 @@ func (k *killLoop) round(round int) {
 		k.c.serves(v)
 	}
 	k.longestStart = max(k.longestStart, time.Since(began))
-	stop.Store(true)
-	contending.Wait()
-	k.judge(h)
+	contended()
 	if len(victims) > 1 {
 		k.settle(false)
 	}
 }
 
 func (k *killLoop) kill(victims ...*node) {
+	killAll(victims...)
+	k.kills += len(victims)
+}
+
+// killAll kills nodes at the same time.
+func killAll(victims ...*node) {
 	for _, v := range victims {
 		v.cmd.Process.Kill()
 	}
 	for _, v := range victims {
 		v.server.kill()
-		k.kills++
 	}
 }
 
-func (k *killLoop) pause(mostMillis int) {
+// clientele is the clients of a cluster: residents, who live all the time, and in each round
+// contenders, who fight over few keys.
+type clientele struct {
+	t         *testing.T
+	rng       *rand.Rand
+	c         *cluster
+	residents []*resident
+	stop      atomic.Bool
+	working   sync.WaitGroup
+
+	histories, operations, undecided, failed int
+}
+
+func newClientele(t *testing.T, c *cluster) *clientele {
+	t.Helper()
+	k := &clientele{t: t, rng: newRand(t), c: c}
+	for i := range 10 {
+		r := &resident{c: c, rng: rand.New(rand.NewPCG(k.rng.Uint64(), uint64(i))), number: i, held: map[string]string{}, unclear: map[string][2]string{}}
+		r.dialect = []dialect{text{}, meta{}, binary{}, web{clusterToken}}[i%4]
+		r.proxied = i >= 8
+		k.residents = append(k.residents, r)
+		conn, err := c.connect(c.nodes[0], text{})
+		must(t, err)
+		conn.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte(r.counter()), Value: []byte("0"), Expiry: session.Never})
+		conn.close()
+	}
+	return k
+}
+
+// begin lets residents live, end lets them end.
+func (k *clientele) begin() {
+	for _, r := range k.residents {
+		k.working.Go(func() { r.live(&k.stop) })
+	}
+}
+
+func (k *clientele) end() {
+	k.stop.Store(true)
+	k.working.Wait()
+}
+
+// report says what all have gone through. Residents have ended.
+func (k *clientele) report(format string, args ...any) {
+	k.t.Helper()
+	sessions, gone, unclear, total := 0, 0, 0, residentCounts{}
+	for _, r := range k.residents {
+		total.add(&r.counts)
+		unclear += len(r.unclear)
+		for _, value := range r.held {
+			if value == "" {
+				gone++
+			} else {
+				sessions++
+			}
+		}
+		if r.err != nil {
+			k.t.Errorf("resident %d, over %s: %v", r.number, r.dialect.name(), r.err)
+		}
+	}
+	figures(k.t, "%s; %d commands, %d of them unanswered, %d answered with an error; "+
+		"%d sessions as acknowledged and %d deleted at each node, %d unclear; %d sessions expired; %d histories of %d operations, %d without an outcome, %d not decided; "+
+		"longest wait for an answer by way of the proxy %v; load of the machine %s",
+		fmt.Sprintf(format, args...), total.commands, total.unanswered, total.failed, sessions, gone, unclear, total.expired,
+		k.histories, k.operations, k.failed, k.undecided, total.longest.Round(time.Millisecond), loadAverage(k.t))
+}
+
+func (k *clientele) pause(mostMillis int) {
 	time.Sleep(time.Duration(k.rng.IntN(mostMillis*1000)) * time.Microsecond)
 }
 
 // progress waits until residents have had so many more answers.
-func (k *killLoop) progress(when string, answers int64) {
+func (k *clientele) progress(when string, answers int64) {
 	k.t.Helper()
 	sum := func() (n int64) {
 		for _, r := range k.residents {
@@ -159,15 +182,38 @@ func (k *killLoop) progress(when string, answers int64) {
 	}
 }
 
-// contend fights over the keys of a history, at one node after the other.
-func (k *killLoop) contend(h *history, id int, seed uint64, stop *atomic.Bool) {
+// contender is how a client fights over keys: at one of some nodes after the other.
+type contender struct {
+	dialect
+	at []*node
+}
+
+// contend lets contenders fight over the keys of a history, each with so many commands at
+// most and pauses up to one. When the returned function is called they stop, and the history is
+// judged.
+func (k *clientele) contend(h *history, most int, pause time.Duration, contenders ...contender) func() {
+	var contending sync.WaitGroup
+	var stop atomic.Bool
+	for i, c := range contenders {
+		seed := k.rng.Uint64()
+		contending.Go(func() { k.fight(h, i, c, seed, most, pause, &stop) })
+	}
+	return func() {
+		k.t.Helper()
+		stop.Store(true)
+		contending.Wait()
+		k.judge(h)
+	}
+}
+
+func (k *clientele) fight(h *history, id int, c contender, seed uint64, most int, pause time.Duration, stop *atomic.Bool) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	versions := make(map[string]uint64)
 	var conn *client
-	for n := 0; n < 60 && !stop.Load(); n++ {
+	for n := 0; n < most && !stop.Load(); n++ {
 		if conn == nil {
 			var err error
-			if conn, err = k.c.connect(pick(rng, k.c.nodes...), dialects[id%len(dialects)]); err != nil {
+			if conn, err = k.c.connect(pick(rng, c.at...), c.dialect); err != nil {
 				time.Sleep(5 * time.Millisecond)
 				continue
 			}
@@ -176,15 +222,16 @@ func (k *killLoop) contend(h *history, id int, seed uint64, stop *atomic.Bool) {
 			conn.close()
 			conn = nil
 		}
-		time.Sleep(time.Duration(rng.IntN(20)) * time.Millisecond)
+		time.Sleep(time.Duration(rng.Int64N(int64(pause))))
 	}
 	if conn != nil {
 		conn.close()
 	}
 }
 
-func (k *killLoop) judge(h *history) {
+func (k *clientele) judge(h *history) {
 	k.t.Helper()
+	k.failed += h.failed
 	for key, ops := range h.byKey() {
 		k.histories++
 		k.operations += len(ops)
@@ -199,7 +246,7 @@ func (k *killLoop) judge(h *history) {
 
 // settle compares all that residents know with what nodes have: a random one, or each.
 // No process that had a command without an answer is left, but for the proxy.
-func (k *killLoop) settle(everywhere bool) {
+func (k *clientele) settle(everywhere bool) {
 	k.t.Helper()
 	nodes := []*node{pick(k.rng, k.c.nodes...)}
 	if everywhere {

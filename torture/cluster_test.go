@@ -28,7 +28,11 @@ type cluster struct {
 type node struct {
 	*server
 	*machine
+	disk  *ext4  // of its own; nil: it has none
+	shift string // the file that says how wrong its clock is; empty: it is right
 }
+
+func unprepared(*node) {}
 
 const (
 	clusterToken  = "torture-torture-torture"
@@ -36,8 +40,9 @@ const (
 	httpPort      = ":8211"
 )
 
-// newCluster starts a cluster, which ends with the test.
-func newCluster(t *testing.T, proxy bool) *cluster {
+// newCluster starts a cluster, which ends with the test. prepare sees each node, and the
+// proxy, before it starts.
+func newCluster(t *testing.T, proxy bool, prepare func(n *node)) *cluster {
 	t.Helper()
 	c := &cluster{t: t, network: newNetwork(t, 4)}
 	var join []string
@@ -50,16 +55,18 @@ func newCluster(t *testing.T, proxy bool) *cluster {
 		s := newServer(t, "--listen", m.address, "--http-listen", m.address+httpPort, "--http-allow-plaintext", "--http-token-file", tokens,
 			"--cluster-plaintext", "--join", strings.Join(join, ","))
 		s.enter = m.enter()
-		n := &node{s, m}
-		if i < 3 {
+		n := &node{server: s, machine: m}
+		if s.proxy = i == 3; !s.proxy {
 			s.flags = append(s.flags, "--cluster-listen", join[i])
 			c.nodes = append(c.nodes, n)
-			n.launch()
-		} else if s.proxy = true; proxy {
+		} else if proxy {
 			s.flags = append(s.flags, "--role=proxy")
 			c.proxy = n
-			n.launch()
+		} else {
+			continue
 		}
+		prepare(n)
+		n.launch()
 	}
 	for _, n := range c.nodes {
 		c.serves(n)

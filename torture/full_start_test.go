@@ -181,7 +181,7 @@ func newExt4(t *testing.T, megabytes int) *ext4 {
 		t.Fatal(err)
 	}
 	size := fmt.Sprintf("%dm", megabytes)
-	if out, err := exec.Command("mkfs.ext4", "-q", e.image, size).CombinedOutput(); err != nil {
+	if out, err := exec.Command("mkfs.ext4", "-q", "-m", "0", e.image, size).CombinedOutput(); err != nil {
 		t.Skipf("needs mkfs.ext4: %v %s", err, out)
 	}
 	if out, err := exec.Command("mount", "-o", "loop,errors=remount-ro", e.image, e.dir).CombinedOutput(); err != nil {
@@ -191,14 +191,18 @@ func newExt4(t *testing.T, megabytes int) *ext4 {
 	return e
 }
 
+// device is what is mounted, a loop device.
+func (e *ext4) device(t *testing.T) string {
+	t.Helper()
+	out, err := exec.Command("findmnt", "-n", "-o", "SOURCE", e.dir).Output()
+	must(t, err)
+	return strings.TrimSpace(string(out))
+}
+
 // breakIt makes the file system find an error.
 func (e *ext4) breakIt(t *testing.T) {
 	t.Helper()
-	out, err := exec.Command("findmnt", "-n", "-o", "SOURCE", e.dir).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	device := filepath.Base(strings.TrimSpace(string(out)))
+	device := filepath.Base(e.device(t))
 	if err := os.WriteFile("/sys/fs/ext4/"+device+"/trigger_fs_error", []byte("1"), 0); err != nil {
 		t.Skip("needs a file system that can be told to fail: ", err)
 	}

@@ -56,9 +56,15 @@ type history struct {
 	keys   int
 	prefix string       // of the keys
 	slack  session.Time // in ms: by how much a session may outlive its time
+	early  session.Time // in ms: by how much it may end before its time
 
-	mu  sync.Mutex
-	ops []porcupine.Operation
+	// mayFail says that commands may be answered with an error, after which they may
+	// have had an effect or not.
+	mayFail bool
+
+	mu     sync.Mutex
+	ops    []porcupine.Operation
+	failed int // commands that were answered with an error
 }
 
 // call and seen are an operation's input and output.
@@ -67,6 +73,7 @@ type call struct {
 	command session.Command
 	asked   session.Time
 	slack   session.Time // of the history
+	early   session.Time
 }
 
 type seen struct {
@@ -131,12 +138,13 @@ func (h *history) command(rng *rand.Rand, d dialect, versions map[string]uint64,
 
 // one carries out a command and records it.
 func (h *history) one(c *client, id int, command session.Command, versions map[string]uint64) bool {
-	in := call{client: id, command: command, asked: wallNow(), slack: h.slack}
+	in := call{client: id, command: command, asked: wallNow(), slack: h.slack, early: h.early}
 	op := porcupine.Operation{ClientId: id, Input: in, Call: int64(time.Since(h.began))}
 	answers, err := c.do([]session.Command{command}, in.asked)
-	out := seen{lost: err != nil, answered: wallNow()}
+	failed := h.mayFail && err == nil && answers[0].status == session.Failed
+	out := seen{lost: err != nil || failed, answered: wallNow()}
 	op.Return = int64(time.Since(h.began))
-	if err != nil {
+	if out.lost {
 		op.Return = 1 << 62 // it may take effect until the end of time
 	} else {
 		out.answer = answers[0]
@@ -147,7 +155,12 @@ func (h *history) one(c *client, id int, command session.Command, versions map[s
 	op.Output = out
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ops = append(h.ops, op)
+	if failed {
+		h.failed++
+	}
+	if !out.lost || command.Op != session.OpGet { // which would have no effect
+		h.ops = append(h.ops, op)
+	}
 	return err == nil
 }
 
@@ -188,7 +201,7 @@ func steps(r register, in call, out seen) []register {
 	var next []register
 	// The item may be dead if its time had come when the reply was there, and
 	// alive if not yet when the request was sent.
-	if !r.present || r.expiry != session.Never && out.answered+slack >= r.expiry || out.lost && r.expiry != session.Never {
+	if !r.present || r.expiry != session.Never && out.answered+slack+in.early >= r.expiry || out.lost && r.expiry != session.Never {
 		next = append(next, stepsFrom(register{}, in, out)...)
 	}
 	if r.present && in.asked-slack-in.slack <= r.expiry {

@@ -24,11 +24,11 @@ import (
 // comes back, each key is linearizable. A request may fail, if nobody can
 // answer it for longer than the nodes' patience; then it had its effect once, or not at all.
 func TestClusterFaults(t *testing.T) {
-	l := &faultLoop{counts: map[string]int{}, lasts: span(700*time.Millisecond, 5*time.Second)}
+	l := &faultLoop{began: time.Now(), counts: map[string]int{}, lasts: span(700*time.Millisecond, 5*time.Second)}
 	l.clientele = newClientele(t, newCluster(t, true, func(n *node) {
 		n.giveClock(t)
 		if !n.proxy {
-			n.disk = newExt4(t, 512)
+			n.disk = newExt4In(t, smallDisk(t, 520), 512)
 			n.dir = filepath.Join(n.disk.dir, "data")
 		}
 	}))
@@ -110,6 +110,7 @@ type faultLoop struct {
 	*clientele
 	lasts time.Duration // a fault, at most
 
+	began         time.Time
 	rounds, ended int
 	counts        map[string]int
 	ahead         time.Duration // the sum of the times for which a clock was ahead
@@ -170,7 +171,7 @@ func (l *faultLoop) round(round int, happenings []happening) {
 	var repairs []repair
 	for _, what := range happenings {
 		l.counts[what.name]++
-		l.t.Logf("round %d: %v: %s, for %v", round, what.node, what.name, what.lasts.Round(time.Millisecond))
+		l.t.Logf("%v: round %d: %v: %s, for %v", time.Since(l.began).Round(time.Millisecond), round, what.node, what.name, what.lasts.Round(time.Millisecond))
 		repairs = append(repairs, repair{time.Now().Add(what.lasts), what.do(l, what.node)})
 		l.pause(300)
 	}

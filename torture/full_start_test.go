@@ -172,10 +172,11 @@ func TestFileSystemBecomesReadOnly(t *testing.T) {
 // ext4 is a small file system in a file.
 type ext4 struct{ image, dir string }
 
-func newExt4(t *testing.T, megabytes int) *ext4 {
+func newExt4(t *testing.T, megabytes int) *ext4 { return newExt4In(t, t.TempDir(), megabytes) }
+
+func newExt4In(t *testing.T, base string, megabytes int) *ext4 {
 	t.Helper()
 	need(t, os.Getuid() == 0, "root, to mount a small file system")
-	base := t.TempDir()
 	e := &ext4{image: filepath.Join(base, "image"), dir: filepath.Join(base, "mount")}
 	if err := os.Mkdir(e.dir, 0o700); err != nil {
 		t.Fatal(err)

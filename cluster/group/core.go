@@ -332,8 +332,11 @@ func (c *core) step(m *raftpb.Message) {
 		c.o.Logger.Debug("raft refuses a message", "type", m.GetType().String(), "error", err)
 	}
 	c.observe()
-	if m.GetType() == raftpb.MsgPreVote && c.dead.node != raft.None && c.ahead(m) {
+	switch {
+	case m.GetType() == raftpb.MsgPreVote && c.dead.node != raft.None && c.compare(m) > 0:
 		c.campaignAgain()
+	case m.GetType() == raftpb.MsgVote && m.GetTerm() == c.term:
+		c.decide(m)
 	}
 }
 
@@ -362,7 +365,7 @@ func (c *core) observe() {
 		c.waiting.lose(c.term)
 	}
 	c.leads, c.term, c.lead = leads, term, status.Lead
-	if c.lead != raft.None || c.term != c.dead.term {
+	if c.lead != raft.None {
 		c.dead = dead{}
 	}
 	c.ticked = 0
@@ -534,8 +537,13 @@ func (c *core) campaign() {
 // campaignAgain is campaign, but asks the others once more whether they would vote for
 // this node if that is all that it has done.
 func (c *core) campaignAgain() {
-	state := c.node.BasicStatus().RaftState
-	if c.lead == raft.None && c.unfit == fit && (state == raft.StateFollower || state == raft.StatePreCandidate) {
+	if state := c.node.BasicStatus().RaftState; state == raft.StateFollower || state == raft.StatePreCandidate {
+		c.beginElection()
+	}
+}
+
+func (c *core) beginElection() {
+	if c.lead == raft.None && c.unfit == fit {
 		_ = c.node.Campaign()
 		c.observe()
 	}

@@ -1,12 +1,14 @@
 package group
 
 import (
+	"cmp"
+
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
 )
 
-// dead is a leader that is known not to run any more. It is of interest until a term
-// begins in which another may lead. All that it changes is how soon there is an
+// dead is a leader that is known not to run any more. It is of interest until another
+// leads. All that it changes is how soon there is an
 // election: who may vote for whom is raft's business.
 type dead struct {
 	node, term uint64 // node led in term; 0: none did
@@ -54,19 +56,39 @@ func (c *core) mourn() {
 	switch c.dead.ticks++; {
 	case c.dead.ticks > c.o.ElectionTicks+2:
 		c.dead = dead{}
-	case c.dead.ticks%(2+c.dead.before) == 0:
+	case c.dead.ticks%(2+c.dead.before) != 0:
+	case c.term == c.dead.term:
 		c.campaignAgain()
+	case c.node.BasicStatus().RaftState == raft.StateCandidate: // votes are lost, or split
+		c.beginElection()
 	}
 }
 
-// ahead reports whether this node has more of the log than one that asks for its vote.
-// Then that one cannot lead without this one's vote, and does not get it. But it does
-// not follow the dead leader any more, which it may have done when this node asked.
-func (c *core) ahead(m *raftpb.Message) bool {
+// decide sees that another node asks for votes in the term in which this one does: each
+// has voted for itself, so neither may get enough. Raft would let both wait for an
+// election timeout. The one that can have the other's vote begins the next election at once: who
+// has more of the log, or among equals the lower number.
+func (c *core) decide(m *raftpb.Message) {
+	if c.node.BasicStatus().RaftState != raft.StateCandidate {
+		return
+	}
+	if order := c.compare(m); order > 0 || order == 0 && c.o.Node < m.GetFrom() {
+		c.beginElection()
+	}
+}
+
+// compare is positive if this node has more of the log than one that asks for its vote,
+// 0 if it has as much. With more, that one cannot lead without this one's vote, and does
+// not get it. But it does not follow the dead leader any more, which it may have done when
+// this node asked.
+func (c *core) compare(m *raftpb.Message) int {
 	last, err := c.o.Storage.LastIndex()
 	if err != nil {
-		return false
+		return -1
 	}
 	term, err := c.o.Storage.Term(last)
-	return err == nil && (term > m.GetLogTerm() || term == m.GetLogTerm() && last > m.GetIndex())
+	if err != nil {
+		return -1
+	}
+	return cmp.Or(cmp.Compare(term, m.GetLogTerm()), cmp.Compare(last, m.GetIndex()))
 }

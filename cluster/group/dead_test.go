@@ -25,6 +25,22 @@ type aFall struct {
 }
 
 func newFall(t *testing.T, seed uint64) *aFall {
+	s := newEvenFall(t, seed)
+	s.network.Cut(s.leader.id, s.back.id)
+	s.leader.do(func() {
+		if err := s.leader.core.propose(appendTick(nil, s.leader.clock(), 0)); err != nil {
+			t.Fatal(err)
+		}
+	})
+	s.pass(50 * time.Millisecond)
+	s.network.Heal()
+	s.leader.stop()
+	return s
+}
+
+// newEvenFall is newFall, but the leader has not stopped, and the others have as much of the
+// log.
+func newEvenFall(t *testing.T, seed uint64) *aFall {
 	cryptotest.SetGlobalRandom(t, seed)
 	w := simulate.New(seed)
 	s := &aFall{t: t, seed: seed, aSimulation: &aSimulation{world: w, calm: true, network: &simulate.Network{
@@ -41,15 +57,6 @@ func newFall(t *testing.T, seed uint64) *aFall {
 	s.pass(time.Second)
 	s.leader = s.led()
 	s.ahead, s.back = s.nodes[s.leader.id%3], s.nodes[(s.leader.id+1)%3]
-	s.network.Cut(s.leader.id, s.back.id)
-	s.leader.do(func() {
-		if err := s.leader.core.propose(appendTick(nil, s.leader.clock(), 0)); err != nil {
-			t.Fatal(err)
-		}
-	})
-	s.pass(50 * time.Millisecond)
-	s.network.Heal()
-	s.leader.stop()
 	return s
 }
 
@@ -122,6 +129,46 @@ func TestGoneAndHeard(t *testing.T) {
 		}
 		s.ahead.do(s.ahead.core.campaign)
 		s.until(soon, func() bool { return s.led() == s.ahead })
+	}
+}
+
+// TestGoneAtOnce lets both nodes hear at about the same moment that the leader is gone, and
+// campaign, so that each votes for itself in some of the worlds.
+func TestGoneAtOnce(t *testing.T) {
+	split := 0
+	for seed := range uint64(10 * falls) {
+		s := newEvenFall(t, seed)
+		s.leader.stop()
+		term := s.back.core.term
+		s.hears(s.ahead, 0)
+		s.pass(time.Duration(seed%10) * 100 * time.Microsecond)
+		s.hears(s.back, 1)
+		s.until(soon, func() bool { return s.led() != nil })
+		if s.led().core.term > term+1 {
+			split++
+		}
+	}
+	t.Logf("%d of %d votes were split", split, 10*falls)
+	if split == 0 {
+		t.Error("no vote was split")
+	}
+}
+
+// TestVotesAreLost lets what a candidate asks for get lost: it asks again before an
+// election timeout is over.
+func TestVotesAreLost(t *testing.T) {
+	for seed := range uint64(falls) {
+		s := newEvenFall(t, seed)
+		s.leader.stop()
+		term := s.back.core.term
+		s.back.do(func() { s.back.core.gone(s.leader.id, 1) })
+		s.hears(s.ahead, 0)
+		s.until(soon, func() bool { return s.ahead.core.term > term })
+		s.network.Cut(s.ahead.id, s.back.id)
+		s.network.Cut(s.back.id, s.ahead.id)
+		s.pass(10 * time.Millisecond)
+		s.network.Heal()
+		s.until(3*tickTime, func() bool { return s.led() != nil })
 	}
 }
 

@@ -284,7 +284,7 @@ func (g *Group) Gone(node uint64, before int, pause time.Duration) {
 		}
 		time.AfterFunc(time.Duration(before)*pause, func() {
 			g.call(func(c *core) {
-				if c.dead.node == node { // else there is an election, or there was
+				if c.dead.node == node && c.dead.term == c.term { // else there is an election, or there was
 					c.campaign()
 				}
 			})

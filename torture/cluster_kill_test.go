@@ -274,6 +274,7 @@ type resident struct {
 	number  int
 	dialect dialect
 	proxied bool
+	early   session.Time // in ms: by how much a session may end before its time
 	answers atomic.Int64
 
 	mu      sync.Mutex // held during a step, and by who looks at what follows
@@ -497,7 +498,7 @@ func (r *resident) judgeBrief(b *brief, a *answer, asked, answered session.Time)
 		return fmt.Errorf("%s holds %.60q, want %.60q", b.key, a.value, b.value)
 	case a.status == session.OK && (b.gone || b.expiry+lateExpiry <= asked):
 		return fmt.Errorf("%s is back: it was to expire at %d (seen gone: %t), now it is %d", b.key, b.expiry, b.gone, asked)
-	case a.status != session.OK && answered < b.expiry:
+	case a.status != session.OK && answered+r.early < b.expiry:
 		return fmt.Errorf("%s is lost: it was to live until %d, now it is %d", b.key, b.expiry, answered)
 	case a.status != session.OK && !b.gone:
 		b.gone = true

@@ -20,6 +20,8 @@ packages=(
 	memcached redis-server yrmcds
 	# the console's browser, the metrics' rules, archives
 	chromium prometheus zstd
+	# machines with networks of their own
+	iproute2 iptables
 	# units, packages and images
 	systemd systemd-container buildah rpm
 	# the race detector

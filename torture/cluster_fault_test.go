@@ -17,13 +17,16 @@ import (
 	"cairn/session"
 )
 
-// TestClusterFaults lets machines of a cluster freeze, their links break, in one direction
-// or both, or refuse what comes, their clocks jump by hours, their disks become full or
-// fail, and their processes stop and die, at random and at times two at once, under the
-// clients of TestClusterKills. The same must hold: nothing acknowledged is lost, nothing that is gone
-// comes back, each key is linearizable. A request may fail, if nobody can
-// answer it for longer than the nodes' patience; then it had its effect once, or not at all.
+// TestClusterFaults lets machines of a cluster freeze, their links break, in one
+// direction or both, or refuse what comes, their clocks jump by hours, their disks become
+// full or fail, and their processes stop and die, at random and at times two at once,
+// under the clients of TestClusterKills. The same must hold: nothing acknowledged is lost,
+// nothing that is gone comes back, each key is linearizable. A request may fail, if nobody
+// can answer it for longer than the nodes' patience; then it had its effect once, or not
+// at all.
 func TestClusterFaults(t *testing.T) {
+	_, err := exec.LookPath("iptables")
+	need(t, err == nil, "iptables")
 	l := &faultLoop{began: time.Now(), counts: map[string]int{}, lasts: span(700*time.Millisecond, 5*time.Second)}
 	l.clientele = newClientele(t, newCluster(t, true, func(n *node) {
 		n.giveClock(t)
@@ -55,8 +58,8 @@ func TestClusterFaults(t *testing.T) {
 	l.report("%d rounds with %s; %d nodes ended themselves because of their disks", l.rounds, strings.Join(kinds, ", "), l.ended)
 }
 
-// earlyExpiry is how much earlier than it should a session may end because clocks were ahead for
-// some seconds, all in all a minute: a node's own runs faster then, by a hundredth.
+// earlyExpiry is how much earlier than it should a session may end because clocks were
+// ahead, for a minute all in all: a node's own runs faster then, by a hundredth.
 const earlyExpiry = session.Time(1000) // ms
 
 // fault is what can happen to a node. undo makes it good; the node runs then, or starts.
@@ -157,8 +160,8 @@ func (l *faultLoop) some(n *node) []*node {
 	return []*node{pick(l.rng, others...)}
 }
 
-// round lets faults happen, one shortly after the other, and waits until all nodes are well
-// again. In every tenth round it then kills all nodes and looks at what is left.
+// round lets faults happen, one shortly after the other, and waits until all nodes are
+// well again. In every tenth round it then kills all nodes and looks at what is left.
 func (l *faultLoop) round(round int, happenings []happening) {
 	l.t.Helper()
 	l.rounds++
@@ -253,8 +256,8 @@ func (n *node) setClock(t *testing.T, wrongBy time.Duration) {
 	must(t, os.Rename(n.shift+".new", n.shift))
 }
 
-// filter drops or refuses packets from or to other nodes, by a rule of iptables with %s for
-// the other's address.
+// filter drops or refuses packets from or to other nodes, by a rule of iptables with %s
+// for the other's address.
 func (n *node) filter(others []*node, rule string) (undo func()) {
 	for _, other := range others {
 		n.iptables("-A " + fmt.Sprintf(rule, other.address))

@@ -189,8 +189,7 @@ type contender struct {
 }
 
 // contend lets contenders fight over the keys of a history, each with so many commands at
-// most and pauses up to one. When the returned function is called they stop, and the history is
-// judged.
+// most and pauses up to one. The returned function lets them stop, and judges the history.
 func (k *clientele) contend(h *history, most int, pause time.Duration, contenders ...contender) func() {
 	var contending sync.WaitGroup
 	var stop atomic.Bool

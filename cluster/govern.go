@@ -32,6 +32,7 @@ func (n *Node) govern() {
 			n.leave()
 			return
 		case <-ticker.C:
+			n.watchSpace()
 			for i, place := range *n.slots.Load() {
 				if g := place.present(); g != nil && g.Status().Leads {
 					n.step(i, g)
@@ -39,6 +40,21 @@ func (n *Node) govern() {
 			}
 		}
 	}
+}
+
+// watchSpace lets others lead while this node's disk is full, and tells them so.
+func (n *Node) watchSpace() {
+	full := false
+	for _, place := range *n.slots.Load() {
+		g, e := place.present(), place.presentEngine()
+		if g == nil {
+			continue
+		}
+		low := e.Stats().OutOfSpace
+		full = full || low
+		g.SetFull(low)
+	}
+	n.membership.SetFull(full)
 }
 
 // step takes the next step of a group that this node leads.

@@ -284,7 +284,7 @@ func (n *Node) openGroup(i int) error {
 	g, err := group.Open(group.Options{
 		Node: identity.Node, Storage: storage, Engine: e, Number: uint64(i), Groups: uint64(identity.Groups),
 		Clock: n.clock.Now, Logger: n.logger.With("group", i), LogSize: n.logs.Size, MaxLog: n.o.MaxLog,
-		PatientTicks: int(n.o.Patience / group.TickEvery),
+		PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Full,
 	}, group.Hooks{
 		Send: func(messages []*raftpb.Message) { n.send(place, uint64(i), messages) },
 		Changed: func(group.Status) {

@@ -35,6 +35,7 @@ type town struct {
 	maxLog    int64
 	expect    int // 0: all
 	replace   time.Duration
+	full      []bool // nodes with a disk that has no space; nil: none
 }
 
 func newTown(t *testing.T, count int) *town {
@@ -60,9 +61,13 @@ func (c *town) open(ctx context.Context, i int) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	reserve := int64(-1)
+	if c.full != nil && c.full[i] {
+		reserve = 1 << 60 // no disk has so much
+	}
 	return Open(ctx, Options{
 		Engine: engine.Options{
-			Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: -1, MaxValueSize: session.DefaultMaxValueSize,
+			Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,
 		},
 		Cluster: "test", Listener: l, Address: c.addresses[i], Join: c.addresses, Expect: cmp.Or(c.expect, len(c.addresses)), MaxLog: c.maxLog, ReplaceAfter: c.replace,
 		Patience: patience,
@@ -388,6 +393,33 @@ func TestReplaced(t *testing.T) {
 	c.become(0, 1, 2)
 	c.want(2, "k", "after")
 	c.want(0, "k", "after")
+}
+
+// TestFullLeader lets a node whose disk is full be asked to lead: another one does, and no
+// write is refused, unless no node has space.
+func TestFullLeader(t *testing.T) {
+	c := newTown(t, 3)
+	c.full = []bool{false, true, false}
+	c.start(0, 1, 2)
+	for turn := range 5 {
+		for i := range 3 {
+			c.nodes[i].group(0).Transfer(c.number(1))
+			c.set(i, fmt.Sprint("full", turn), "1")
+			c.want(1, fmt.Sprint("full", turn), "1")
+		}
+	}
+	c.until("another node leads", func() bool { return c.leads(0) || c.leads(2) })
+	for i := range 3 {
+		c.stop(i)
+	}
+	c.full = []bool{true, true, true}
+	c.start(0, 1, 2)
+	c.until("writes are refused", func() bool {
+		b := &session.Burst{Now: c.nodes[0].Now(), Commands: []session.Command{{Op: session.OpSet, Key: []byte("k"), Expiry: session.Never}}}
+		session.Do(c.nodes[0], b)
+		return errors.Is(b.Results[0].Err, session.ErrNoSpace)
+	})
+	c.want(0, "full0", "1")
 }
 
 // TestMoreAndFewer lets an operator add and remove nodes, and choose who leads.

@@ -456,6 +456,7 @@ func (r *resident) judge(c *session.Command, a *answer, asked, answered session.
 		r.held[key] = string(c.Value)
 	case b != nil:
 		return r.judgeBrief(b, a, asked, answered)
+	case strings.HasPrefix(key, "brief"): // forgotten since it was asked for
 	case c.Op == session.OpDelete:
 		if (a.status == session.OK) != there {
 			return fmt.Errorf("delete of %s: status %d, and it should hold %.60q", key, a.status, want)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -93,6 +94,10 @@ type Options struct {
 	// PatientTicks is for how many ticks a read waits. Default: 133.
 	PatientTicks int
 
+	// Unfit tells of another node that it should not lead, if that is known. It returns
+	// quickly. Default: of none.
+	Unfit func(node uint64) bool
+
 	// LogSize tells how long the node's log is, in bytes. Once that is more than
 	// MaxLog, replicas that are away hold the log of the others back no longer:
 	// they need a copy of the engine when they are back. Default: it never is.
@@ -114,6 +119,9 @@ func (o *Options) complete() {
 	}
 	if o.PatientTicks == 0 {
 		o.PatientTicks = 133
+	}
+	if o.Unfit == nil {
+		o.Unfit = func(uint64) bool { return false }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -149,6 +157,8 @@ type core struct {
 	conf      *raftpb.ConfState // who the replicas are
 	configure func(e *raftpb.Entry) error
 	unfit     fitness
+	spare     atomic.Bool // this node leads, and another that should may be able to
+	alone     int         // for how many ticks there was none
 
 	dead dead // the leader that is gone, until there is an election
 
@@ -228,13 +238,14 @@ func (c *core) tick() {
 	c.observe()
 	c.mourn()
 	c.ageReads()
+	if c.yield() {
+		c.alone = 0
+	} else {
+		c.alone++
+	}
+	c.spare.Store(c.leads && c.alone < c.o.ElectionTicks) // who is there is heard by then
 	if !c.leads {
 		return
-	}
-	if c.unfit != fit {
-		if to := c.successor(); to != 0 {
-			c.transfer(to)
-		}
 	}
 	if c.unfit == never {
 		return
@@ -267,9 +278,17 @@ const (
 // setFitness says whether this node should lead from now on.
 func (c *core) setFitness(f fitness) {
 	c.unfit = f
-	if to := c.successor(); f != fit && to != 0 {
+	c.yield()
+}
+
+// yield asks another node to lead, if this one leads and should not. It reports whether
+// there is one that should.
+func (c *core) yield() bool {
+	to, better := c.successor()
+	if to != 0 && (c.unfit == never || c.unfit == reserved && better) {
 		c.transfer(to)
 	}
+	return better
 }
 
 // held is up to where all replicas have the log on their disks, as far as a leader
@@ -308,18 +327,22 @@ func (c *core) compactable() (uint64, error) {
 }
 
 // successor is the node that has most of the log and is alive, besides this one; 0:
-// there is none, or this node does not lead.
-func (c *core) successor() (to uint64) {
+// there is none, or this node does not lead. Those that should not lead are taken last;
+// should says that it is none of them.
+func (c *core) successor() (to uint64, should bool) {
 	most := uint64(0)
 	if !c.leads {
-		return 0
+		return 0, false
 	}
 	c.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-		if id != c.o.Node && kind == raft.ProgressTypePeer && p.RecentActive && p.Match > most {
-			to, most = id, p.Match
+		if id == c.o.Node || kind != raft.ProgressTypePeer || !p.RecentActive || p.Match == 0 {
+			return
+		}
+		if fits := !c.o.Unfit(id); fits && !should || fits == should && p.Match > most {
+			to, most, should = id, p.Match, fits
 		}
 	})
-	return to
+	return to, should
 }
 
 // step takes a message from another node or from this node's disk.
@@ -368,7 +391,8 @@ func (c *core) observe() {
 	if c.lead != raft.None {
 		c.dead = dead{}
 	}
-	c.ticked = 0
+	c.ticked, c.alone = 0, 0
+	c.spare.Store(leads)
 	c.askAgain()
 }
 

@@ -166,6 +166,12 @@ func (g *Group) Write(w *Write) {
 		w.Done(nil, err)
 		return
 	}
+	if w.Burst != nil && w.Burst.Full && g.core.spare.Load() {
+		// It would be refused. Another node can take it, as soon as it leads.
+		g.SetFull(true)
+		w.Done(nil, ErrNotLeader)
+		return
+	}
 	if !g.put(func(m *mailbox) { m.writes = append(m.writes, w) }) {
 		w.Done(nil, ErrStopped)
 	}
@@ -197,6 +203,16 @@ func (g *Group) Attest(index uint64) {
 // Transfer asks another node to lead, if this one does.
 func (g *Group) Transfer(to uint64) { g.call(func(c *core) { c.transfer(to) }) }
 
+// SetFull says whether this node's disk is full. Then another leads, if one can whose
+// disk is not.
+func (g *Group) SetFull(full bool) {
+	f := fit
+	if full {
+		f = reserved
+	}
+	g.call(func(c *core) { c.setFitness(f) })
+}
+
 // Campaign begins an election, if nobody leads and this node has begun none.
 func (g *Group) Campaign() { g.call(func(c *core) { c.campaign() }) }
 
@@ -205,7 +221,7 @@ func (g *Group) Campaign() { g.call(func(c *core) { c.campaign() }) }
 func (g *Group) TransferAny() bool {
 	found := make(chan bool, 1)
 	g.call(func(c *core) {
-		to := c.successor()
+		to, _ := c.successor()
 		if to != 0 {
 			c.transfer(to)
 		}
@@ -391,7 +407,7 @@ func (g *Group) tick() {
 	c := g.core
 	waits := g.appends.longest()
 	if c.leads && waits > slowSync {
-		if to := c.successor(); to != 0 {
+		if to, _ := c.successor(); to != 0 {
 			c.transfer(to)
 		}
 	}

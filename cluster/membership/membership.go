@@ -27,6 +27,7 @@ type state struct {
 	Members  []Member `json:"members,omitempty"` // once it has
 	At       uint64   `json:"at,omitempty"`      // an index as of which they are that
 	Founders []uint64 `json:"founders,omitempty"`
+	Full     bool     `json:"full,omitempty"` // its disk is
 }
 
 // Membership is what a node knows of its cluster. All methods may be called by
@@ -36,6 +37,7 @@ type Membership struct {
 	address string
 	expect  int
 	level   uint8
+	full    bool // this node's disk is
 	now     func() time.Time
 	logger  *slog.Logger
 
@@ -104,7 +106,7 @@ func (m *Membership) State(applied uint64) []byte {
 	defer m.mu.Unlock()
 	text, err := json.Marshal(state{
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.ready, Members: m.identity.Members,
-		At: max(applied, m.identity.At), Founders: m.identity.Founders,
+		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full,
 	})
 	if err != nil {
 		panic(err) // it has numbers and strings
@@ -233,6 +235,21 @@ func (m *Membership) Silent(node uint64) time.Duration {
 		return 0
 	}
 	return m.now().Sub(last)
+}
+
+// SetFull notes whether this node's disk is full.
+func (m *Membership) SetFull(full bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.full = full
+}
+
+// Full reports whether another node's disk is full, as far as it has said.
+func (m *Membership) Full(node uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	o := m.others[node]
+	return o != nil && o.state.Full
 }
 
 // Level is the highest that all members know: 0 if that is not known of one.

@@ -25,14 +25,15 @@ bench-program:
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/cairn-bench ./cmd/cairn-bench
 
 # The packages whose tests take longest. go starts them in the order given, so that
-# the many short ones run beside them and not one long one alone at the end.
+# the many short ones run beside them and not one long one alone at the end. Tests wait
+# as much as they compute: twice as many packages as cores run side by side.
 LONGEST := ./torture ./engine ./cluster ./cmd/cairn ./deploy ./memcachedfront ./httpapi/console
 
 # Every test, under the race detector. The engine checks its invariants while it
 # runs. Real clients have timeouts of their own: their tests come last, when the
 # others are not at work any more.
 test: clients
-	go test $(TESTFLAGS) $(LONGEST) $$(go list ./... | grep -v '/interop$$')
+	go test $(TESTFLAGS) -p $$((2 * $$(nproc))) $(LONGEST) $$(go list ./... | grep -v '/interop$$')
 	go test $(TESTFLAGS) ./interop
 
 # Go's tests alone: what a change is checked with while it is being made.

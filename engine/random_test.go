@@ -29,7 +29,7 @@ var (
 func defaultCommands() int {
 	switch {
 	case raceEnabled:
-		return 80_000
+		return 40_000
 	case os.Getenv("CI") != "":
 		return 200_000
 	}

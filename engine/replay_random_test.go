@@ -32,7 +32,7 @@ func defaultReplayCommands() int {
 	case os.Getenv("CI") == "":
 		return 50_000
 	case raceEnabled:
-		return 40_000
+		return 20_000
 	}
 	return 1_000_000
 }

@@ -18,7 +18,7 @@ import (
 func TestKillWhileWriting(t *testing.T) {
 	t.Parallel()
 	needModule(t, "pymemcache")
-	const count, size, kills = 10_000, "2048", 3
+	const count, size, kills = 5_000, "2048", 3
 	srv := startServer(t)
 	writer := startDialogue(t, nil, python, "python/bulk_sessions.py", "write", srv.addr, fmt.Sprint(count), size)
 	var acknowledged bytes.Buffer

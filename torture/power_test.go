@@ -35,8 +35,8 @@ func TestPowerLoss(t *testing.T) {
 		points int
 		amidst []string // what many of the points must be in the middle of
 	}{
-		{"OneWriter", 1, rounds(60, 6200), []string{"a bucket drop", "a checkpoint", "a flush"}},
-		{"FourWriters", 4, rounds(40, 4200), []string{"a bucket drop", "a checkpoint"}},
+		{"OneWriter", 1, rounds(40, 6200), []string{"a bucket drop", "a checkpoint", "a flush"}},
+		{"FourWriters", 4, rounds(25, 4200), []string{"a bucket drop", "a checkpoint"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPowerRun(t, c.owners)

@@ -36,6 +36,13 @@ func (a *arena) letGo() bool {
 	return true
 }
 
+// rewind makes room again if the loop alone uses the arena.
+func (a *arena) rewind() {
+	if a.users == 1 {
+		a.used = 0
+	}
+}
+
 // slot returns the memory that the next input can be read into.
 func (a *arena) slot() []byte { return a.buf[a.used:] }
 

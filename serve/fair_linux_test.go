@@ -3,6 +3,7 @@ package serve
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,8 +63,8 @@ type loopBench struct {
 	got   []int // bytes, by peer
 }
 
-func newLoopBench(t *testing.T) *loopBench {
-	s, err := newServer(Options{Protocol: sized{make([]byte, 2<<20)}, Store: sessiontest.NewModel(0), Clock: noClock{}, Threads: 1})
+func newLoopBench(t *testing.T, p Protocol) *loopBench {
+	s, err := newServer(Options{Protocol: p, Store: sessiontest.NewModel(0), Clock: noClock{}, Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +84,8 @@ func (b *loopBench) connect(says string) (peer int) {
 		b.t.Fatal(err)
 	}
 	unix.SetsockoptInt(fds[0], unix.SOL_SOCKET, unix.SO_SNDBUF, 1<<20)
-	b.t.Cleanup(func() { unix.Close(fds[1]) })
+	i := len(b.peers)
+	b.t.Cleanup(func() { unix.Close(b.peers[i]) })
 	b.peers, b.got = append(b.peers, fds[1]), append(b.got, 0)
 	b.welcome(newLoopClient(b.server, b.loop, nil, fds[0], nil))
 	b.send(len(b.peers)-1, says)
@@ -108,12 +110,102 @@ func (b *loopBench) round() {
 	}
 }
 
+// diary is a protocol of lines that notes what its connections do. A line with a
+// number is so many gets of a key that is not there.
+type diary struct{ does []string }
+
+func (d *diary) NewConn(*Link) Conn { return &diaryConn{diary: d} }
+
+type diaryConn struct {
+	sizedConn
+	diary *diary
+}
+
+func (c *diaryConn) Consume(in []byte, b *session.Burst) (used, need int) {
+	line, _, found := bytes.Cut(in, []byte("\n"))
+	if !found {
+		return 0, 0
+	}
+	n, _ := strconv.Atoi(string(line))
+	for range n {
+		b.Add().Key = []byte("key")
+	}
+	c.diary.does = append(c.diary.does, "reads")
+	return len(line) + 1, 0
+}
+
+func (c *diaryConn) Reply(out *Output, b *session.Burst) (done bool) {
+	c.diary.does = append(c.diary.does, "answers")
+	out.Text = append(out.Text, "x"...)
+	return true
+}
+
+// handy is a store that has everything in memory.
+type handy struct{ *sessiontest.Model }
+
+func (s handy) Try(b *session.Burst) bool {
+	b.SizeResults()
+	return true
+}
+
+// A round reads from all connections that are ready before it answers any of them,
+// but answers as soon as those it has read from ask for much.
+func TestReadsBeforeItAnswers(t *testing.T) {
+	for _, test := range []struct {
+		name, asks string
+		want       string
+	}{
+		{"little", "1\n", "reads reads reads answers answers answers"},
+		{"much", "128\n", "reads reads answers answers reads answers"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := new(diary)
+			b := newLoopBench(t, d)
+			b.server.options.Store = handy{sessiontest.NewModel(0)}
+			for range 3 {
+				b.connect(test.asks)
+			}
+			b.round()
+			if got := strings.Join(d.does, " "); got != test.want {
+				t.Errorf("it %s, want %s", got, test.want)
+			}
+			for peer, n := range b.got {
+				if n != 1 {
+					t.Errorf("client %d has got %d answers", peer, n)
+				}
+			}
+			if b.arena.used != 0 || b.arena.users != 1 {
+				t.Errorf("the arena has %d bytes of %d users", b.arena.used, b.arena.users)
+			}
+		})
+	}
+}
+
+// A client that goes between its request and the answers is closed, and those that
+// were read with it are answered.
+func TestClientGoesBeforeItsAnswer(t *testing.T) {
+	b := newLoopBench(t, new(diary))
+	b.server.options.Store = handy{sessiontest.NewModel(0)}
+	for range 3 {
+		b.connect("1\n")
+	}
+	unix.Close(b.peers[1])
+	b.peers[1] = -1
+	b.round()
+	if b.got[0] != 1 || b.got[2] != 1 {
+		t.Errorf("the others have got %d and %d answers", b.got[0], b.got[2])
+	}
+	if len(b.clients) != 2 {
+		t.Errorf("%d connections are left", len(b.clients))
+	}
+}
+
 // Whoever asks for little is answered in the next round, whatever others have
 // asked for; a round moves a bounded number of bytes; and those who asked for
 // much are served evenly.
 func TestLargeAnswersHoldUpNobody(t *testing.T) {
 	const heavy, each = 20, 5
-	b := newLoopBench(t)
+	b := newLoopBench(t, sized{make([]byte, 2<<20)})
 	for range heavy {
 		b.connect(string(bytes.Repeat([]byte("2000000\n"), each)))
 	}
@@ -143,7 +235,7 @@ func TestLargeAnswersHoldUpNobody(t *testing.T) {
 // A loop ends although its last connection ends only in the round that notices the
 // stop: nothing would wake it after that.
 func TestLastConnectionEndsWithTheStop(t *testing.T) {
-	b := newLoopBench(t)
+	b := newLoopBench(t, sized{make([]byte, 2<<20)})
 	peer := b.connect("2000000\n2000000\n")
 	b.loop.round() // the answer is larger than what the socket takes
 	if len(b.clients) != 1 {

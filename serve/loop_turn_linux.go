@@ -11,6 +11,10 @@ const (
 	// events and mail again.
 	maxTurns = 64
 
+	// maxTried is how many commands are tried before they are answered: a bound of
+	// the memory that their results and their input take.
+	maxTried = 256
+
 	// maxSpareTurns is how many turns a loop keeps for later.
 	maxSpareTurns = 256
 
@@ -102,12 +106,15 @@ func (l *loop) serve() {
 	l.tellTimes()
 }
 
-// serveReady gives some of the ready connections their turn.
+// serveReady gives some of the ready connections their turn. It reads from all of
+// them before it answers those that the store can answer at once: the requests that
+// arrive because of these answers come together in the next round.
 func (l *loop) serveReady() {
 	n := min(len(l.ready), maxTurns)
 	for _, cl := range l.ready[:n] {
 		l.takeTurn(cl)
 	}
+	l.answerTried()
 	rest := copy(l.ready, l.ready[n:])
 	clear(l.ready[rest:])
 	l.ready = l.ready[:rest]
@@ -137,7 +144,8 @@ func (l *loop) pass() {
 	l.passing = l.passing[:0]
 }
 
-// take lets cl have its turn. On an error the connection is to be closed.
+// take lets cl have its turn. On an error the connection is to be closed. What the
+// store has answered is in l.tried then.
 func (l *loop) take(cl *loopClient) error {
 	cl.heard = l.began
 	if !cl.mayAnswer() {
@@ -145,6 +153,9 @@ func (l *loop) take(cl *loopClient) error {
 	}
 	if len(cl.in) > 0 {
 		return l.takeOwn(cl)
+	}
+	if l.arena.full() {
+		l.answerTried() // perhaps nobody else needs the arena
 	}
 	if l.arena.full() {
 		l.nextArena()
@@ -162,10 +173,11 @@ func (l *loop) take(cl *loopClient) error {
 	if used < n && cl.fd >= 0 {
 		cl.keep(slot[used:n], t)
 	}
-	if t != nil && !l.carryOut(t) {
+	if t != nil {
 		l.arena.used += used
 		l.arena.users++
 		t.arena = l.arena
+		l.carryOut(t)
 	}
 	return nil
 }
@@ -214,17 +226,31 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 	return t, used
 }
 
-// carryOut answers a turn from memory or marks it to be passed on. It reports
-// whether the turn is over.
-func (l *loop) carryOut(t *turn) (over bool) {
+// carryOut lets the store answer a turn from memory, or marks it to be passed on.
+// It answers those that were tried, in turn, when they have become many.
+func (l *loop) carryOut(t *turn) {
 	if len(t.burst.Commands) > 0 && !l.server.options.Store.Try(&t.burst) {
 		l.passing = append(l.passing, t)
 		if t.burst.Patient {
 			t.client.patient = t
 		}
-		return false
+		return
 	}
-	return l.answer(t)
+	l.tried = append(l.tried, t)
+	if l.commands += len(t.burst.Commands); l.commands >= maxTried {
+		l.answerTried()
+	}
+}
+
+// answerTried sends the answers of the turns that the store could answer at once.
+// Their connections are busy until then.
+func (l *loop) answerTried() {
+	for i, t := range l.tried {
+		l.tried[i] = nil
+		l.answer(t)
+	}
+	l.tried, l.commands = l.tried[:0], 0
+	l.arena.rewind()
 }
 
 // mayWait reports whether the store may let cl wait for what it asks: nothing else
@@ -256,11 +282,10 @@ func (l *loop) finish(t *turn) {
 	}
 }
 
-// answer sends the answers of a turn whose results are final. It reports whether
-// the turn is over.
-func (l *loop) answer(t *turn) (over bool) {
+// answer sends the answers of a turn whose results are final.
+func (l *loop) answer(t *turn) {
 	l.answered = append(l.answered, answered{t.client, t.arrived})
-	return l.reply(t, l.share())
+	l.reply(t, l.share())
 }
 
 // answered is a client and when the requests arrived that it got answers to.
@@ -283,9 +308,8 @@ func (l *loop) tellTimes() {
 }
 
 // reply sends the answers of a turn, as far as share goes. If that or the room in
-// the socket is not enough the connection holds on to the turn. It reports
-// whether the turn is over.
-func (l *loop) reply(t *turn, share int) (over bool) {
+// the socket is not enough the connection holds on to the turn.
+func (l *loop) reply(t *turn, share int) {
 	cl := t.client
 	for done := false; !done; {
 		var sent int
@@ -297,13 +321,13 @@ func (l *loop) reply(t *turn, share int) (over bool) {
 			cl.busy = false
 			l.drop(cl, err)
 			l.end(t)
-			return true
+			return
 		}
 		l.moved += sent
 		share = max(share-sent, 0)
 		if !done && (len(cl.unsent) > 0 || share == 0) {
 			l.hold(cl, t)
-			return false
+			return
 		}
 	}
 	if cap(l.out.Text) > maxKeptOut {
@@ -316,11 +340,10 @@ func (l *loop) reply(t *turn, share int) (over bool) {
 	if len(cl.unsent) > 0 {
 		cl.be(Writing)
 		l.queue(cl)
-		return true
+		return
 	}
 	cl.busy = false
 	l.proceed(cl)
-	return true
 }
 
 // hold makes cl go on with the answers of t when it has another turn.

@@ -15,9 +15,15 @@ import (
 	"cairn/session"
 )
 
-// interest is what a loop wants to know of a connection, once each time it
-// becomes so.
-const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+const (
+	// interest is what a loop wants to know of a connection, once each time it
+	// becomes so.
+	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+
+	// alarms is the same for the eventfd: each write is an event, so nobody has to
+	// read it.
+	alarms = unix.EPOLLIN | unix.EPOLLET
+)
 
 // loop serves many connections from one goroutine: it waits for input on all of
 // them, and answers what the store has in memory. What the store has to carry out
@@ -33,6 +39,8 @@ type loop struct {
 	events  [128]unix.EpollEvent
 	arrived int   // events in the last poll
 	pollErr error // of the last poll
+	polls   int   // in the last sleep
+	drowsy  bool  // the last sleep was one: there was nothing to do at first
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
@@ -101,13 +109,16 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 		l.alarm, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	}
 	if err == nil {
-		err = l.watch(l.alarm)
+		err = l.watch(l.alarm, alarms)
 	}
 	if err != nil {
 		l.close()
 		return nil, err
 	}
-	l.poll = func(uintptr) bool { return l.pollNow() != 0 || l.pollErr != nil }
+	l.poll = func(uintptr) bool {
+		l.polls++
+		return l.pollNow() != 0 || l.pollErr != nil
+	}
 	return l, nil
 }
 
@@ -118,9 +129,9 @@ func (l *loop) close() {
 	l.file.Close()
 }
 
-// watch makes the loop notice what happens on a descriptor.
-func (l *loop) watch(fd int) error {
-	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: interest, Fd: int32(fd)})
+// watch makes the loop notice these events of a descriptor.
+func (l *loop) watch(fd int, events uint32) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 }
 
 // tell puts something into the mailbox and wakes the loop if it sleeps. It
@@ -193,9 +204,13 @@ func (l *loop) mayEnd() bool {
 }
 
 // collect learns which connections have become ready. If none has and there is
-// nothing else to do, it waits.
+// nothing else to do, it waits. A loop that had to wait the last time does not ask
+// for events before it does: waiting begins with that.
 func (l *loop) collect() {
-	if l.pollNow() == 0 && l.pollErr == nil && (len(l.ready)+len(l.bulk) == 0 || l.freezing != nil) && !l.hasMail() && !l.mayEnd() {
+	switch mayRest := len(l.ready)+len(l.bulk) == 0 || l.freezing != nil; {
+	case !mayRest:
+		l.pollNow()
+	case l.drowsy || l.pollNow() == 0 && l.pollErr == nil:
 		l.sleep()
 	}
 	if l.pollErr != nil {
@@ -235,22 +250,29 @@ func (l *loop) hasMail() bool {
 }
 
 // sleep waits for an event, mail, the time of the next sweep, or that of the
-// next retry.
+// next retry. It returns with what pollNow says.
 func (l *loop) sleep() {
 	l.asleep.Store(true)
 	defer l.asleep.Store(false)
-	if l.hasMail() {
+	if l.hasMail() || l.mayEnd() {
+		l.pollNow()
 		return
 	}
 	if until := l.sleepsUntil(); until != l.deadline {
 		l.file.SetReadDeadline(until)
 		l.deadline = until
 	}
+	l.polls = 0
 	err := l.wait.Read(l.poll)
-	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		l.server.options.Logger.Error("cannot wait for connections", "error", err)
-		l.server.sleep(100 * time.Millisecond)
+	l.drowsy = l.polls > 1
+	if err == nil {
+		return
 	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		l.server.options.Logger.Error("cannot wait for connections", "error", err)
+		l.server.sleep(pollPause)
+	}
+	l.pollNow()
 }
 
 // sleepsUntil returns when the loop has something to do, whatever happens; zero:
@@ -265,14 +287,9 @@ func (l *loop) sleepsUntil() time.Time {
 
 // notice takes note of one event.
 func (l *loop) notice(event *unix.EpollEvent) {
-	if int(event.Fd) == l.alarm {
-		var count [8]byte
-		unix.Read(l.alarm, count[:])
-		return
-	}
 	cl := l.clients[event.Fd]
 	if cl == nil {
-		return
+		return // an alarm, or a connection that is closed
 	}
 	if event.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		cl.readable = true
@@ -346,7 +363,7 @@ func (l *loop) readMail() {
 
 func (l *loop) welcome(cl *loopClient) {
 	l.clients[int32(cl.fd)] = cl
-	if err := l.watch(cl.fd); err != nil {
+	if err := l.watch(cl.fd, interest); err != nil {
 		l.drop(cl, err)
 		return
 	}

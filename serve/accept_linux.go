@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,7 @@ func (s *Server) acceptForLoops(l *listener) {
 		switch {
 		case err == nil:
 			pause = 0
-			s.admitToLoop(l, fd, clientAddr(from))
+			s.admitToLoop(l, fd, from)
 		case s.isStopping():
 			return
 		case s.isFrozen():
@@ -78,20 +79,51 @@ func prepareListener(fd uintptr) {
 	unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 5)
 }
 
-// accept waits for a client and gives its descriptor, which does not block.
-func accept(raw syscall.RawConn) (fd int, from unix.Sockaddr, err error) {
+// accept waits for a client and returns its descriptor, which does not block, and its
+// address. unix.Accept4 would ask for the protocol of each socket.
+func accept(raw syscall.RawConn) (fd int, from net.Addr, err error) {
+	var sa unix.RawSockaddrAny
 	readErr := raw.Read(func(listener uintptr) bool {
 		for {
-			fd, from, err = unix.Accept4(int(listener), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-			if err != unix.EINTR && err != unix.ECONNABORTED {
-				return err != unix.EAGAIN
+			size := uint32(unix.SizeofSockaddrAny)
+			n, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, listener, uintptr(unsafe.Pointer(&sa)),
+				uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+			switch errno {
+			case 0:
+				fd, err = int(n), nil
+				return true
+			case unix.EINTR, unix.ECONNABORTED:
+			case unix.EAGAIN:
+				return false
+			default:
+				fd, err = -1, errno
+				return true
 			}
 		}
 	})
 	if readErr != nil {
-		err = readErr
+		return -1, nil, readErr
 	}
-	return fd, from, err
+	return fd, addrOf(&sa), err
+}
+
+// addrOf returns an address as the kernel has written it.
+func addrOf(sa *unix.RawSockaddrAny) net.Addr {
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return clientAddr(&unix.SockaddrInet4{Addr: in.Addr, Port: hostOrder(in.Port)})
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		return clientAddr(&unix.SockaddrInet6{Addr: in.Addr, Port: hostOrder(in.Port), ZoneId: in.Scope_id})
+	}
+	return clientAddr(nil)
+}
+
+// hostOrder returns a port that is in the order of the network.
+func hostOrder(port uint16) int {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return int(b[0])<<8 | int(b[1])
 }
 
 func clientAddr(from unix.Sockaddr) net.Addr {
@@ -118,8 +150,10 @@ func (s *Server) admitToLoop(on *listener, fd int, from net.Addr) {
 		unix.Close(fd)
 		return
 	}
-	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
+	cl.conn.Opened()
+	if !l.announce(cl) {
 		s.clients.remove(cl)
 		unix.Close(fd)
+		cl.conn.Closed(net.ErrClosed)
 	}
 }

@@ -87,7 +87,7 @@ func (b *loopBench) connect(says string) (peer int) {
 	i := len(b.peers)
 	b.t.Cleanup(func() { unix.Close(b.peers[i]) })
 	b.peers, b.got = append(b.peers, fds[1]), append(b.got, 0)
-	b.welcome(newLoopClient(b.server, b.loop, nil, fds[0], nil))
+	b.announce(newLoopClient(b.server, b.loop, nil, fds[0], nil))
 	b.send(len(b.peers)-1, says)
 	return len(b.peers) - 1
 }

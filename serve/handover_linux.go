@@ -154,8 +154,10 @@ func (s *Server) resume(c FrozenConn) error {
 	}
 	cl.settleMemory()
 	s.clients.add(cl)
-	if !l.tell(func(m *mailbox) { m.newcomers = append(m.newcomers, cl) }) {
+	cl.conn.Opened()
+	if !l.announce(cl) {
 		s.clients.remove(cl)
+		cl.conn.Closed(ErrNoHandover)
 		return ErrNoHandover
 	}
 	return nil

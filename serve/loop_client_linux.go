@@ -41,6 +41,7 @@ type loopClient struct {
 	ending   bool // ... and its end will be in it
 	more     bool // in may hold another request
 	writable bool // the socket may have room
+	pressed  bool // it had none at some time, so the loop watches for that
 	parked   bool // it waits for memory
 	queued   bool // the connection is in loop.ready or loop.bulk
 	busy     bool // a turn, an errand or answers to be sent are under way
@@ -114,8 +115,7 @@ func (cl *loopClient) sendOutput(o *Output, share int) (sent int, rest pieces, e
 		if err != nil || sent == len(o.Text) {
 			return sent, nil, err
 		}
-		cl.writable = false
-		return sent, o.rest(sent), nil
+		return sent, o.rest(sent), cl.awaitSpace()
 	}
 	p := o.pieces()
 	sent, err = cl.sendPieces(&p, share)
@@ -137,13 +137,22 @@ func (cl *loopClient) sendPieces(p *pieces, share int) (sent int, err error) {
 			sent += n
 		case unix.EINTR:
 		case unix.EAGAIN:
-			cl.writable = false
-			return sent, nil
+			return sent, cl.awaitSpace()
 		default:
 			return sent, err
 		}
 	}
 	return sent, nil
+}
+
+// awaitSpace says that the socket has no room. The loop notices when it has.
+func (cl *loopClient) awaitSpace() error {
+	cl.writable = false
+	if cl.pressed {
+		return nil
+	}
+	cl.pressed = true
+	return cl.loop.watchRoom(cl.fd)
 }
 
 // keep keeps rest, which lies elsewhere, as the input to go on with. If there is no

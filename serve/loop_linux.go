@@ -17,8 +17,8 @@ import (
 
 const (
 	// interest is what a loop wants to know of a connection, once each time it
-	// becomes so.
-	interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
+	// becomes so. That there is room to send is of interest once there was none.
+	interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
 	// alarms is the same for the eventfd: each write is an event, so nobody has to
 	// read it.
@@ -64,10 +64,11 @@ type loop struct {
 	freezing chan<- frozen // gets the connections when the loop stands still
 	isFrozen bool          // it does
 
-	alarm  int // eventfd
-	asleep atomic.Bool
-	mail   mailbox
-	taken  mailbox // the mail being worked on, for its memory
+	alarm     int // eventfd
+	asleep    atomic.Bool
+	mail      mailbox
+	announced atomic.Bool // there are newcomers in it
+	taken     mailbox     // the mail being worked on, for its memory
 }
 
 // mailbox is what others tell a loop.
@@ -129,9 +130,15 @@ func (l *loop) close() {
 	l.file.Close()
 }
 
-// watch makes the loop notice these events of a descriptor.
+// watch makes the loop notice these events of a descriptor. Anybody may call it.
 func (l *loop) watch(fd int, events uint32) error {
 	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
+}
+
+// watchRoom makes the loop notice, besides, that there is room to send. If there is
+// some now it notices that, too.
+func (l *loop) watchRoom(fd int) error {
+	return unix.EpollCtl(l.epoll, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: interest | unix.EPOLLOUT, Fd: int32(fd)})
 }
 
 // tell puts something into the mailbox and wakes the loop if it sleeps. It
@@ -143,10 +150,34 @@ func (l *loop) tell(put func(m *mailbox)) bool {
 		return false
 	}
 	put(&l.mail)
+	l.wake()
+	return true
+}
+
+// announce puts a client that is to be served into the mailbox, and lets the loop
+// notice what it sends. That wakes the loop, so nothing else has to. It reports false
+// if the loop has ended. The mailbox is locked all the while: the loop must not close
+// the client's descriptor before it is watched.
+func (l *loop) announce(cl *loopClient) bool {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	if l.mail.closed {
+		return false
+	}
+	l.mail.newcomers = append(l.mail.newcomers, cl)
+	l.announced.Store(true)
+	if err := l.watch(cl.fd, interest); err != nil {
+		l.mail.hungUp = append(l.mail.hungUp, cl)
+		l.wake()
+	}
+	return true
+}
+
+// wake wakes the loop if it sleeps. It is called with mail.mu locked.
+func (l *loop) wake() {
 	if l.asleep.CompareAndSwap(true, false) {
 		unix.Write(l.alarm, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}
-	return true
 }
 
 // stop makes the loop notice that the server stops.
@@ -216,6 +247,9 @@ func (l *loop) collect() {
 	if l.pollErr != nil {
 		l.server.options.Logger.Error("cannot poll connections", "error", l.pollErr)
 		l.server.sleep(pollPause)
+	}
+	if l.arrived > 0 {
+		l.receiveNewcomers() // an event may be one's
 	}
 	for i := range l.arrived {
 		l.notice(&l.events[i])
@@ -323,20 +357,35 @@ func (l *loop) queue(cl *loopClient) {
 	}
 }
 
+// receiveNewcomers makes the loop serve those who were announced.
+func (l *loop) receiveNewcomers() {
+	if !l.announced.Load() {
+		return
+	}
+	l.mail.mu.Lock()
+	l.takeNewcomers()
+	l.mail.mu.Unlock()
+	l.welcome()
+}
+
+// takeNewcomers takes them out of the mailbox, which is locked.
+func (l *loop) takeNewcomers() {
+	l.taken.newcomers, l.mail.newcomers = l.mail.newcomers, l.taken.newcomers[:0]
+	l.announced.Store(false)
+}
+
 // readMail does what others have asked for.
 func (l *loop) readMail() {
 	m := &l.taken
 	l.mail.mu.Lock()
-	m.newcomers, l.mail.newcomers = l.mail.newcomers, m.newcomers[:0]
+	l.takeNewcomers()
 	m.finished, l.mail.finished = l.mail.finished, m.finished[:0]
 	m.returned, l.mail.returned = l.mail.returned, m.returned[:0]
 	m.hungUp, l.mail.hungUp = l.mail.hungUp, m.hungUp[:0]
 	m.unparked, l.mail.unparked = l.mail.unparked, m.unparked[:0]
 	m.tasks, l.mail.tasks = l.mail.tasks, m.tasks[:0]
 	l.mail.mu.Unlock()
-	for _, cl := range m.newcomers {
-		l.welcome(cl)
-	}
+	l.welcome()
 	for _, b := range m.finished {
 		l.finish(b.Owner.(*turn))
 	}
@@ -354,21 +403,19 @@ func (l *loop) readMail() {
 		task()
 	}
 	clear(m.tasks)
-	clear(m.newcomers)
 	clear(m.finished)
 	clear(m.returned)
 	clear(m.hungUp)
 	clear(m.unparked)
 }
 
-func (l *loop) welcome(cl *loopClient) {
-	l.clients[int32(cl.fd)] = cl
-	if err := l.watch(cl.fd, interest); err != nil {
-		l.drop(cl, err)
-		return
+// welcome begins to serve the newcomers that were taken.
+func (l *loop) welcome() {
+	for _, cl := range l.taken.newcomers {
+		l.clients[int32(cl.fd)] = cl
+		l.queue(cl) // it may have been resumed with answers that are not out
 	}
-	cl.conn.Opened()
-	l.queue(cl) // it may have been resumed with answers that are not out
+	clear(l.taken.newcomers)
 }
 
 // comeBack goes on with a connection whose errand has ended.

@@ -88,7 +88,9 @@ func (b *loopBench) connect(says string) (peer int) {
 	b.t.Cleanup(func() { unix.Close(b.peers[i]) })
 	b.peers, b.got = append(b.peers, fds[1]), append(b.got, 0)
 	b.announce(newLoopClient(b.server, b.loop, nil, fds[0], nil))
-	b.send(len(b.peers)-1, says)
+	if says != "" {
+		b.send(len(b.peers)-1, says)
+	}
 	return len(b.peers) - 1
 }
 
@@ -178,6 +180,39 @@ func TestReadsBeforeItAnswers(t *testing.T) {
 				t.Errorf("the arena has %d bytes of %d users", b.arena.used, b.arena.users)
 			}
 		})
+	}
+}
+
+// A client that says nothing yet does not wake the loop, and is served in the round in
+// which it says something.
+func TestNewcomerWakesNobody(t *testing.T) {
+	b := newLoopBench(t, new(diary))
+	b.server.options.Store = handy{sessiontest.NewModel(0)}
+	b.asleep.Store(true)
+	peer := b.connect("")
+	if !b.asleep.Load() {
+		t.Error("it wakes the loop")
+	}
+	b.send(peer, "1\n")
+	b.round()
+	if b.got[peer] != 1 {
+		t.Errorf("%d answers after a round", b.got[peer])
+	}
+}
+
+// A loop that nothing wakes looks for silent clients all the same.
+func TestLoopWakesForSilentClients(t *testing.T) {
+	s, err := newServer(Options{Protocol: new(diary), Store: sessiontest.NewModel(0), Clock: noClock{}, Threads: 1, IdleTimeout: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLoop(s, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	if l.sleepsUntil().IsZero() {
+		t.Error("it would sleep for ever")
 	}
 }
 

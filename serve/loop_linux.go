@@ -98,6 +98,8 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 		arenas:  1,
 		out:     Output{Text: make([]byte, 0, 2*replyChunk)},
 		alarm:   -1,
+
+		nextSweep: time.Now(), // a client that says nothing does not wake the loop
 	}
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
-	"cairn/engine/disk"
+	"cairn/durable"
 	"cairn/session"
 )
 
@@ -148,23 +148,7 @@ func writeFormat(fs vfs.FS, dir string) error {
 // putFormat writes the format file. It appears whole or not at all, and is
 // durable when putFormat returns.
 func putFormat(fs vfs.FS, dir string, features features) error {
-	path := fs.PathJoin(dir, formatFile)
-	temp := path + ".tmp"
-	f, err := fs.Create(temp, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write([]byte(features.String()))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fs.Rename(temp, path); err != nil {
-		return err
-	}
-	return disk.SyncDir(fs, dir)
+	return durable.Replace(fs, fs.PathJoin(dir, formatFile), vfs.WriteCategoryUnspecified, []byte(features.String()))
 }
 
 // inUse are the features that the format file of an open store names.
@@ -185,7 +169,7 @@ func (s *Store) need(wanted features) error {
 	defer s.files.features.mu.Unlock()
 	all := s.files.features.load() | wanted
 	if err := putFormat(s.options.FS, s.options.Dir, all); err != nil {
-		if disk.Passing(err) {
+		if durable.Passing(err) {
 			err = fmt.Errorf("%w: %w", session.ErrNoSpace, err)
 		}
 		return fmt.Errorf("engine: record in %s what the store uses from now on: %w", formatFile, err)

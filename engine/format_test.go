@@ -112,7 +112,7 @@ func TestStoreIsUpgradedWhenItMust(t *testing.T) {
 func TestUpgradeFails(t *testing.T) {
 	fail := false
 	fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if fail && strings.HasSuffix(op.Path, formatFile+".tmp") {
+		if fail && strings.HasSuffix(op.Path, formatFile+".new") {
 			return errorfs.ErrInjected
 		}
 		return nil

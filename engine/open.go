@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"cairn/durable"
 	"cairn/engine/compress"
 	"cairn/engine/disk"
 	"cairn/engine/record"
@@ -96,7 +97,7 @@ func (s *Store) open() (err error) {
 
 // blame adds to err, with which the store could not be opened, what is damaged.
 func (s *Store) blame(options *pebble.Options, err error) error {
-	if disk.Passing(err) {
+	if durable.Passing(err) {
 		return err
 	}
 	return disk.Blame(s.options.FS, s.options.Dir, options, err)

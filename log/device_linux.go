@@ -6,6 +6,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/durable"
 )
 
 // directDevice writes past the page cache, each write durable when it returns.
@@ -27,10 +29,10 @@ func (d directDevice) write(p []byte, off int64) error {
 		return nil
 	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EOPNOTSUPP):
 		return errors.Join(errNoDirect, err)
-	case passing(err):
+	case durable.Passing(err):
 		return err
 	}
-	return syncError{err}
+	return &durable.SyncError{Err: err}
 }
 
 func (d directDevice) sync() error  { return nil }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/durable"
 )
 
 // directory is one of the (at most two) places of segments, and its spares.
@@ -197,7 +199,7 @@ func (d *directory) create(h segmentHeader) (w *writer, err error) {
 	}
 	w = newWriter(dev, h)
 	if err = w.begin(); err == nil {
-		err = syncDir(d.fs, d.path)
+		err = durable.SyncDir(d.fs, d.path)
 	}
 	if err != nil {
 		return nil, errors.Join(err, dev.close())
@@ -224,7 +226,7 @@ func (d *directory) preallocate(path string, size int64) error {
 	if err != nil {
 		return err
 	}
-	if err = f.Preallocate(0, size); !passing(err) {
+	if err = f.Preallocate(0, size); !durable.Passing(err) {
 		err = nil
 	}
 	return errors.Join(err, f.Close())

@@ -3,7 +3,6 @@ package log
 import (
 	"errors"
 	"fmt"
-	"syscall"
 )
 
 var (
@@ -41,23 +40,3 @@ type FormatError struct {
 }
 
 func (e *FormatError) Error() string { return fmt.Sprintf("log: %s: %s", e.Path, e.Reason) }
-
-// syncError is the error of a sync. What it was to make durable may be lost
-// without another error, so it is never tried again.
-type syncError struct{ error }
-
-func (e syncError) Unwrap() error { return e.error }
-
-// passing reports whether an operation, other than a sync, failed for a reason
-// that goes away by itself.
-func passing(err error) bool {
-	if errors.As(err, new(syncError)) {
-		return false
-	}
-	for _, reason := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EMFILE, syscall.ENFILE} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
-}

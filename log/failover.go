@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"cairn/durable"
 )
 
 // errStalled is the error of an operation that took so long that it was left to
@@ -81,7 +83,7 @@ func (l *Log) rotate(d *directory, need int64) error {
 		case err == nil:
 			l.install(dir, <-created)
 			return nil
-		case passing(err):
+		case durable.Passing(err):
 			if l.opening || !l.awaitSpace(err) {
 				return err
 			}

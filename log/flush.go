@@ -3,6 +3,8 @@ package log
 import (
 	"errors"
 	"time"
+
+	"cairn/durable"
 )
 
 // spaceRetry is how long the flusher waits for space before it tries again.
@@ -146,7 +148,7 @@ func (l *Log) write(g *group, i int) (n int, err error) {
 			if err := w.reopen(func() (device, error) { return d.openDevice(d.join(segmentName(w.number))) }); err != nil {
 				return 0, err
 			}
-		case passing(err):
+		case durable.Passing(err):
 			if !l.awaitSpace(err) {
 				return 0, err
 			}

@@ -7,9 +7,10 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
-	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/durable"
 )
 
 // identity is the file LOG of a directory: whose segments these are, and where
@@ -65,33 +66,7 @@ func readIdentity(fs vfs.FS, dir string) (i identity, ok bool, err error) {
 
 // writeIdentity replaces the LOG of dir, durably.
 func writeIdentity(fs vfs.FS, dir string, i identity) error {
-	path := fs.PathJoin(dir, identityName)
-	f, err := fs.Create(path+".new", writeCategory)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, strings.NewReader(i.encode()))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fs.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(fs, dir)
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	if err = d.Sync(); err != nil {
-		err = syncError{err}
-	}
-	return errors.Join(err, d.Close())
+	return durable.Replace(fs, fs.PathJoin(dir, identityName), writeCategory, []byte(i.encode()))
 }
 
 func newID() uint64 { return rand.Uint64() }

@@ -3,6 +3,8 @@ package log
 import (
 	"context"
 	"errors"
+
+	"cairn/durable"
 )
 
 // wakeKeep tells keep that there is something to do.
@@ -25,7 +27,7 @@ func (l *Log) keep(ctx context.Context) {
 			l.o.Logger.Warn("a truncated segment of the commit log cannot be removed; the next start tries again", "error", err)
 		}
 		for _, d := range l.directories() {
-			if err := d.fill(ctx, func() uint64 { return l.numbers.Add(1) }); err != nil && ctx.Err() == nil && !passing(err) {
+			if err := d.fill(ctx, func() uint64 { return l.numbers.Add(1) }); err != nil && ctx.Err() == nil && !durable.Passing(err) {
 				l.o.Logger.Warn("the commit log has no spare segment and will be slower", "error", err)
 			}
 		}

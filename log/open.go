@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/durable"
 )
 
 // Open opens the log of a directory, or makes one. It finds every record that a
@@ -83,7 +85,7 @@ func (l *Log) open() error {
 	l.pending.first = l.next
 	l.active = l.home
 	err := l.rotate(l.home, 0)
-	if passing(err) { // it can be read; the flusher tries again when there is something to write
+	if durable.Passing(err) { // it can be read; the flusher tries again when there is something to write
 		l.o.Logger.Warn("the commit log waits for disk space", "error", err)
 		return nil
 	}
@@ -99,7 +101,7 @@ func makeDir(fs vfs.FS, path string) error {
 	if err := fs.MkdirAll(path, 0o750); err != nil {
 		return err
 	}
-	err := syncDir(fs, fs.PathDir(path))
+	err := durable.SyncDir(fs, fs.PathDir(path))
 	if errors.Is(err, os.ErrPermission) {
 		return nil // somebody else's, who has made it long ago
 	}
@@ -117,7 +119,7 @@ func (d *directory) choosePath() (err error) {
 		faster, err = measure(d.fs, d.path)
 	}
 	d.direct.Store(faster)
-	if passing(err) {
+	if durable.Passing(err) {
 		return nil // the disk is full: there is no choice to be made now
 	}
 	return err

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"math"
+
+	"cairn/durable"
 )
 
 // recovered is a segment that Open reads.
@@ -131,7 +133,7 @@ func (r *recovered) rewrite() error {
 		}
 	}
 	if err := f.SyncData(); err != nil {
-		return syncError{err}
+		return &durable.SyncError{Err: err}
 	}
 	r.unsure = nil
 	return nil

@@ -1,6 +1,10 @@
 package log
 
-import "errors"
+import (
+	"errors"
+
+	"cairn/durable"
+)
 
 // writer writes one segment. What is to be written is put together in stage: the
 // whole blocks from base on, of which all before end are in the file already.
@@ -43,7 +47,7 @@ func (w *writer) put(p []byte, off int64) error {
 		return err
 	}
 	if err := w.out.sync(); err != nil {
-		return syncError{err}
+		return &durable.SyncError{Err: err}
 	}
 	return nil
 }

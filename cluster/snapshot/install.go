@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/durable"
 )
 
 // What is beside the engine's directory, and in it.
@@ -39,7 +41,7 @@ func Install(fs vfs.FS, dir string, before func(*Manifest) error) (*Manifest, er
 		return nil, ErrNone
 	}
 	if err == nil {
-		err = writeFile(fs, dir+incomingSuffix, installName, nil)
+		err = durable.Replace(fs, fs.PathJoin(dir+incomingSuffix, installName), writeCategory, nil)
 	}
 	if err == nil {
 		err = i.swap(m)
@@ -137,13 +139,13 @@ func (i installing) clean() error {
 	if err := i.remove(installName); err != nil {
 		return err
 	}
-	if err := syncDir(i.fs, i.dir); err != nil {
+	if err := durable.SyncDir(i.fs, i.dir); err != nil {
 		return err
 	}
 	if err := i.remove(receivedName); err != nil {
 		return err
 	}
-	return syncDir(i.fs, i.dir)
+	return durable.SyncDir(i.fs, i.dir)
 }
 
 func (i installing) remove(name string) error {
@@ -156,7 +158,7 @@ func (i installing) remove(name string) error {
 
 func (i installing) removeReplaced() error { return i.fs.RemoveAll(i.dir + replacedSuffix) }
 
-func (i installing) syncParent() error { return syncDir(i.fs, i.fs.PathDir(i.dir)) }
+func (i installing) syncParent() error { return durable.SyncDir(i.fs, i.fs.PathDir(i.dir)) }
 
 func exists(fs vfs.FS, path string) (bool, error) {
 	_, err := fs.Stat(path)
@@ -176,32 +178,4 @@ func readManifest(fs vfs.FS, path string) (m *Manifest, err error) {
 		return nil, err
 	}
 	return parseManifest(text)
-}
-
-// writeFile makes a file of a directory, durably and as a whole.
-func writeFile(fs vfs.FS, dir, name string, content []byte) error {
-	path := fs.PathJoin(dir, name)
-	f, err := fs.Create(path+".new", writeCategory)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fs.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(fs, dir)
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

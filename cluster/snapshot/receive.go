@@ -13,6 +13,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/zeebo/xxh3"
+
+	"cairn/durable"
 )
 
 // ReceiveOptions are where a snapshot goes.
@@ -122,7 +124,7 @@ func (t *receiving) prepare() error {
 		return ErrInstalling
 	}
 	if slices.Contains(names, receivedName) { // it will not be complete soon
-		if err := errors.Join(fs.Remove(t.path(receivedName)), syncDir(fs, t.dir)); err != nil {
+		if err := errors.Join(fs.Remove(t.path(receivedName)), durable.SyncDir(fs, t.dir)); err != nil {
 			return err
 		}
 	}
@@ -309,13 +311,13 @@ func (t *receiving) write(f File, h *haven) (err error) {
 
 // complete makes it durable that all is there.
 func (t *receiving) complete(m *Manifest) error {
-	if err := syncDir(t.o.FS, t.dir); err != nil {
+	if err := durable.SyncDir(t.o.FS, t.dir); err != nil {
 		return err
 	}
-	if err := writeFile(t.o.FS, t.dir, receivedName, m.text()); err != nil {
+	if err := durable.Replace(t.o.FS, t.path(receivedName), writeCategory, m.text()); err != nil {
 		return err
 	}
-	return syncDir(t.o.FS, t.o.FS.PathDir(t.dir))
+	return durable.SyncDir(t.o.FS, t.o.FS.PathDir(t.dir))
 }
 
 // progress is a file that names the files that are complete and on the disk, so

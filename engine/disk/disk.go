@@ -6,7 +6,6 @@ package disk
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
 
@@ -196,12 +195,3 @@ func (fs sharedFS) Unwrap() vfs.FS { return fs.FS }
 
 // Lock implements vfs.FS.
 func (fs sharedFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-
-// SyncDir makes the names in dir durable.
-func SyncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

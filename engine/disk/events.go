@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"cairn/durable"
 	"cairn/session"
 )
 
@@ -76,7 +77,7 @@ func (e *events) listener() *pebble.EventListener {
 			if errors.Is(err, pebble.ErrCancelledCompaction) {
 				return // a drop of buckets came in between; no failure
 			}
-			if Passing(err) {
+			if durable.Passing(err) {
 				return // it waits, and has said why
 			}
 			e.log(slog.LevelError, "background work of the storage engine failed; it will be tried again", "error", err)

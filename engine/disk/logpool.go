@@ -14,6 +14,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
+
+	"cairn/durable"
 )
 
 // logPool is a file system for Pebble that keeps files for logs to come. The
@@ -229,7 +231,7 @@ func (p *logPool) fill(ctx context.Context) error {
 		}
 		err := p.writeZeros(ctx, p.path(spare))
 		if err = p.end(spare, err); err != nil && ctx.Err() == nil {
-			p.failed = !Passing(err)
+			p.failed = !durable.Passing(err)
 			return fmt.Errorf("engine: make a spare log: %w", err)
 		}
 	}

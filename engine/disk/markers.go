@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/durable"
 )
 
 // orderedFS makes the entry of a file durable before the marker that names it.
@@ -17,7 +19,7 @@ func (fs orderedFS) Unwrap() vfs.FS { return fs.FS }
 
 func (fs orderedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	if strings.HasPrefix(fs.PathBase(name), "marker.") {
-		if err := SyncDir(fs.FS, fs.PathDir(name)); err != nil {
+		if err := durable.SyncDir(fs.FS, fs.PathDir(name)); err != nil {
 			return nil, err
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/durable"
 )
 
 const (
@@ -116,7 +118,7 @@ func (f *logFile) ready(n int64) {
 		case err == nil:
 			f.size += logClaim
 			f.claimed.bytes.Add(logClaim)
-		case !Passing(err):
+		case !durable.Passing(err):
 			f.size = math.MaxInt64 // the file system does not know how
 		case f.at+n <= f.size && n > 0 || !f.shortage.eased(err):
 			return

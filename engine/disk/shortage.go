@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"cairn/durable"
 )
 
 // shortage is what a Disk knows of operations that have failed for want of
@@ -42,19 +44,6 @@ const (
 	remindEvery = time.Minute
 )
 
-// Passing reports whether an operation failed for a reason that may pass without
-// a restart: there is no space, no quota, no file descriptor, or the file system
-// is read-only for now. It has had no effect, except that a write may have
-// written a part.
-func Passing(err error) bool {
-	for _, reason := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.EMFILE, syscall.ENFILE} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
-}
-
 // reasonOf says in words what err, which is Passing, is about.
 func reasonOf(err error) string {
 	switch {
@@ -76,12 +65,12 @@ func newShortage(o *Options, relieve func() bool, look func(), free *atomic.Int6
 // shortage, or the store gives up. It is for what the store cannot do without.
 func (s *shortage) retry(try func() error) error {
 	err := try()
-	if err == nil || !Passing(err) {
+	if err == nil || !durable.Passing(err) {
 		return err
 	}
 	s.waiting.Add(1)
 	defer s.waiting.Add(-1)
-	for pause := firstRetry; Passing(err); pause = min(2*pause, lastRetry) {
+	for pause := firstRetry; durable.Passing(err); pause = min(2*pause, lastRetry) {
 		if !s.eased(err) && !s.rest(pause) {
 			return err
 		}
@@ -107,7 +96,7 @@ func (s *shortage) eased(err error) bool {
 // anew as a whole when it fails: at once, if there is something to give up for
 // it, else not before it has a chance.
 func (s *shortage) delay(err error) error {
-	if err == nil || !Passing(err) {
+	if err == nil || !durable.Passing(err) {
 		return err
 	}
 	if s.eased(err) {
@@ -142,7 +131,7 @@ func (s *shortage) finished() {
 // openPatience.
 func (s *shortage) await(try func() error) error {
 	err := try()
-	for begun := time.Now(); err != nil && Passing(err) && time.Since(begun) < openPatience; err = try() {
+	for begun := time.Now(); err != nil && durable.Passing(err) && time.Since(begun) < openPatience; err = try() {
 		s.tell(err)
 		if !s.rest(firstRetry) {
 			break

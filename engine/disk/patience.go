@@ -70,7 +70,11 @@ func (fs patientFS) open(name string, try func() (vfs.File, error)) (f vfs.File,
 // not.
 func (fs patientFS) Open(name string, opts ...vfs.OpenOption) (f vfs.File, err error) {
 	err = fs.shortage.await(func() (err error) {
-		f, err = fs.FS.Open(name, opts...)
+		if isTable(name) {
+			f, err = openTable(fs.FS, name, opts...)
+		} else {
+			f, err = fs.FS.Open(name, opts...)
+		}
 		return err
 	})
 	return f, err

@@ -1,13 +1,11 @@
 package disk
 
 import (
-	"context"
 	"errors"
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/record"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/wal"
 )
@@ -52,17 +50,9 @@ func readLog(log wal.LogicalLog) (err error) {
 
 // VerifyTable verifies the checksums of all blocks of the table at path.
 func VerifyTable(fs vfs.FS, path string, o *pebble.Options) (err error) {
-	f, err := fs.Open(path)
+	r, err := readTable(fs, path, o)
 	if err != nil {
 		return err
-	}
-	readable, err := sstable.NewSimpleReadable(f)
-	if err != nil {
-		return errors.Join(err, f.Close())
-	}
-	r, err := sstable.NewReader(context.Background(), readable, o.MakeReaderOptions())
-	if err != nil {
-		return errors.Join(err, readable.Close())
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	return r.ValidateBlockChecksums()

@@ -268,7 +268,7 @@ type tableReader struct {
 }
 
 func (t *tableReader) read() error {
-	r, err := openTable(t.wreck.fs, t.wreck.fs.PathJoin(t.wreck.dir, t.table.name()), t.wreck.options)
+	r, err := readTable(t.wreck.fs, t.wreck.fs.PathJoin(t.wreck.dir, t.table.name()), t.wreck.options)
 	if err != nil {
 		t.hole(nil, nil, err)
 		return nil
@@ -282,8 +282,9 @@ func (t *tableReader) read() error {
 	return t.failed
 }
 
-func openTable(fs vfs.FS, path string, o *pebble.Options) (*sstable.Reader, error) {
-	f, err := fs.Open(path)
+// readTable returns a reader of the table at path, to be closed.
+func readTable(fs vfs.FS, path string, o *pebble.Options) (*sstable.Reader, error) {
+	f, err := openTable(fs, path)
 	if err != nil {
 		return nil, err
 	}
@@ -559,7 +560,7 @@ func (h *Hole) open() {
 	if len(h.wreck.Holes) > maxOpenHoles {
 		return
 	}
-	r, err := openTable(h.wreck.fs, h.wreck.fs.PathJoin(h.wreck.dir, h.table.name()), h.wreck.options)
+	r, err := readTable(h.wreck.fs, h.wreck.fs.PathJoin(h.wreck.dir, h.table.name()), h.wreck.options)
 	if err != nil {
 		return
 	}

@@ -85,12 +85,14 @@ func parseHeader(b []byte) (c chunk, ok bool) {
 
 // whole reports whether the chunk's checksum, at the start of b, is right.
 func (c *chunk) whole(b []byte) bool {
-	return checksum(b[6:c.size]) == binary.LittleEndian.Uint32(b)
+	return Checksum(b[6:c.size]) == binary.LittleEndian.Uint32(b)
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func checksum(b []byte) uint32 {
+// Checksum is the one that Pebble keeps of a chunk of a log and of a block of a table:
+// a masked CRC-32C.
+func Checksum(b []byte) uint32 {
 	crc := crc32.Checksum(b, castagnoli)
 	return (crc>>15 | crc<<17) + 0xa282ead8
 }

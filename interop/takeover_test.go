@@ -109,18 +109,24 @@ func (c *counter) next() (int, error) {
 	if c.visit != nil {
 		return c.visit()
 	}
-	if _, err := io.WriteString(c.dialogue.in, c.question+"\n"); err != nil {
-		return 0, err
-	}
-	answer, err := c.dialogue.line.ReadString('\n')
+	answer, err := c.ask(c.question)
 	if err != nil {
 		return 0, err
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(answer))
+	n, err := strconv.Atoi(answer)
 	if err != nil {
 		return 0, fmt.Errorf("answer %q", answer)
 	}
 	return n, nil
+}
+
+// ask returns what the client answers in its dialogue.
+func (c *counter) ask(question string) (answer string, err error) {
+	if _, err := io.WriteString(c.dialogue.in, question+"\n"); err != nil {
+		return "", err
+	}
+	answer, err = c.dialogue.line.ReadString('\n')
+	return strings.TrimSpace(answer), err
 }
 
 func (c *counter) run(t *testing.T, stop chan struct{}) {

@@ -20,6 +20,8 @@ import net.spy.memcached.MemcachedClient;
  * ping SID              the end of one that did not: alive or gone
  * get KEY               the length of an item, or absent
  * store SID FILE TIMEOUT  the end of a request that changed the session to what FILE holds
+ * backups               since the last such question: how many there were, how many of them took
+ *                       longer than the session manager waits, and milliseconds of the longest
  * kick OWNER            ends a user's sessions by the control key: ended or nobody
  * </pre>
  *
@@ -28,8 +30,12 @@ import net.spy.memcached.MemcachedClient;
 public class MemcachedSessionManager {
     private static final int VALIDITY_LENGTH = 20;
     private static final int LOCK_SECONDS = 5;
+    private static final long BACKUP_MILLIS = 100; // sessionBackupTimeout, by default
 
     private final MemcachedClient client;
+    private long backups;
+    private long late;
+    private long longest;
 
     MemcachedSessionManager(String address, Protocol protocol) throws Exception {
         client = new MemcachedClient(
@@ -60,6 +66,10 @@ public class MemcachedSessionManager {
                     store(words[1], Files.readAllBytes(Path.of(words[2])), 2 * Integer.parseInt(words[3]));
                     store("validity:" + words[1], validityOf(Integer.parseInt(words[3])), 2 * Integer.parseInt(words[3]));
                     return "stored";
+                case "backups":
+                    var answer = backups + " " + late + " " + longest;
+                    backups = late = longest = 0;
+                    return answer;
                 case "kick":
                     return client.delete("cairn:owner:" + words[1]).get(10, TimeUnit.SECONDS) ? "ended" : "nobody";
                 default:
@@ -102,9 +112,14 @@ public class MemcachedSessionManager {
     }
 
     private void store(String key, byte[] value, int seconds) throws Exception {
+        long began = System.nanoTime();
         if (!client.set(key, seconds, value).get(10, TimeUnit.SECONDS)) {
             throw new IllegalStateException("set " + key + " was not stored");
         }
+        long took = (System.nanoTime() - began) / 1_000_000;
+        backups++;
+        late += took > BACKUP_MILLIS ? 1 : 0;
+        longest = Math.max(longest, took);
     }
 
     private String ping(String sid) throws Exception {

@@ -33,7 +33,7 @@ func TestClusterGaps(t *testing.T) {
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			var gaps []time.Duration
-			for range rounds(1, 30) {
+			for range rounds(1, 50) {
 				victim := c.leader()
 				gaps = append(gaps, c.gap(t, victim, fault.do))
 				fault.undo(victim)

@@ -10,7 +10,7 @@ import (
 // call asks a node. done is called once, from any goroutine. A call ends early when the
 // node does not answer anything any more.
 func (p *Proxy) call(to uint64, body []byte, deadline time.Time, done func(answer []byte, err error)) {
-	p.peers.Call(to, body, deadline, p.calls.Begin(to, done))
+	p.callPeer(to, body, deadline, p.calls.Begin(to, done))
 }
 
 // caller is the cluster.Caller of the store: it forwards to the leader, by way of

@@ -32,6 +32,10 @@ type node struct {
 	asked    time.Time // when the open question was sent; zero: there is none
 	answered time.Time
 	silent   bool // it has not answered for silence
+
+	// ready says that its replicas follow a leader and have carried out nearly all of the
+	// log that they have: what is read there does not wait for the rest of it.
+	ready bool
 }
 
 // groupView is a group as the node sees it that knows of the latest leader.
@@ -40,6 +44,8 @@ type groupView struct {
 	leader uint64
 	clock  session.Time // the latest one seen
 	seen   time.Time    // when that was
+
+	committed uint64 // index of the log, the highest one seen
 }
 
 const (
@@ -49,6 +55,11 @@ const (
 
 	// silence is after how long without an answer a node is left alone.
 	silence = time.Second
+
+	// nearly is how many entries of the log a replica may lack that is ready, and
+	// nearlyAll how many one that was not.
+	nearly    = 1000
+	nearlyAll = 100
 
 	// findEvery is how often names are looked up.
 	findEvery = 2 * time.Second
@@ -197,6 +208,7 @@ func (m *members) heard(id uint64, answer []byte, err error) {
 		n.asked = time.Time{}
 		if n.answered = now; err == nil {
 			n.silent = false
+			n.ready = m.isReady(&status, n.ready)
 		}
 	}
 	if err != nil || len(status.Groups) == 0 {
@@ -238,12 +250,26 @@ func (m *members) heard(id uint64, answer []byte, err error) {
 	}
 }
 
+// isReady reports whether a node, which was ready or not, has caught up. One that was is so
+// while nobody leads, too; one that was not has been started, say, and may not have heard
+// yet how much of the log there is. The lock is held.
+func (m *members) isReady(s *remote.Status, was bool) bool {
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		if g.Applied+nearly < g.Committed || !was && (g.Leader == 0 || i < len(m.groups) && g.Applied+nearlyAll < max(g.Committed, m.groups[i].committed)) {
+			return false
+		}
+	}
+	return len(s.Groups) > 0
+}
+
 // take takes what a node says of the group, and reports whether another node leads
 // than was known.
 func (g *groupView) take(said *remote.Group, now time.Time) bool {
 	if said.Clock > g.clock {
 		g.clock, g.seen = said.Clock, now
 	}
+	g.committed = max(g.committed, said.Committed)
 	newer := said.Term > g.term || said.Term == g.term && g.leader == 0
 	if !newer || said.Leader == 0 && g.leader == 0 {
 		if newer {
@@ -287,14 +313,20 @@ func (m *members) answers(id uint64) bool {
 }
 
 // another returns a node that answers, each in turn, other than one; 0: there is none.
+// It is one that is ready, if there is one.
 func (m *members) another(than uint64) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ids := make([]uint64, 0, len(m.nodes))
+	found := false // one that is ready
 	for id, n := range m.nodes {
-		if id != than && !n.silent {
-			ids = append(ids, id)
+		if id == than || n.silent || found && !n.ready {
+			continue
 		}
+		if n.ready && !found {
+			found, ids = true, ids[:0]
+		}
+		ids = append(ids, id)
 	}
 	if len(ids) == 0 {
 		return 0

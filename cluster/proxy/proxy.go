@@ -54,6 +54,9 @@ type Proxy struct {
 	clock   *ttl.Clock
 	peers   *peer.Peers
 	members *members
+
+	callPeer func(to uint64, body []byte, deadline time.Time, done func(answer []byte, err error)) // as Peers.Call
+
 	store   atomic.Pointer[cluster.Store] // nil: it is not known how many groups there are
 	ctx     context.Context               // done when it closes
 	stop    context.CancelFunc
@@ -63,8 +66,9 @@ type Proxy struct {
 	closed bool
 	early  []early
 
-	calls  peer.Pending
-	counts counts
+	calls      peer.Pending
+	askedTwice atomic.Int64 // reads for which two nodes are asked at present
+	counts     counts
 }
 
 // early is a burst that came before the number of groups was known.
@@ -103,6 +107,7 @@ func Open(o Options) *Proxy {
 		MaxFrame: o.MaxFrame,
 		Backoff:  backoff,
 	})
+	p.callPeer = p.peers.Call
 	p.running.Go(p.find)
 	p.running.Go(p.watch)
 	return p

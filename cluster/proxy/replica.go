@@ -44,6 +44,10 @@ const (
 	// readTime bounds how long one node is waited for.
 	readTime = 2 * time.Second
 
+	// lateAfter is when another node is asked, too, if there are not too many such reads.
+	lateAfter     = 50 * time.Millisecond
+	maxAskedTwice = 64
+
 	// fewBytes of values need no Room.
 	fewBytes = 64 << 10
 
@@ -145,7 +149,53 @@ func (p *piece) ask() {
 		p.end(err)
 		return
 	}
-	proxy.call(to, body, time.Now().Add(readTime), p.answered)
+	q := &question{piece: p, body: body, asked: to}
+	q.open.Store(1)
+	q.late = time.AfterFunc(lateAfter, q.askAnother)
+	proxy.call(to, body, time.Now().Add(readTime), q.take)
+}
+
+// question is what a node is asked, and another one if the first is late. Who answers
+// first is heard.
+type question struct {
+	*piece
+	body     []byte
+	asked    uint64 // the first node
+	late     *time.Timer
+	open     atomic.Int32 // nodes that have not answered, or failed
+	answered atomic.Bool
+}
+
+// take takes an answer. A failure does not count while another node is to answer.
+func (q *question) take(answer []byte, err error) {
+	if left := q.open.Add(-1); err != nil && left > 0 {
+		return
+	}
+	if !q.answered.Swap(true) {
+		q.late.Stop()
+		q.piece.answered(answer, err)
+	}
+}
+
+// askAnother asks another node, since the first is late: it is frozen, say, or has just
+// been started and carries out its log. If many are late there is too much to do, and to
+// ask twice would make it more.
+func (q *question) askAnother() {
+	proxy := q.replica.proxy
+	to := proxy.members.another(q.asked)
+	if to == 0 || q.answered.Load() {
+		return
+	}
+	if proxy.askedTwice.Add(1) > maxAskedTwice {
+		proxy.askedTwice.Add(-1)
+		return
+	}
+	proxy.counts.readsAgain.Add(1)
+	q.open.Add(1)
+	proxy.call(to, q.body, time.Now().Add(readTime), func(answer []byte, err error) {
+		proxy.askedTwice.Add(-1)
+		q.take(answer, err)
+	})
 }
 
 func (p *piece) answered(answer []byte, err error) {

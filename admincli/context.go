@@ -142,10 +142,7 @@ func (a *app) contextCommand() *cobra.Command {
 			"one, or the one that --context or CAIRN_CONTEXT names. A context applies as a whole: where it does, variables such as\n" +
 			"CAIRN_TOKEN are not looked at. Without --context, --url and those variables take the place of the current one.",
 	}
-	for _, sub := range []*cobra.Command{a.contextLsCommand(), a.contextSetCommand(), a.contextUseCommand(), a.contextRmCommand()} {
-		checked(sub)
-		cmd.AddCommand(sub)
-	}
+	cmd.AddCommand(a.contextLsCommand(), a.contextSetCommand(), a.contextUseCommand(), a.contextRmCommand())
 	return cmd
 }
 

@@ -42,8 +42,12 @@ var ErrCancelled error = fault{errors.New("cancelled"), codeCancelled}
 // usagef is the fault of whoever wrote the command line.
 func usagef(format string, args ...any) error { return fault{fmt.Errorf(format, args...), codeUsage} }
 
-// checked makes cmd say how it is used if its arguments are wrong.
+// checked makes cmd and the commands below it say how they are used if their arguments
+// are wrong.
 func checked(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		checked(sub)
+	}
 	check := cmd.Args
 	if check == nil {
 		return

@@ -79,7 +79,10 @@ func (c *check) name(key []byte, why, file string) {
 func (c *check) run() (err error) {
 	o := &c.options
 	found, err := readFormat(o.FS, o.Dir)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("it has no store: %w", err)
+	case err != nil:
 		return err
 	}
 	s := newStore(o)

@@ -86,6 +86,9 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 		MemoryLimit:    wishes.Limit,
 		MemoryWarnings: plan.Warnings,
 	}
+	if cfg.Proxy() {
+		o.Dir = "" // it keeps nothing
+	}
 	if cfg.DiskReserve != 0 {
 		o.Reserve = func(int64) int64 { return cfg.DiskReserve }
 	}

@@ -123,6 +123,16 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
+// arguments refuses fewer or more than that on the command line, besides flags.
+func arguments(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < least || len(args) > most {
+			return usageError{fmt.Errorf("these arguments do not fit; usage: %s", cmd.UseLine())}
+		}
+		return nil
+	}
+}
+
 // usageError is the fault of whoever wrote the command line, the environment
 // or the configuration file.
 type usageError struct{ error }

@@ -629,3 +629,26 @@ func TestErrorsWithoutPackages(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, stderr)
 	}
 }
+
+// Every command refuses a wrong number of arguments as a mistake of usage, and says how
+// it is used.
+func TestWrongArguments(t *testing.T) {
+	for args, usage := range map[string]string{
+		"get":                  "get KEY",
+		"cluster remove":       "cluster remove NODE",
+		"cluster transfer a b": "cluster transfer [NODE]",
+		"undo apply":           "undo apply ID",
+		"owners kick":          "owners kick OWNER",
+		"context set":          "context set NAME",
+		"salvage a":            "salvage FROM TO",
+		"show a b":             "show KEY",
+		"rules a b":            "rules [KEY]",
+		"rules try":            "rules try",
+		"ls a":                 "ls",
+		"log-level shouting":   "log-level [debug|info|warn|error]",
+	} {
+		if code, _, stderr := cairn(args); code != exitUsage || !strings.Contains(stderr, "do not fit; usage: cairn "+usage) {
+			t.Errorf("%s: exit code %d, %s", args, code, stderr)
+		}
+	}
+}

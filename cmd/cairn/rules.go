@@ -22,7 +22,7 @@ func (p *program) rulesCommand() *cobra.Command {
 		Example: "  cairn rules\n" +
 			"  cairn rules memc.sess.key.0123456789 --sessions php\n" +
 			"  cairn rules sess:abc --config /etc/cairn/cairn.yaml",
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1),
 	}
 	cfg, load := p.configure(cmd)
 	cmd.AddCommand(p.tryCommand())

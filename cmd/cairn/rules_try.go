@@ -28,7 +28,7 @@ func (p *program) tryCommand() *cobra.Command {
 			"environment and file as the server's, so that a change can be tried before the server reads it.",
 		Example: "  cairn rules try memc.sess.key.0123456789 --session-rules new.yaml\n" +
 			"  cairn get sess:abc | cairn rules try sess:abc - --session-rules new.yaml",
-		Args: cobra.RangeArgs(1, 2),
+		Args: arguments(1, 2),
 	}
 	client := admincli.ClientFlags(cmd, admincli.Environment{Stdout: p.stdout, Stderr: p.stderr, Getenv: p.getenv})
 	cmd.Flags().StringVar(&name, "rule", "", "try the rule with this `name` instead of the one that applies to the key")

@@ -91,7 +91,7 @@ func undoProblem(err error) error {
 	switch {
 	case errors.Is(err, undo.ErrNotFound):
 		return huma.Error404NotFound(err.Error())
-	case errors.Is(err, undo.ErrFlushed), errors.Is(err, undo.ErrGivenUp), errors.Is(err, undo.ErrCrashed):
+	case errors.Is(err, undo.ErrFlushed), errors.Is(err, undo.ErrGivenUp), errors.Is(err, undo.ErrCrashed), errors.Is(err, undo.ErrDamaged):
 		return huma.Error409Conflict(err.Error())
 	}
 	return failure(err)

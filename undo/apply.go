@@ -32,7 +32,11 @@ func (k *Keeper) Apply(ctx context.Context, id string, prefix []byte, afterCrash
 	if err != nil {
 		return done, err
 	}
-	reader, err := k.options.Open(filepath.Join(k.path(p), storeDir))
+	dir := filepath.Join(k.path(p), storeDir)
+	if err := verify(dir, p.Files); err != nil {
+		return done, err
+	}
+	reader, err := k.options.Open(dir)
 	if err != nil {
 		return done, err
 	}

@@ -44,6 +44,8 @@ type point struct {
 	Reason   string       `json:"reason"`
 	Sessions int64        `json:"sessions"`
 
+	Files map[string]seal `json:"files,omitempty"` // of the checkpoint
+
 	// What others have deleted since this point, up to the next one. Guarded by the
 	// Keeper's mu, as is all below.
 	deleted            []uint64
@@ -159,14 +161,19 @@ func (k *Keeper) write(p *point) error {
 	if err := os.MkdirAll(temp, 0o700); err != nil {
 		return err
 	}
+	checkpoint := filepath.Join(temp, storeDir)
+	err := k.options.Store.Checkpoint(checkpoint)
+	if err != nil {
+		return err
+	}
+	if p.Files, err = sealsOf(checkpoint); err != nil {
+		return err
+	}
 	about, err := json.Marshal(p)
 	if err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(temp, aboutFile), about, 0o600); err != nil {
-		return err
-	}
-	if err := k.options.Store.Checkpoint(filepath.Join(temp, storeDir)); err != nil {
 		return err
 	}
 	file, err := openDeleted(temp)

@@ -415,3 +415,54 @@ func TestNothingDeletedComesBack(t *testing.T) {
 		return all
 	}(), " "))
 }
+
+// A point is whole when it is made: a log or manifest whose end was cut since, or that is
+// gone, is damage and not what a crash leaves. Before it is damaged the point can be
+// applied again and again.
+func TestDamagedPoint(t *testing.T) {
+	for _, pattern := range []string{"*.log", "MANIFEST-*"} {
+		for name, damage := range map[string]func(path string, size int64) error{
+			"cut":     func(path string, size int64) error { return os.Truncate(path, size-1) },
+			"emptied": func(path string, _ int64) error { return os.Truncate(path, 0) },
+			"longer":  func(path string, size int64) error { return os.Truncate(path, size+1) },
+			"gone":    func(path string, _ int64) error { return os.Remove(path) },
+			"changed": func(path string, size int64) error {
+				content, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				content[size-1] ^= 1
+				return os.WriteFile(path, content, 0o600)
+			},
+		} {
+			t.Run(pattern[:1]+name, func(t *testing.T) {
+				r := newRig(t)
+				r.set("a", "ann")
+				id, done := r.keeper.Before(t.Context(), "flush", admin)
+				r.flush(admin)
+				done()
+				r.apply(id, undo.Applied{Examined: 1, Restored: 1})
+				r.apply(id, undo.Applied{Examined: 1, Present: 1})
+				files, err := filepath.Glob(filepath.Join(r.dir, "undo", id, "store", pattern))
+				if err != nil || len(files) == 0 {
+					t.Fatalf("%v, %v", files, err)
+				}
+				for _, path := range files {
+					info, err := os.Stat(path)
+					if err == nil {
+						err = damage(path, info.Size())
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.close()
+				r.open() // the seals are on the disk
+				if _, err := r.keeper.Apply(t.Context(), id, nil, false, admin); !errors.Is(err, undo.ErrDamaged) {
+					t.Errorf("error %v", err)
+				}
+				r.want("a")
+			})
+		}
+	}
+}

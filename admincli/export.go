@@ -57,7 +57,7 @@ func (a *app) export(cmd *cobra.Command, c *adminapi.Client, name string, flags 
 		return counter.lines, err
 	})
 	if err != nil {
-		return fmt.Errorf("the export is not whole: %w", err)
+		return fmt.Errorf("the export is incomplete: %w", err)
 	}
 	p.end()
 	switch {

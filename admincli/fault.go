@@ -55,7 +55,7 @@ func checked(cmd *cobra.Command) {
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
 			path := strings.TrimSuffix(cmd.CommandPath(), cmd.Name())
-			return usagef("these arguments do not fit; usage: %s%s", path, cmd.Use)
+			return usagef("wrong arguments; usage: %s%s", path, cmd.Use)
 		}
 		return nil
 	}

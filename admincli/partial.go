@@ -22,7 +22,7 @@ func saveTo[T any](name string, stdout io.Writer, write func(io.Writer) (T, erro
 		return write(stdout)
 	}
 	if _, err := os.Lstat(name); err == nil {
-		return result, fmt.Errorf("%s is there already", name)
+		return result, fmt.Errorf("%s already exists", name)
 	}
 	removePartials(filepath.Dir(name))
 	f, err := createPartial(name)

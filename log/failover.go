@@ -137,7 +137,7 @@ func (l *Log) turn(d *directory, cause error) (*directory, error) {
 		return nil, cause
 	}
 	l.counts.failovers.Add(1)
-	l.o.Logger.Warn("the commit log goes on in its other directory", "from", d.path, "to", other.path, "error", cause)
+	l.o.Logger.Warn("the commit log continues in its other directory", "from", d.path, "to", other.path, "error", cause)
 	return other, nil
 }
 

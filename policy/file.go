@@ -115,7 +115,7 @@ func parse(content []byte, dir string) ([]*Rule, error) {
 	for i := range d.Rules {
 		r, err := d.Rules[i].rule(dir)
 		if err == nil && seen[r.Name] {
-			err = errors.New("is there twice")
+			err = errors.New("appears twice")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("rule %d (%s): %w", i+1, d.Rules[i].Name, err)

@@ -102,7 +102,7 @@ func (g *Giver) give(ctx context.Context, conn *net.UnixConn, s Server) (given b
 	given, err = h.run(ctx)
 	switch {
 	case err != nil:
-		h.log.Error("takeover failed, and the store is lost to it", "err", err)
+		h.log.Error("takeover failed, and the other process holds the store", "err", err)
 	case given:
 		h.given = true
 		h.log.Info("takeover complete", "pid", h.taker.pid, "connections", h.conns,

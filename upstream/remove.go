@@ -31,7 +31,7 @@ func (s *Store) remove(list [][]byte) {
 			s.journalFails(err)
 		}
 		if s.journal.Load().ended(s.o.Clock.Now()) == endedByPending && before == "" {
-			s.o.Logger.Error("the upstream is not asked any more: it has not learned of too many removals", "most", maxPending)
+			s.o.Logger.Error("the upstream is no longer asked: too many removals have not reached it", "most", maxPending)
 		}
 		for _, key := range part {
 			s.queue.add(string(key), true)

@@ -127,7 +127,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 func arguments(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usageError{fmt.Errorf("these arguments do not fit; usage: %s", cmd.UseLine())}
+			return usageError{fmt.Errorf("wrong arguments; usage: %s", cmd.UseLine())}
 		}
 		return nil
 	}

@@ -647,7 +647,7 @@ func TestWrongArguments(t *testing.T) {
 		"ls a":                 "ls",
 		"log-level shouting":   "log-level [debug|info|warn|error]",
 	} {
-		if code, _, stderr := cairn(args); code != exitUsage || !strings.Contains(stderr, "do not fit; usage: cairn "+usage) {
+		if code, _, stderr := cairn(args); code != exitUsage || !strings.Contains(stderr, "wrong arguments; usage: cairn "+usage) {
 			t.Errorf("%s: exit code %d, %s", args, code, stderr)
 		}
 	}

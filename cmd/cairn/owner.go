@@ -93,7 +93,7 @@ func (o *ownership) count(_ string, stat *syscall.Stat_t) error {
 func (o *ownership) give(name string, stat *syscall.Stat_t) error {
 	isDir := stat.Mode&syscall.S_IFMT == syscall.S_IFDIR
 	if !isDir && uint64(stat.Nlink) > o.names[identity(stat)] {
-		o.logger.Warn("a file in the data directory has hard links elsewhere, so its owner stays", "file", name)
+		o.logger.Warn("a file in the data directory has hard links elsewhere, so its owner is not changed", "file", name)
 		return nil
 	}
 	if int(stat.Uid) == o.uid && int(stat.Gid) == o.gid {

@@ -116,7 +116,7 @@ func raiseCoreLimit(logger *slog.Logger) {
 		err = syscall.Setrlimit(syscall.RLIMIT_CORE, &limit)
 	}
 	if err != nil {
-		logger.Warn("the limit on core files stays", "error", err)
+		logger.Warn("the limit on core files cannot be raised", "error", err)
 	}
 }
 
@@ -124,7 +124,7 @@ func raiseCoreLimit(logger *slog.Logger) {
 // rights for good. Without root's rights there is nothing to drop.
 func becomeUser(name, dataDir string, logger *slog.Logger) error {
 	if os.Geteuid() != 0 {
-		logger.Warn("not started as root, so the user stays", "user", name, "euid", os.Geteuid())
+		logger.Warn("not started as root, so the user is not changed", "user", name, "euid", os.Geteuid())
 		return nil
 	}
 	account, err := user.Lookup(name)

@@ -239,13 +239,13 @@ func TestProxyAlone(t *testing.T) {
 	for flags, want := range map[string]string{
 		"--role proxy":                                                   "needs join",
 		"--role proxy --join 192.0.2.1:7211":                             "needs cluster-cert",
-		"--role proxy --join " + nobody + " -m 64":                       "memory has no meaning for a proxy",
-		"--role proxy --join " + nobody + " --cluster-listen " + nobody:  "cluster-listen has no meaning for a proxy",
+		"--role proxy --join " + nobody + " -m 64":                       "memory has no effect on a proxy",
+		"--role proxy --join " + nobody + " --cluster-listen " + nobody:  "cluster-listen has no effect on a proxy",
 		"--role other":                                                   "proxy",
 		"--patience 1s":                                                  "patience needs cluster-listen",
 		"--role proxy --join " + nobody + " --patience 1ms":              "from 100ms to 10m",
-		"--role proxy --join " + nobody + " --upstream memcached://a:1":  "upstream has no meaning for a proxy",
-		"--role proxy --join " + nobody + " --durability interval:100ms": "durability has no meaning for a proxy",
+		"--role proxy --join " + nobody + " --upstream memcached://a:1":  "upstream has no effect on a proxy",
+		"--role proxy --join " + nobody + " --durability interval:100ms": "durability has no effect on a proxy",
 	} {
 		if code, _, stderr := cairn("serve -l " + freeAddress(t) + " --http-listen off " + flags); code == exitOK || !strings.Contains(stderr, want) {
 			t.Errorf("%s: exit code %d, %s", flags, code, stderr)

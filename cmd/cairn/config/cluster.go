@@ -38,7 +38,7 @@ func (c *Config) checkProxy() error {
 		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
 	} {
 		if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
-			errs = append(errs, fmt.Errorf("%s has no meaning for a proxy: it keeps no sessions", name))
+			errs = append(errs, fmt.Errorf("%s has no effect on a proxy: it keeps no sessions", name))
 		}
 	}
 	loopback := true

@@ -101,6 +101,7 @@ func (n *Node) tidied(roster group.Roster, replicas []group.Replica) (*group.Ros
 				next.Size++
 			}
 		}
+		next.Size = max(next.Size, n.membership.Identity().Size)
 	}
 	same := next.Level == roster.Level && len(next.Leaving) == len(roster.Leaving) && len(next.Joining) == len(roster.Joining)
 	return &next, !same && next.Level >= group.LevelRoster

@@ -72,6 +72,7 @@ type Node struct {
 	clock      *ttl.Clock
 	membership *membership.Membership
 	peers      *peer.Peers
+	single     *single // its store, until the cluster has taken it over; nil: none
 	commitLog  *log.Log
 	logs       *raftlog.Store
 
@@ -107,7 +108,7 @@ func Open(ctx context.Context, o Options) (n *Node, err error) {
 	if n.logger == nil {
 		n.logger = slog.Default()
 	}
-	if err := refuseSingleStore(o.Engine.Dir); err != nil {
+	if err := n.lookForSingle(); err != nil {
 		return nil, errors.Join(err, o.Listener.Close())
 	}
 	n.clock, _ = ttl.NewClock(ttl.System(), 0)
@@ -130,19 +131,12 @@ func Open(ctx context.Context, o Options) (n *Node, err error) {
 	}
 	select {
 	case <-n.membership.Begun():
+	case err := <-n.membership.Refused():
+		return n, fmt.Errorf("cluster: %s has the sessions of a single server: %w", o.Engine.Dir, err)
 	case <-ctx.Done():
 		return n, fmt.Errorf("cluster: it has not begun: %w", context.Cause(ctx))
 	}
 	return n, n.open(ctx)
-}
-
-// refuseSingleStore reports that a data directory has the sessions of a server that
-// was none of a cluster.
-func refuseSingleStore(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, "FORMAT")); err == nil {
-		return fmt.Errorf("cluster: %s has the sessions of a single server, which cannot become a node yet: name another data directory", dir)
-	}
-	return os.MkdirAll(dir, 0o700)
 }
 
 // meet finds out who this node is, and begins to talk to others.
@@ -154,6 +148,7 @@ func (n *Node) meet() error {
 	}
 	n.membership, err = membership.New(membership.Options{
 		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Expect: o.Expect, Level: uint8(group.Latest), Logger: n.logger,
+		Sessions: n.single != nil,
 	})
 	if err != nil {
 		return err
@@ -272,6 +267,9 @@ func (n *Node) openGroup(i int) error {
 		}
 	}
 	o := n.engineOptions(i)
+	if err := n.adopt(); err != nil {
+		return err
+	}
 	if err := n.finishInstall(i, o.Dir); err != nil {
 		return err
 	}
@@ -531,6 +529,7 @@ func (n *Node) close() (err error) {
 	for _, e := range n.engines() {
 		err = errors.Join(err, e.Close())
 	}
+	err = errors.Join(err, n.single.close())
 	if n.logs != nil {
 		n.logs.Close()
 	}

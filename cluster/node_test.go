@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"cairn/cluster/group"
+	"cairn/cluster/membership"
 	"cairn/engine"
 	"cairn/freeport"
 	"cairn/session"
@@ -200,11 +201,17 @@ func TestOthersDoNotBegin(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.dirs[2] = single
-	if n, err := c.open(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "single server") {
+	if n, err := c.open(t.Context(), 2); err == nil || !strings.Contains(err.Error(), "it has begun already") {
 		t.Errorf("the directory of a single server: %v, %v", n, err)
 	}
-	if _, err := os.Stat(filepath.Join(single, "cluster.json")); err == nil {
-		t.Error("the directory of a single server has become a node's")
+	if begun, err := membership.Begun(single); begun || err != nil {
+		t.Errorf("the directory of a single server has become a node's (%v)", err)
+	}
+	if s, err = engine.Open(engine.Options{Dir: single, Logger: slog.New(slog.DiscardHandler)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 

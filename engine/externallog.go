@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/zeebo/xxh3"
 
 	"cairn/engine/record"
@@ -31,19 +33,52 @@ type batchLog interface {
 }
 
 // ownLog is the log that Pebble writes.
-type ownLog struct{ db *pebble.DB }
+type ownLog struct{ s *Store }
 
 func (l ownLog) append(batch *pebble.Batch, wait bool) error {
 	if wait {
-		return l.db.ApplyNoSyncWait(batch, pebble.Sync)
+		return l.s.files.db.ApplyNoSyncWait(batch, pebble.Sync)
 	}
-	return l.db.Apply(batch, pebble.NoSync)
+	return l.s.files.db.Apply(batch, pebble.NoSync)
 }
 
-func (l ownLog) sync() error { return l.db.LogData(nil, pebble.Sync) }
+func (l ownLog) sync() error { return l.s.files.db.LogData(nil, pebble.Sync) }
 
+// checkpoint copies the log. Pebble copies nothing of a manifest that it has read and
+// not written to, as after a crash between the manifest and the first log of a start:
+// a flush makes it write one.
 func (l ownLog) checkpoint(dir string) error {
-	return l.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	err := l.s.files.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	if err != nil {
+		return err
+	}
+	empty, err := hasEmptyManifest(l.s.options.FS, dir)
+	if err != nil || !empty {
+		return err
+	}
+	if err := l.s.options.FS.RemoveAll(dir); err != nil {
+		return err
+	}
+	if err := l.s.files.flush(context.Background()); err != nil {
+		return err
+	}
+	return l.s.files.db.Checkpoint(dir, pebble.WithFlushedWAL())
+}
+
+func hasEmptyManifest(fs vfs.FS, dir string) (bool, error) {
+	names, err := fs.List(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, name := range names {
+		if !strings.HasPrefix(name, "MANIFEST-") {
+			continue
+		}
+		if info, err := fs.Stat(fs.PathJoin(dir, name)); err != nil || info.Size() == 0 {
+			return true, err
+		}
+	}
+	return false, nil
 }
 
 // foreignLog stands for a log that others keep, in which an entry is durable
@@ -68,7 +103,7 @@ func (s *Store) newBatchLog() batchLog {
 	if s.options.ExternalLog {
 		return foreignLog{s}
 	}
-	return ownLog{s.files.db}
+	return ownLog{s}
 }
 
 // replayed is what a store with Options.ExternalLog knows of its log.
@@ -114,6 +149,10 @@ func (s *Store) Applied() Position {
 	defer s.replayed.mu.Unlock()
 	return s.replayed.applied
 }
+
+// LogClock returns the latest instant that an entry has had, or that the store had
+// come to before it followed a log. It is part of what all stores of a log agree on.
+func (s *Store) LogClock() session.Time { return s.replayed.clock() }
 
 // DurablePosition returns the last position whose effect, and that of all before
 // it, survives a crash: a log must be replayed from the next one on. It moves on

@@ -250,11 +250,22 @@ func (s *Store) startVersions(stored *record.Ledger) error {
 	return nil
 }
 
-// leaveLog forgets the place in the log that the store has followed up to now:
-// what it does from here on is in no log but its own.
+// leaveLog forgets the place in the log that the store has followed up to now, and
+// what its entries have noted: what it does from here on is in no log but its own.
 func (s *Store) leaveLog(stored *record.Ledger) error {
 	stored.Applied, stored.Base = record.Position{}, 0
-	return s.files.db.Set(record.LedgerKey, stored.Append(nil), pebble.Sync)
+	if s.options.ReadOnly {
+		return nil
+	}
+	batch := s.files.db.NewBatch()
+	err := batch.Set(record.LedgerKey, stored.Append(nil), nil)
+	if err == nil {
+		err = batch.DeleteRange(record.NoteStart, record.NoteEnd, nil)
+	}
+	if err == nil {
+		err = batch.Commit(pebble.Sync)
+	}
+	return errors.Join(err, batch.Close())
 }
 
 // loadBuckets finds the buckets that hold anything: one seek each and space.

@@ -22,6 +22,7 @@ type Engine interface {
 	Note(key []byte) ([]byte, error)
 	Notes(f func(key, value []byte) error) error
 
+	LogClock() session.Time
 	Applied() engine.Position
 	DurablePosition() (engine.Position, error)
 	MakeDurable(ctx context.Context) (engine.Position, error)
@@ -49,7 +50,7 @@ type machine struct {
 
 // newMachine takes over what the engine has noted.
 func newMachine(e Engine, latest Level) (*machine, error) {
-	m := &machine{engine: e, origins: make(origins), latest: latest}
+	m := &machine{engine: e, origins: make(origins), latest: latest, now: e.LogClock()}
 	m.roster.Store(&Roster{Level: levelBegin})
 	err := e.Notes(func(key, value []byte) error {
 		switch {

@@ -33,6 +33,11 @@ type Identity struct {
 	// Founders are those that the cluster has begun with.
 	At       uint64   `json:"at,omitempty"`
 	Founders []uint64 `json:"founders,omitempty"`
+
+	// Adopts says that the cluster has begun with the sessions of a single server that
+	// were in this data directory, and Size how many nodes it is to have.
+	Adopts bool `json:"adopts,omitempty"`
+	Size   int  `json:"size,omitempty"`
 }
 
 // Member is a node of the cluster.
@@ -82,6 +87,15 @@ func Read(dir string) (*Identity, error) {
 		return nil, fmt.Errorf("membership: %s is damaged", FileName)
 	}
 	return i, nil
+}
+
+// Begun reports whether a data directory is that of a node whose cluster has begun.
+func Begun(dir string) (bool, error) {
+	i, err := Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && i.Begun(), err
 }
 
 // beginAt is the index at which every log begins.

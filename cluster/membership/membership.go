@@ -27,7 +27,8 @@ type state struct {
 	Members  []Member `json:"members,omitempty"` // once it has
 	At       uint64   `json:"at,omitempty"`      // an index as of which they are that
 	Founders []uint64 `json:"founders,omitempty"`
-	Full     bool     `json:"full,omitempty"` // its disk is
+	Full     bool     `json:"full,omitempty"`     // its disk is
+	Sessions bool     `json:"sessions,omitempty"` // it has some, and brings them into the cluster
 }
 
 // Membership is what a node knows of its cluster. All methods may be called by
@@ -38,6 +39,7 @@ type Membership struct {
 	expect  int
 	level   uint8
 	full    bool // this node's disk is
+	holds   bool // sessions of a single server, to begin the cluster with
 	now     func() time.Time
 	logger  *slog.Logger
 
@@ -47,6 +49,7 @@ type Membership struct {
 	ready    []uint64
 	begun    chan struct{} // closed when the cluster has begun
 	foreign  bool          // the cluster has begun without this node
+	refused  chan error    // has why this node does not begin
 	removed  chan struct{} // closed when it goes on without this node
 	since    time.Time     // when this process began to listen
 }
@@ -66,6 +69,10 @@ type Options struct {
 	Level    uint8            // the highest that this node knows
 	Now      func() time.Time // default: time.Now
 	Logger   *slog.Logger
+
+	// Sessions says that the node has those of a single server, which has become none
+	// of a cluster yet: the cluster begins with them, or not with this node.
+	Sessions bool
 }
 
 // New begins with what the data directory says.
@@ -77,8 +84,8 @@ func New(o Options) (*Membership, error) {
 		o.Now = time.Now
 	}
 	m := &Membership{
-		dir: o.Dir, address: o.Address, expect: o.Expect, level: o.Level, now: o.Now, logger: o.Logger,
-		identity: *o.Identity, others: map[uint64]*other{}, begun: make(chan struct{}), removed: make(chan struct{}), since: o.Now(),
+		dir: o.Dir, address: o.Address, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, logger: o.Logger,
+		identity: *o.Identity, others: map[uint64]*other{}, begun: make(chan struct{}), refused: make(chan error, 1), removed: make(chan struct{}), since: o.Now(),
 	}
 	if m.identity.Begun() {
 		close(m.begun)
@@ -89,6 +96,10 @@ func New(o Options) (*Membership, error) {
 
 // Begun is closed when this node belongs to a cluster that has begun.
 func (m *Membership) Begun() <-chan struct{} { return m.begun }
+
+// Refused has why a node that has sessions of its own can begin no cluster, once it
+// is known: they would be lost, or those of others.
+func (m *Membership) Refused() <-chan error { return m.refused }
 
 // Removed is closed when this node hears that the cluster goes on without it.
 func (m *Membership) Removed() <-chan struct{} { return m.removed }
@@ -105,13 +116,21 @@ func (m *Membership) State(applied uint64) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	text, err := json.Marshal(state{
-		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.ready, Members: m.identity.Members,
-		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full,
+		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
+		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
 	})
 	if err != nil {
 		panic(err) // it has numbers and strings
 	}
 	return text
+}
+
+// saidReady is whom this node says that it would begin with.
+func (m *Membership) saidReady() []uint64 {
+	if m.holds {
+		return nil
+	}
+	return m.ready
 }
 
 // Heard takes what another node, which knows levels up to one, says of itself. The
@@ -268,21 +287,17 @@ func (m *Membership) Level() uint8 {
 // think looks whether the cluster can begin. The lock is held, or nobody else knows
 // m.
 func (m *Membership) think() error {
-	now := m.now()
-	present := []uint64{m.identity.Node}
-	for node, o := range m.others {
-		if len(o.state.Members) > 0 && o.state.Groups > 0 {
-			if contains(o.state.Members, m.identity.Node) {
-				return m.begin(&o.state)
-			}
-			m.noteForeign()
-			continue
+	if begun := m.heardOfBegin(); begun != nil {
+		if m.holds {
+			m.refuse("it has begun already, without the sessions of this data directory: name another one, or empty it, to let this node join; 'cairn export' and 'cairn import' bring the sessions into the cluster")
+			return nil
 		}
-		if now.Sub(o.heard) <= forgetAfter && o.state.Expect == m.expect && o.state.Groups == m.identity.Groups {
-			present = append(present, node)
+		if contains(begun.Members, m.identity.Node) {
+			return m.begin(begun)
 		}
+		m.noteForeign()
 	}
-	slices.Sort(present)
+	present := m.present()
 	for _, node := range m.ready {
 		if !slices.Contains(present, node) {
 			m.ready = nil // one of them has gone
@@ -291,6 +306,9 @@ func (m *Membership) think() error {
 	}
 	if m.ready == nil && len(present) == m.expect {
 		m.ready = present
+	}
+	if m.holds {
+		return m.thinkAsHolder()
 	}
 	if m.ready == nil || m.foreign {
 		return nil
@@ -302,12 +320,69 @@ func (m *Membership) think() error {
 			continue
 		}
 		o := m.others[node]
-		if !slices.Equal(o.state.Ready, m.ready) {
-			return nil
+		if o.state.Sessions || !slices.Equal(o.state.Ready, m.ready) {
+			return nil // the one with sessions begins, and this node joins
 		}
 		members = append(members, Member{Node: node, Address: o.state.Address, Level: o.level})
 	}
 	return m.begin(&state{Members: members, Groups: m.identity.Groups})
+}
+
+// heardOfBegin is what a node says whose cluster has begun, and preferably with this
+// one; nil: none has.
+func (m *Membership) heardOfBegin() (begun *state) {
+	for _, o := range m.others {
+		if len(o.state.Members) == 0 || o.state.Groups == 0 {
+			continue
+		}
+		if contains(o.state.Members, m.identity.Node) {
+			return &o.state
+		}
+		begun = &o.state
+	}
+	return begun
+}
+
+// present are the nodes that wait for the cluster to begin, this one among them.
+func (m *Membership) present() []uint64 {
+	present := []uint64{m.identity.Node}
+	for node, o := range m.others {
+		if len(o.state.Members) == 0 && m.now().Sub(o.heard) <= forgetAfter && o.state.Expect == m.expect && o.state.Groups == m.identity.Groups {
+			present = append(present, node)
+		}
+	}
+	slices.Sort(present)
+	return present
+}
+
+// thinkAsHolder looks whether this node, which has sessions, can begin the cluster: by
+// itself, once all others that there are to be are there, and wait for it. They get a
+// copy. It never says that it is ready, so that no others begin with it in another way.
+func (m *Membership) thinkAsHolder() error {
+	for node, o := range m.others {
+		if o.state.Sessions && m.now().Sub(o.heard) <= forgetAfter {
+			m.refuse(fmt.Sprintf("this node has the sessions of a single server in its data directory, and so has node %016x at %s: a cluster can begin with the sessions of one only. Name another data directory at one of them, or empty it; 'cairn export' and 'cairn import' bring its sessions into the cluster",
+				node, o.state.Address))
+			return nil
+		}
+	}
+	if m.ready == nil {
+		return nil
+	}
+	for _, node := range m.ready {
+		if node != m.identity.Node && !slices.Equal(m.others[node].state.Ready, m.ready) {
+			return nil
+		}
+	}
+	return m.begin(&state{Members: []Member{{Node: m.identity.Node, Address: m.address, Level: m.level}}, Groups: m.identity.Groups})
+}
+
+// refuse says why this node begins no cluster.
+func (m *Membership) refuse(why string) {
+	select {
+	case m.refused <- fmt.Errorf("the cluster cannot begin with this node: %s", why):
+	default:
+	}
 }
 
 // begin notes down that the cluster has begun, and belongs to it.
@@ -317,12 +392,18 @@ func (m *Membership) begin(s *state) error {
 	if len(i.Founders) == 0 {
 		i.Founders, i.At = i.Nodes(), beginAt
 	}
+	if m.holds {
+		i.Adopts, i.Size = true, m.expect
+	}
 	if err := m.note(i); err != nil {
 		return err
 	}
-	if i.Founder() {
+	switch {
+	case i.Adopts:
+		m.logger.Info("the cluster begins with the sessions of this node, and the others get a copy", "nodes", i.Size)
+	case i.Founder():
 		m.logger.Info("the cluster has begun", "nodes", len(i.Members))
-	} else {
+	default:
 		m.logger.Info("this node belongs to the cluster now, and gets a copy of the sessions", "nodes", len(i.Members))
 	}
 	close(m.begun)
@@ -332,7 +413,7 @@ func (m *Membership) begin(s *state) error {
 func (m *Membership) noteForeign() {
 	if !m.foreign {
 		m.foreign = true
-		m.logger.Info("the cluster has all its nodes, and this is not one of them: it waits until it is added, or replaces another")
+		m.logger.Info("the cluster has begun without this node, which waits until it is needed, is added, or replaces another")
 	}
 }
 

@@ -215,3 +215,129 @@ func TestConfiguredFromFurtherBack(t *testing.T) {
 		t.Errorf("noted: %+v, %v", noted, err)
 	}
 }
+
+// bring lets a node have the sessions of a single server.
+func (v *village) bring(expect int) *Membership {
+	m := v.add(v.t.TempDir(), expect)
+	m.holds = true
+	return m
+}
+
+func refused(m *Membership) string {
+	select {
+	case err := <-m.Refused():
+		return err.Error()
+	default:
+		return ""
+	}
+}
+
+// TestOneBringsSessions lets a cluster begin with the sessions of one node: alone, when
+// all that are to belong to it are there.
+func TestOneBringsSessions(t *testing.T) {
+	v := newVillage(t)
+	h := v.bring(3)
+	a := v.add(t.TempDir(), 3)
+	v.talk(h, a)
+	v.talk(h, a)
+	if begun(h) || begun(a) {
+		t.Fatal("two of three have begun")
+	}
+	b := v.add(t.TempDir(), 3)
+	v.talk(h, a, b)
+	v.talk(h, a, b)
+	v.talk(h, a, b)
+	if i := h.Identity(); !begun(h) || !slices.Equal(i.Nodes(), []uint64{i.Node}) || !i.Founder() || !i.Adopts || i.Size != 3 {
+		t.Fatalf("the node with sessions: begun %v, %+v", begun(h), h.Identity())
+	}
+	if begun(a) || begun(b) {
+		t.Fatal("a node has begun with nothing")
+	}
+	if strangers := h.Strangers(1); len(strangers) != 2 {
+		t.Errorf("%d wait to join", len(strangers))
+	}
+	again, err := Load(h.dir, "c", 1)
+	if err != nil || !again.Adopts || again.Size != 3 {
+		t.Errorf("noted: %+v, %v", again, err)
+	}
+	if err := h.Configured(9, h.identity.Nodes(), []uint64{a.Identity().Node}); err != nil {
+		t.Fatal(err)
+	}
+	v.talk(h, a, b)
+	if !begun(a) || a.identity.Founder() || begun(b) || refused(h)+refused(a)+refused(b) != "" {
+		t.Error("the one that joins does not, or another does")
+	}
+}
+
+// TestSessionsOfOneAlone is a cluster of one, which has them.
+func TestSessionsOfOneAlone(t *testing.T) {
+	dir := t.TempDir()
+	i, err := Load(dir, "c", 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := New(Options{Dir: dir, Identity: i, Expect: 1, Sessions: true, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil || !begun(m) || !m.Identity().Adopts {
+		t.Errorf("it has not begun: %v", err)
+	}
+}
+
+// TestTwoBringSessions lets no cluster begin with the sessions of two nodes.
+func TestTwoBringSessions(t *testing.T) {
+	v := newVillage(t)
+	h, a, other := v.bring(3), v.add(t.TempDir(), 3), v.bring(3)
+	for range 3 {
+		v.talk(h, a, other)
+	}
+	for _, m := range v.nodes {
+		if begun(m) {
+			t.Error("a node has begun")
+		}
+	}
+	for _, m := range []*Membership{h, other} {
+		if why := refused(m); !strings.Contains(why, "the sessions of one only") {
+			t.Errorf("refused: %q", why)
+		}
+	}
+	if why := refused(a); why != "" {
+		t.Errorf("the one without sessions: %s", why)
+	}
+}
+
+// TestSessionsComeLate lets no node join that has sessions: they would be lost.
+func TestSessionsComeLate(t *testing.T) {
+	v := newVillage(t)
+	a, b, c := v.add(t.TempDir(), 3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	late := v.bring(3)
+	v.talk(late, a)
+	if why := refused(late); begun(late) || !strings.Contains(why, "begun already") {
+		t.Errorf("begun %v, refused: %q", begun(late), why)
+	}
+}
+
+// TestNobodyBeginsWithoutTheSessions lets more nodes be there than are expected, one of
+// them with sessions: those without do not begin with it among them.
+func TestNobodyBeginsWithoutTheSessions(t *testing.T) {
+	v := newVillage(t)
+	h, a, b := v.bring(3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.say(h, a)
+	v.say(b, a)
+	v.say(h, b)
+	v.say(a, b) // both are ready for three
+	v.add(t.TempDir(), 3)
+	for range 3 {
+		v.talk(v.nodes[1:]...)
+	}
+	for _, m := range v.nodes[1:] {
+		if begun(m) {
+			t.Error("a node has begun with nothing")
+		}
+	}
+	v.say(a, h)
+	v.say(b, h)
+	if !begun(h) {
+		t.Error("the one with sessions has not begun")
+	}
+}

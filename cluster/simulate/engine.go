@@ -105,6 +105,7 @@ func (e *Engine) Notes(f func(key, value []byte) error) error {
 	return nil
 }
 
+func (e *Engine) LogClock() session.Time                    { return e.current.now }
 func (e *Engine) Applied() engine.Position                  { return e.current.applied }
 func (e *Engine) DurablePosition() (engine.Position, error) { return e.durable.applied, nil }
 

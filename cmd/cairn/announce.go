@@ -23,10 +23,10 @@ func announce(cfg *config.Config, home string, logger *slog.Logger) {
 	dir := absoluteDir(cfg)
 	found := "new store"
 	switch _, err := os.Stat(filepath.Join(dir, membership.FileName)); {
-	case err == nil:
-		found = "existing node of a cluster"
 	case holdsStore(dir):
 		found = "existing store"
+	case err == nil:
+		found = "existing node of a cluster"
 	}
 	logger.Info("cairn starts", "version", version, "data-dir", dir, "found", found)
 	if near := storesNear(dir, home); found == "new store" && len(near) > 0 {

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"cairn/adminapi"
@@ -22,7 +20,10 @@ import (
 
 // keepAlone is the opener of a store that is none of a cluster's.
 func keepAlone(o engine.Options, writable func(keeper, error)) (keeper, error) {
-	if _, err := os.Stat(filepath.Join(o.Dir, membership.FileName)); err == nil {
+	switch begun, err := membership.Begun(o.Dir); {
+	case err != nil:
+		return nil, err
+	case begun:
 		return nil, fmt.Errorf("%s has the sessions of a node of a cluster: start it with --cluster-listen, or name another data directory", o.Dir)
 	}
 	return openEngine(o, writable)

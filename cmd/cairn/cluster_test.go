@@ -383,20 +383,24 @@ func TestClusterStopsOrderly(t *testing.T) {
 
 // TestClusterRefusesOthers starts what does not belong together.
 func TestClusterRefusesOthers(t *testing.T) {
-	single := t.TempDir()
-	s := start(t, single)
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	s.ends()
 	node := freeAddress(t)
-	args := "serve -l " + freeAddress(t) + " --http-listen off --cluster-listen " + node + " --join " + node + " --bootstrap-expect 1 --data-dir "
-	if code, _, stderr := cairn(args + single); code != exitFailure || !strings.Contains(stderr, "single server") {
-		t.Errorf("exit code %d, %s", code, stderr)
-	}
 	dir := filepath.Join(t.TempDir(), "data")
 	one := &member{running: &running{t: t, addr: freeAddress(t), stderr: filepath.Join(t.TempDir(), "stderr")}, dir: dir}
 	one.args = strings.Fields("serve -l " + one.addr + " --http-listen off --cluster-listen " + node + " --join " + node + " --bootstrap-expect 1 --data-dir " + dir)
 	one.launch()
 	one.serves()
+
+	// A node with sessions of its own comes too late, and keeps them.
+	single, late := t.TempDir(), freeAddress(t)
+	s := start(t, single)
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.ends()
+	if code, _, stderr := cairn("serve -l " + freeAddress(t) + " --http-listen off --cluster-listen " + late + " --join " + node + " --bootstrap-expect 2 --data-dir " + single); code != exitFailure || !strings.Contains(stderr, "it has begun already, without the sessions") {
+		t.Errorf("exit code %d, %s", code, stderr)
+	}
+	s = start(t, single)
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	s.ends()
 	one.kill()
 	if code, _, stderr := cairn("serve -l " + freeAddress(t) + " --http-listen off --data-dir " + dir); code != exitFailure || !strings.Contains(stderr, "node of a cluster") {
 		t.Errorf("exit code %d, %s", code, stderr)

@@ -19,9 +19,10 @@ type ballast struct {
 	held atomic.Int64 // bytes
 }
 
-const (
-	ballastFile = "ballast"
+// BallastFile is the name of the file that holds it, in the directory of the store.
+const BallastFile = "ballast"
 
+const (
 	// ballastBytes is its size, or ballastShare of a small disk.
 	ballastBytes = 8 << 20
 	ballastShare = 1. / 32

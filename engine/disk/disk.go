@@ -48,7 +48,7 @@ type Disk struct {
 func New(o Options) *Disk {
 	d := &Disk{options: o, compactor: newCompactor(), events: newEvents(&o)}
 	d.space.disk = &d.options
-	d.ballast.fs, d.ballast.path = o.FS, o.FS.PathJoin(o.Dir, ballastFile)
+	d.ballast.fs, d.ballast.path = o.FS, o.FS.PathJoin(o.Dir, BallastFile)
 	d.shortage = newShortage(&d.options, d.relieve, d.space.look, &d.space.free)
 	d.events.shortage = d.shortage
 	return d

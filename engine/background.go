@@ -57,24 +57,35 @@ func (s *Store) Tick(context.Context) {
 // be expired stays so after a crash. Writes carry the clock along; this is for
 // when there are none. The store is open.
 func (s *Store) mark(now session.Time) {
+	if s.writeMark(now, pebble.Sync) {
+		s.horizon.noteMark(now)
+	}
+}
+
+// markSoon is mark, but the mark is durable only when the log is synced the next
+// time, as it is before a write is acknowledged that awaits the log.
+func (s *Store) markSoon(now session.Time) { s.writeMark(now, pebble.NoSync) }
+
+// writeMark writes the mark, and reports whether it had to.
+func (s *Store) writeMark(now session.Time, how *pebble.WriteOptions) bool {
 	if s.horizon.hasMarked(now) || s.options.ExternalLog {
-		return // entries of the log carry its clock
+		return false // entries of the log carry its clock
 	}
 	if s.frozen() {
-		return // only reads are answered, and what they saw to be expired stays so until a crash
+		return false // only reads are answered, and what they saw to be expired stays so until a crash
 	}
 	batch := s.files.db.NewBatch()
 	ledger := record.Ledger{Now: now, Version: s.memory.ledger.version.Load()}
 	err := batch.Merge(record.LedgerKey, ledger.Append(nil), nil)
 	if err == nil {
-		err = batch.Commit(pebble.Sync)
+		err = batch.Commit(how)
 	}
 	if err != nil {
 		s.fatal(fmt.Errorf("engine: persist the clock: %w", err))
-		return
+		return false
 	}
-	s.horizon.noteMark(now)
 	s.closeBatch(batch)
+	return true
 }
 
 // background is what happens without a request.

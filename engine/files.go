@@ -42,6 +42,7 @@ func (f *files) release() error {
 	if f.db != nil {
 		err = f.db.Close()
 	}
+	err = errors.Join(err, f.disk.Await())
 	if f.blocks != nil {
 		f.blocks.Unref()
 	}

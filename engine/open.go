@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -37,12 +38,29 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := newStore(&o)
-	if err := s.open(); err != nil {
+	var spent laps
+	if err := s.open(&spent); err != nil {
 		err = errors.Join(err, s.files.release())
 		return nil, fmt.Errorf("engine: open %s: %w", o.Dir, err)
 	}
 	s.stations.open(s)
+	if o.JustClosed && !o.ReadOnly {
+		o.Logger.Info("the store was taken over", spent.args...)
+	}
 	return s, nil
+}
+
+// laps are what the time of an Open was spent on.
+type laps struct {
+	since time.Time
+	args  []any // for a logger
+}
+
+// end ends a lap.
+func (l *laps) end(name string) {
+	now := time.Now()
+	l.args = append(l.args, name, now.Sub(l.since))
+	l.since = now
 }
 
 // newStore makes a store that is not open. o is complete.
@@ -53,13 +71,18 @@ func newStore(o *Options) *Store {
 	s.files.disk = disk.New(disk.Options{
 		FS: o.FS, Dir: o.Dir, Logger: o.Logger, Fatal: o.Fatal,
 		MemtableBytes: o.MemtableBytes, SpareLogs: o.SpareLogs, Reserve: o.reserveOf, Watch: o.watchDisk,
-		OpenFiles: o.OpenFiles, ReadOnly: o.ReadOnly, Short: o.short,
+		OpenFiles: o.OpenFiles, ReadOnly: o.ReadOnly, Known: o.JustClosed,
+		Later: o.JustClosed && !o.ReadOnly && !o.ExternalLog, Short: o.short,
 	})
 	return s
 }
 
-func (s *Store) open() (err error) {
+func (s *Store) open(spent *laps) (err error) {
 	o := &s.options
+	spent.since = time.Now()
+	s.files.disk.Hurry() // somebody waits
+	defer s.files.disk.Calm()
+	defer s.files.disk.Opened()
 	found, err := s.openDir()
 	if err != nil {
 		return err
@@ -78,6 +101,7 @@ func (s *Store) open() (err error) {
 		return err
 	}
 	s.files.blocks = newBlockCache(o)
+	spent.end("lock")
 	options := s.pebbleOptions()
 	if s.files.db, err = openPebble(o.Dir, options); err != nil {
 		return s.blame(options, err)
@@ -85,13 +109,16 @@ func (s *Store) open() (err error) {
 	if o.standIn != nil && !o.ReadOnly {
 		o.standIn.setOpen()
 	}
+	spent.end("tables")
 	s.files.log = s.newBatchLog()
 	if err := s.load(); err != nil {
 		return s.blame(options, err)
 	}
+	spent.end("load")
 	if err := s.start(); err != nil {
 		return s.blame(options, err)
 	}
+	spent.end("start")
 	return nil
 }
 
@@ -305,7 +332,11 @@ func (s *Store) start() error {
 	s.files.disk.WarnOfReserve()
 	// Before anything else, and even if the clock stands still: otherwise the
 	// next start could hand out the versions of this one again.
-	s.mark(s.Now())
+	if s.options.JustClosed && s.awaitsLog() {
+		s.markSoon(s.Now())
+	} else {
+		s.mark(s.Now())
+	}
 	if !s.options.ExternalLog {
 		s.advance(s.horizon.clock.Now())
 	}

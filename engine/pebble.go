@@ -27,6 +27,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		LBaseMaxBytes:         64 << 20,
 	}
 	s.files.disk.Configure(o)
+	o.DisableConsistencyCheck = s.options.JustClosed && !s.options.ReadOnly // it looks at each table
 	o.CompactionConcurrencyRange = func() (int, int) { return 1, max(1, runtime.NumCPU()/2) }
 	o.Experimental.SpanPolicyFunc = s.endAtBuckets
 	for i := range o.Levels {

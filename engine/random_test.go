@@ -227,11 +227,20 @@ func (w *world) restart(crashed *vfs.MemFS, from []int) {
 }
 
 // rest checks that nothing but the expected is there, at times after a clean
-// restart.
+// restart or a takeover.
 func (w *world) rest() {
-	if w.rand.IntN(4) == 0 {
+	switch w.rand.IntN(8) {
+	case 0:
 		checkAndClose(w.t, w.store)
 		w.open()
+	case 1:
+		if err := w.store.Quiesce(w.t.Context()); err != nil {
+			w.t.Fatal(err)
+		}
+		checkAndClose(w.t, w.store)
+		w.options.JustClosed = true
+		w.open()
+		w.options.JustClosed = false
 	}
 	checkInvariants(w.t, w.store)
 	for _, worker := range w.workers {

@@ -13,6 +13,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"cairn/session"
@@ -34,6 +35,7 @@ type Store struct {
 	replayed    replayed // only with Options.ExternalLog
 	counts      counts
 	background  background
+	quiet       atomic.Bool // by Quiesce
 }
 
 var (
@@ -69,7 +71,7 @@ func (s *Store) fatal(err error) { s.options.Fatal(err) }
 
 // Close ends the background work, waits for the bursts that are being applied or
 // fetched for, and makes everything durable. All bursts that Apply has got are
-// complete when it returns. Commands that come later fail with
+// complete when it returns. After Quiesce it leaves the latest writes in the log. Commands that come later fail with
 // session.ErrClosed, as may those that still wait. A second Close does nothing.
 func (s *Store) Close() error {
 	s.background.stop()
@@ -77,7 +79,11 @@ func (s *Store) Close() error {
 	defer time.AfterFunc(closePatience, s.files.disk.GiveUp).Stop()
 	s.background.running.Wait()
 	s.files.disk.Hurry()
-	err := s.Settle() // while bursts go on
+	settle := !s.leavesLog()
+	var err error
+	if settle {
+		err = s.Settle() // while bursts go on
+	}
 	s.stations.close()
 	s.doors.life.Lock()
 	defer s.doors.life.Unlock()
@@ -86,11 +92,14 @@ func (s *Store) Close() error {
 	if s.doors.closed.Swap(true) {
 		return nil
 	}
-	s.mark(s.Now())
+	s.markSoon(s.Now()) // which what comes next makes durable
 	if Invariants {
 		s.checkNewest()
 	}
-	err = errors.Join(err, s.settle(), s.files.release())
+	if settle {
+		err = errors.Join(err, s.settle())
+	}
+	err = errors.Join(err, s.files.release())
 	if s.options.ReadOnly && s.options.standIn != nil {
 		s.options.standIn.end()
 	}

@@ -53,6 +53,13 @@ func Listen(o Options) (*Server, error) {
 	return s, nil
 }
 
+// Resume is serve.Server's. The store is open by then, which it need not have been
+// for Listen.
+func (s *Server) Resume(conns []serve.FrozenConn) error {
+	s.started = s.options.Clock.Now()
+	return s.Server.Resume(conns)
+}
+
 // newServer makes a Server without sockets.
 func newServer(o Options) (*Server, error) {
 	if err := o.setDefaults(); err != nil {

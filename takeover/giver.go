@@ -106,7 +106,8 @@ func (g *Giver) give(ctx context.Context, conn *net.UnixConn, s Server) (given b
 	case given:
 		h.given = true
 		h.log.Info("takeover complete", "pid", h.taker.pid, "connections", h.conns,
-			"took", time.Since(began), "paused", time.Since(h.frozen))
+			"took", time.Since(began), "paused", time.Since(h.frozen),
+			"freeze", h.spent.freeze, "send", h.spent.send, "close", h.spent.close, "open", h.spent.open)
 	}
 	return given, err
 }
@@ -121,6 +122,17 @@ type handover struct {
 	given  bool
 	conns  int       // sent
 	frozen time.Time // when clients began to wait
+	spent  steps
+}
+
+// steps is what the clients' wait was spent on.
+type steps struct{ freeze, send, close, open time.Duration }
+
+// timed calls f and sets spent to the time that it took.
+func timed(spent *time.Duration, f func() error) error {
+	began := time.Now()
+	defer func() { *spent = time.Since(began) }()
+	return f()
 }
 
 // end closes the conversation. A taker that was told to give up gets a moment
@@ -198,19 +210,23 @@ func (h *handover) run(ctx context.Context) (given bool, err error) {
 	h.frozen = time.Now()
 	since := monotonic()
 	freezeCtx, cancel := context.WithTimeout(ctx, h.times.Freeze)
-	conns, err := h.server.Freeze(freezeCtx)
+	var conns []Conn
+	err = timed(&h.spent.freeze, func() (err error) {
+		conns, err = h.server.Freeze(freezeCtx)
+		return err
+	})
 	cancel()
 	if err != nil {
 		h.abort(fmt.Errorf("freeze: %w", err))
 		return false, nil
 	}
-	if err := h.sendConns(conns); err != nil {
+	if err := timed(&h.spent.send, func() error { return h.sendConns(conns) }); err != nil {
 		h.carryOn("connections were not received", err)
 		return false, nil
 	}
-	err = h.server.CloseStore()
+	err = timed(&h.spent.close, h.server.CloseStore)
 	if err == nil {
-		err = h.awaitOpened(since)
+		err = timed(&h.spent.open, func() error { return h.awaitOpened(since) })
 	}
 	if err != nil {
 		return false, h.takeBack(err)

@@ -58,7 +58,11 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
-	return s.openStore(options, false)
+	if err := s.openStore(false); err != nil {
+		return err
+	}
+	s.beginUpkeep()
+	return s.listen(options)
 }
 
 // prepare does all that can be done without the store.
@@ -88,7 +92,7 @@ func (s *server) prepare() (memcachedfront.Options, error) {
 	return options, err
 }
 
-func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err error) {
+func (s *server) openStore(justClosed bool) error {
 	began := time.Now()
 	if err := s.store.open(justClosed); err != nil {
 		return err
@@ -97,7 +101,11 @@ func (s *server) openStore(options memcachedfront.Options, justClosed bool) (err
 		s.logger.Info("store is open", "data-dir", absoluteDir(s.cfg), "durability", s.cfg.Durability.String(),
 			"sessions", s.store.Stats().Items, "took", time.Since(began).Round(time.Millisecond))
 	}
-	s.beginUpkeep()
+	return nil
+}
+
+// listen makes the memcached front end, which serves nobody yet.
+func (s *server) listen(options memcachedfront.Options) (err error) {
 	if s.front, err = memcachedfront.Listen(options); err != nil {
 		return err
 	}

@@ -268,10 +268,17 @@ func (s *store) Try(b *session.Burst) bool {
 }
 
 func (s *store) Hurry(b *session.Burst)           { s.locks.Hurry(b) }
-func (s *store) Now() session.Time                { return s.current.Load().Now() }
 func (s *store) Stats() session.Stats             { return s.current.Load().Stats() }
 func (s *store) Forecast() []session.ForecastSlot { return s.current.Load().Forecast() }
 func (s *store) Checkpoint(dir string) error      { return s.current.Load().Checkpoint(dir) }
+
+// Now is session.Clock's, and 0 before the store is opened for the first time.
+func (s *store) Now() session.Time {
+	if !s.isOpen() {
+		return 0
+	}
+	return s.current.Load().Now()
+}
 
 // Apply lets the rules for sessions apply to whatever front end or program the
 // burst comes from.

@@ -34,9 +34,6 @@ func (s *server) takeOver(ctx context.Context) error {
 	defer taker.Close()
 	conns, err := s.receive(taker)
 	if err != nil {
-		if s.owners != nil {
-			s.endUpkeep()
-		}
 		taker.Fail(errors.Join(err, s.store.close()))
 		return err
 	}
@@ -47,12 +44,14 @@ func (s *server) takeOver(ctx context.Context) error {
 		s.logger.Warn("the service manager cannot be notified", "error", err)
 	}
 	s.began = history.TookOver
+	s.beginUpkeep()
 	s.resume(conns)
 	s.logger.Info("took the server over", "connections", len(conns), "paused", taker.Paused().Round(time.Millisecond))
 	return nil
 }
 
-// receive makes everything ready to serve that the other server has.
+// receive makes everything ready to serve that the other server has. From Receive on
+// clients wait.
 func (s *server) receive(taker *takeover.Taker) ([]takeover.Conn, error) {
 	if err := s.sockets.inherit(taker.Listeners()); err != nil {
 		return nil, err
@@ -61,11 +60,14 @@ func (s *server) receive(taker *takeover.Taker) ([]takeover.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.listen(options); err != nil {
+		return nil, err
+	}
 	conns, err := taker.Receive()
 	if err != nil {
 		return nil, err
 	}
-	return conns, s.openStore(options, !taker.Died())
+	return conns, s.openStore(!taker.Died())
 }
 
 // resume goes on with connections. Those whose clients have gone meanwhile are

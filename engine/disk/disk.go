@@ -26,6 +26,8 @@ type Options struct {
 	Watch     bool                    // FS is the operating system's: slow operations are reported
 	OpenFiles int                     // how many descriptors the store may have; 0: plenty
 	ReadOnly  bool                    // nothing is written
+	Known     bool                    // the directory's own name is durable
+	Later     bool                    // what an opening writes is made durable while the store is in use; it must sync the log
 	Short     func()                  // is called now and then while something waits for space or a descriptor; may be nil
 }
 
@@ -34,6 +36,7 @@ type Options struct {
 type Disk struct {
 	options   Options
 	logs      *logPool // nil: none
+	later     *later   // nil: nothing is put off
 	claimed   claim
 	space     space
 	pacer     pacer
@@ -51,6 +54,9 @@ func New(o Options) *Disk {
 	d.ballast.fs, d.ballast.path = o.FS, o.FS.PathJoin(o.Dir, BallastFile)
 	d.shortage = newShortage(&d.options, d.relieve, d.space.look, &d.space.free)
 	d.events.shortage = d.shortage
+	if o.Later {
+		d.later = newLater(&d.options)
+	}
 	return d
 }
 
@@ -79,6 +85,12 @@ func (d *Disk) Configure(o *pebble.Options) {
 		o.Cleaner = newDeleter(pebble.DeleteCleaner{}.Clean)
 	}
 	o.FS = orderedFS{pacedFS{files, &d.pacer}}
+	if d.options.Known {
+		o.FS = knownFS{o.FS, o.FS.PathDir(o.FS.PathJoin(d.options.Dir))}
+	}
+	if d.later != nil {
+		o.FS = laterFS{o.FS, d.options.Dir, d.later}
+	}
 	o.Logger = d.events
 	o.EventListener = d.events.listener()
 	o.MemTableSize = uint64(d.options.MemtableBytes)
@@ -97,6 +109,21 @@ func (d *Disk) Configure(o *pebble.Options) {
 	}
 }
 
+// Opened says that the store is open, or could not be opened.
+func (d *Disk) Opened() {
+	if d.later != nil {
+		d.later.opened()
+	}
+}
+
+// Await waits until what the opening has put off is done.
+func (d *Disk) Await() error {
+	if d.later == nil {
+		return nil
+	}
+	return d.later.await()
+}
+
 // Look finds out whether flushes or compactions fall behind what is written.
 func (d *Disk) Look(m *pebble.Metrics) { d.pacer.look(m) }
 
@@ -110,6 +137,13 @@ func (d *Disk) Calm() { d.pacer.calm() }
 // Quiet lets no compaction begin, and returns when none is running, or with the
 // error of ctx. Resume undoes it.
 func (d *Disk) Quiet(ctx context.Context) error { return d.compactor.quiet(ctx) }
+
+// IsTidy reports whether all files are removed that Pebble does not need any more,
+// by what it says of itself.
+func (d *Disk) IsTidy(m *pebble.Metrics) bool {
+	return m.Table.ObsoleteCount == 0 && m.BlobFiles.ObsoleteCount == 0 &&
+		(d.logs == nil || d.logs.inUse() <= int(m.WAL.Files))
+}
 
 // Resume lets compactions begin again.
 func (d *Disk) Resume() { d.compactor.resume() }
@@ -186,6 +220,30 @@ func (d *Disk) WorthLogs(written int64) bool {
 
 // openTables is how many tables are kept open.
 const openTables = 4096
+
+// knownFS is the file system of a store whose directory has been in use: Pebble
+// need not sync the one above it.
+type knownFS struct {
+	vfs.FS
+	above string
+}
+
+func (fs knownFS) Unwrap() vfs.FS { return fs.FS }
+
+// OpenDir implements vfs.FS.
+func (fs knownFS) OpenDir(name string) (vfs.File, error) {
+	f, err := fs.FS.OpenDir(name)
+	if err == nil && fs.PathJoin(name) == fs.above {
+		f = syncedDir{f}
+	}
+	return f, err
+}
+
+// syncedDir is a directory of which nothing has to be made durable.
+type syncedDir struct{ vfs.File }
+
+// Sync implements vfs.File.
+func (syncedDir) Sync() error { return nil }
 
 // sharedFS is the file system of a store that is read while another Disk of the
 // same process, which has the lock, opens it.

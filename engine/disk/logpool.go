@@ -300,6 +300,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 	return ctx.Err() == nil
 }
 
+// inUse returns how many logs there are.
+func (p *logPool) inUse() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live
+}
+
 // setLow tells whether free space is low.
 func (p *logPool) setLow(low bool) {
 	p.mu.Lock()

@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
+	"cairn/session"
+	"cairn/session/sessiontest"
+)
+
+// handOver closes a store as one that another process takes over. What came after
+// it was quiet is in the log alone.
+func handOver(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.Quiesce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		want(t, s, session.OK, set(s, fmt.Sprint("late", i), "v", time.Hour))
+	}
+	want(t, s, session.OK, op(session.OpDelete, "late2"))
+	before := tableNames(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if after := tableNames(t, s); !slices.Equal(before, after) {
+		t.Errorf("while a quiet store was closed its tables changed from %q to %q", before, after)
+	}
+}
+
+// tableNames returns the names of the files of a store's tables.
+func tableNames(t *testing.T, s *Store) []string {
+	t.Helper()
+	names, err := s.options.FS.List(s.options.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) != ".sst" })
+	slices.Sort(names)
+	return names
+}
+
+func wantHandedOver(t *testing.T, s *Store) {
+	t.Helper()
+	wantValue(t, s, "early", "v")
+	wantValue(t, s, "late0", "v")
+	wantValue(t, s, "late1", "v")
+	wantValue(t, s, "late2", "")
+}
+
+// A power loss at any point of the opening of a store that was handed over, or
+// soon after it, leaves what was acknowledged, before and after.
+func TestPowerLossWhileTakenOver(t *testing.T) {
+	t.Run("logs that grow", func(t *testing.T) { testPowerLossWhileTakenOver(t, 0) })
+	t.Run("spare logs", func(t *testing.T) { testPowerLossWhileTakenOver(t, 1) })
+}
+
+func testPowerLossWhileTakenOver(t *testing.T, spares int) {
+	clock, disk := sessiontest.NewClock(), vfs.NewCrashableMem()
+	options := func(fs vfs.FS) Options {
+		o := testOptions(t, fs, clock)
+		o.SpareLogs = spares
+		return o
+	}
+	s := openStore(t, options(disk))
+	want(t, s, session.OK, set(s, "early", "v", time.Hour))
+	handOver(t, s)
+
+	type clone struct {
+		fs    *vfs.MemFS
+		acked int64
+	}
+	var mu sync.Mutex
+	var clones []clone
+	var acked atomic.Int64
+	rng := rand.New(rand.NewPCG(1, 2))
+	fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(o errorfs.Op) error {
+		if o.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			mu.Lock()
+			defer mu.Unlock()
+			c := clone{acked: acked.Load()}
+			c.fs = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
+			clones = append(clones, c)
+		}
+		return nil
+	}))
+	o := options(fs)
+	o.JustClosed = true
+	s = openStore(t, o)
+	for i := range 5 {
+		want(t, s, session.OK, set(s, fmt.Sprint("new", i), "v", time.Hour))
+		acked.Add(1)
+	}
+	wantHandedOver(t, s)
+	checkAndClose(t, s)
+	if len(clones) == 0 {
+		t.Fatal("nothing was written")
+	}
+	for i, c := range clones {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			s := openStore(t, options(c.fs))
+			wantHandedOver(t, s)
+			for i := range c.acked {
+				wantValue(t, s, fmt.Sprint("new", i), "v")
+			}
+		})
+	}
+}
+
+// A store that was handed over answers before the disk has what its opening wrote.
+// What comes then waits for the disk.
+func TestTakenOverBeforeTheDisk(t *testing.T) {
+	mem, stuck := vfs.NewMem(), make(chan struct{})
+	s := openStore(t, testOptions(t, mem, sessiontest.NewClock()))
+	want(t, s, session.OK, set(s, "early", "v", time.Hour))
+	handOver(t, s)
+
+	o := testOptions(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(o errorfs.Op) error {
+		if isSync(o) && o.Kind != errorfs.OpFileSyncTo {
+			<-stuck
+		}
+		return nil
+	})), sessiontest.NewClock())
+	o.JustClosed = true
+	s = openStore(t, o)
+	wantHandedOver(t, s)
+	written := start(s, set(s, "new", "v", time.Hour))
+	mustWait(t, written, "a write before what was there before is safe")
+	close(stuck)
+	written.wait()
+	wantValue(t, s, "new", "v")
+	checkAndClose(t, s)
+	wantHandedOver(t, openStore(t, testOptions(t, mem, sessiontest.NewClock())))
+}

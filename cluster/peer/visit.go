@@ -37,7 +37,7 @@ func Visit(ctx context.Context, address string, self Hello, security *Security, 
 	if security != nil {
 		c := tls.Client(raw, security.client())
 		v.conn = c
-		if err := c.SetDeadline(time.Now().Add(helloTimeout)); err == nil {
+		if err = c.SetDeadline(time.Now().Add(helloTimeout)); err == nil {
 			err = c.HandshakeContext(ctx)
 		}
 		if err != nil {

@@ -52,6 +52,15 @@ func (l *later) opened() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.collects = false
+	l.begin()
+}
+
+// begin lets the steps be taken. It is called with mu held.
+func (l *later) begin() {
+	if len(l.steps) > 0 && !l.running && l.err == nil {
+		l.running = true
+		go l.run()
+	}
 }
 
 // putOffSync adds the step if the store is being opened, or reports that it must be
@@ -81,9 +90,8 @@ func (l *later) add(step func() error) {
 	l.steps = append(l.steps, step)
 	l.added++
 	l.pending.Add(1)
-	if !l.running {
-		l.running = true
-		go l.run()
+	if !l.collects {
+		l.begin()
 	}
 }
 
@@ -121,6 +129,7 @@ func (l *later) await() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.begin() // the opening may wait itself
 	for upTo := l.added; l.done < upTo && l.err == nil; {
 		l.changed.Wait()
 	}

@@ -29,8 +29,10 @@ type compactor struct {
 // without telling.
 const regrantEvery = 100 * time.Millisecond
 
+// newCompactor returns one that is calm until resume: Pebble's Open would wait for a
+// compaction that it begins.
 func newCompactor() *compactor {
-	c := &compactor{poke: make(chan struct{}, 1)}
+	c := &compactor{poke: make(chan struct{}, 1), calm: true}
 	c.changed = sync.NewCond(&c.mu)
 	c.ended, c.end = context.WithCancel(context.Background())
 	return c

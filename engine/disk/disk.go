@@ -109,8 +109,9 @@ func (d *Disk) Configure(o *pebble.Options) {
 	}
 }
 
-// Opened says that the store is open, or could not be opened.
+// Opened says that the store is open, or could not be opened. Compactions begin.
 func (d *Disk) Opened() {
+	d.compactor.resume()
 	if d.later != nil {
 		d.later.opened()
 	}

@@ -33,6 +33,14 @@ type database struct {
 // open opens a database, which is closed when the test ends.
 func open(t *testing.T, o Options) *database {
 	t.Helper()
+	d := openCalm(t, o)
+	d.Opened()
+	return d
+}
+
+// openCalm is open before Opened.
+func openCalm(t *testing.T, o Options) *database {
+	t.Helper()
 	if err := o.FS.MkdirAll(o.Dir, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -15,17 +15,26 @@ import (
 // A power loss after the marker of a new manifest was made could leave the
 // marker without the manifest, and no store that opens.
 func TestPowerLossBetweenManifestAndMarker(t *testing.T) {
-	t.Run("logs that grow", func(t *testing.T) { testMarkers(t, 0) })
-	t.Run("spare logs", func(t *testing.T) { testMarkers(t, 1) })
+	withAndWithoutSpares(t, testMarkers)
 }
 
-func testMarkers(t *testing.T, spares int) {
-	clock, disk := sessiontest.NewClock(), vfs.NewCrashableMem()
-	options := func(fs vfs.FS) Options {
-		o := testOptions(t, fs, clock)
-		o.SpareLogs = spares
-		return o
+// withAndWithoutSpares runs a test on stores whose logs grow, and on those that keep a
+// spare one. The options that it passes are for one clock.
+func withAndWithoutSpares(t *testing.T, test func(t *testing.T, options func(vfs.FS) Options)) {
+	for name, spares := range map[string]int{"logs that grow": 0, "spare logs": 1} {
+		t.Run(name, func(t *testing.T) {
+			clock := sessiontest.NewClock()
+			test(t, func(fs vfs.FS) Options {
+				o := testOptions(t, fs, clock)
+				o.SpareLogs = spares
+				return o
+			})
+		})
 	}
+}
+
+func testMarkers(t *testing.T, options func(vfs.FS) Options) {
+	disk := vfs.NewCrashableMem()
 	s := openStore(t, options(disk))
 	want(t, s, session.OK, set(s, "k", "v", time.Hour))
 	checkAndClose(t, s)

@@ -60,17 +60,11 @@ func wantHandedOver(t *testing.T, s *Store) {
 // A power loss at any point of the opening of a store that was handed over, or
 // soon after it, leaves what was acknowledged, before and after.
 func TestPowerLossWhileTakenOver(t *testing.T) {
-	t.Run("logs that grow", func(t *testing.T) { testPowerLossWhileTakenOver(t, 0) })
-	t.Run("spare logs", func(t *testing.T) { testPowerLossWhileTakenOver(t, 1) })
+	withAndWithoutSpares(t, testPowerLossWhileTakenOver)
 }
 
-func testPowerLossWhileTakenOver(t *testing.T, spares int) {
-	clock, disk := sessiontest.NewClock(), vfs.NewCrashableMem()
-	options := func(fs vfs.FS) Options {
-		o := testOptions(t, fs, clock)
-		o.SpareLogs = spares
-		return o
-	}
+func testPowerLossWhileTakenOver(t *testing.T, options func(vfs.FS) Options) {
+	disk := vfs.NewCrashableMem()
 	s := openStore(t, options(disk))
 	want(t, s, session.OK, set(s, "early", "v", time.Hour))
 	handOver(t, s)

@@ -352,7 +352,7 @@ func TestBackupRestoreCheck(t *testing.T) {
 	if out := r.must("backup", file); !strings.Contains(out, "files of") {
 		t.Errorf("backup: %s", out)
 	}
-	r.refuse("there already", "backup", file)
+	r.refuse("already exists", "backup", file)
 	restored := filepath.Join(r.dir, "restored")
 	got := decodeJSON[struct {
 		Files    int

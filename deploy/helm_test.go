@@ -92,8 +92,13 @@ func TestChart(t *testing.T) {
 }
 
 // TestChartAlerts has every alert look at the chart's own job, and lead to its entry on
-// the page that is asked for.
+// the page that is asked for. A chart can have files of its own only, so it has a copy of
+// the rules.
 func TestChartAlerts(t *testing.T) {
+	rules, copied := read(t, "prometheus", "cairn.rules.yml"), read(t, "helm/cairn/files", "cairn.rules.yml")
+	if rules != copied {
+		t.Fatal("helm/cairn/files/cairn.rules.yml is not what prometheus/cairn.rules.yml is; copy it")
+	}
 	helm := buildHelmCheck(t)
 	for values, page := range map[string]string{
 		"":                              "http://{{ $labels.instance }}/docs/troubleshooting",

@@ -5,35 +5,12 @@ import (
 	"slices"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"cairn/decode/javastream"
 )
 
-// The bytes that begin the elements of a Java stream, from the grammar in
-// chapter 6 of the Java Object Serialization Specification.
-const (
-	javaMagic = 0xaced0005
-
-	tcNull           = 0x70
-	tcReference      = 0x71
-	tcClassDesc      = 0x72
-	tcObject         = 0x73
-	tcString         = 0x74
-	tcArray          = 0x75
-	tcClass          = 0x76
-	tcBlockData      = 0x77
-	tcEndBlockData   = 0x78
-	tcReset          = 0x79
-	tcBlockDataLong  = 0x7a
-	tcLongString     = 0x7c
-	tcProxyClassDesc = 0x7d
-	tcEnum           = 0x7e
-
-	firstHandle = 0x7e0000
-
-	scWriteMethod    = 0x01
-	scSerializable   = 0x02
-	scExternalizable = 0x04
-	scBlockData      = 0x08
-)
+// javaMagic is the magic number and the version, which begin a stream.
+const javaMagic = 0xaced0005
 
 // decodeJava reads a stream of java.io.ObjectOutputStream.
 func decodeJava(b *budget, data []byte, _ Hints) (any, error) {
@@ -82,11 +59,11 @@ func (r *javaReader) content() any {
 	defer r.leave()
 	t := r.u8()
 	switch t {
-	case tcBlockData:
+	case javastream.TCBlockData:
 		return javaBlock(r.take(int(r.u8())))
-	case tcBlockDataLong:
+	case javastream.TCBlockDataLong:
 		return javaBlock(r.take(int(r.u32())))
-	case tcReset:
+	case javastream.TCReset:
 		r.handles = nil
 		return r.content()
 	}
@@ -98,25 +75,25 @@ type javaBlock []byte
 
 func (r *javaReader) object(t byte) any {
 	switch t {
-	case tcNull:
+	case javastream.TCNull:
 		return nil
-	case tcReference:
+	case javastream.TCReference:
 		return r.reference()
-	case tcString:
+	case javastream.TCString:
 		return r.handle(r.utf())
-	case tcLongString:
+	case javastream.TCLongString:
 		return r.handle(r.modifiedUTF8(r.take(int(min(r.u64(), math.MaxInt32)))))
-	case tcObject:
+	case javastream.TCObject:
 		return r.instance()
-	case tcArray:
+	case javastream.TCArray:
 		return r.array()
-	case tcEnum:
+	case javastream.TCEnum:
 		return r.enum()
-	case tcClass:
+	case javastream.TCClass:
 		o := newObject(&r.meter, "java.lang.Class")
 		o.add("name", r.classDesc().name)
 		return r.handle(o)
-	case tcClassDesc, tcProxyClassDesc:
+	case javastream.TCClassDesc, javastream.TCProxyClassDesc:
 		class := r.newClass(t)
 		o := newObject(&r.meter, "java.io.ObjectStreamClass")
 		o.add("name", class.name)
@@ -132,7 +109,7 @@ func (r *javaReader) handle(v any) any {
 }
 
 func (r *javaReader) reference() any {
-	i := int(r.u32()) - firstHandle
+	i := int(r.u32()) - javastream.BaseWireHandle
 	if r.err != nil || i < 0 || i >= len(r.handles) {
 		r.fail(errNotThis)
 		return nil
@@ -210,16 +187,16 @@ func (r *javaReader) superDesc() *javaClass {
 	}
 	defer r.leave()
 	switch t := r.u8(); t {
-	case tcNull:
+	case javastream.TCNull:
 		return nil
-	case tcReference:
-		i := int(r.u32()) - firstHandle
+	case javastream.TCReference:
+		i := int(r.u32()) - javastream.BaseWireHandle
 		if r.err == nil && i >= 0 && i < len(r.handles) {
 			if class, ok := r.handles[i].(*javaClass); ok {
 				return class
 			}
 		}
-	case tcClassDesc, tcProxyClassDesc:
+	case javastream.TCClassDesc, javastream.TCProxyClassDesc:
 		return r.newClass(t)
 	}
 	r.fail(errNotThis)
@@ -228,8 +205,8 @@ func (r *javaReader) superDesc() *javaClass {
 
 func (r *javaReader) newClass(t byte) *javaClass {
 	class := allocate[javaClass](&r.meter)
-	if t == tcProxyClassDesc {
-		class.name, class.flags = "proxy", scSerializable
+	if t == javastream.TCProxyClassDesc {
+		class.name, class.flags = "proxy", javastream.SCSerializable
 		r.handle(class)
 		for n := int(r.u32()); n > 0 && r.err == nil; n-- {
 			class.name = r.join(class.name, " ", r.utf())
@@ -261,7 +238,7 @@ func (r *javaReader) field() javaField {
 func (r *javaReader) annotation() []any {
 	var contents []any
 	for r.err == nil {
-		if len(r.data) > 0 && r.data[0] == tcEndBlockData {
+		if len(r.data) > 0 && r.data[0] == javastream.TCEndBlockData {
 			r.u8()
 			break
 		}
@@ -303,18 +280,18 @@ func (c *javaClass) lineage(r *javaReader) []*javaClass {
 // to o and gives the rest.
 func (r *javaReader) classData(o *object, c *javaClass) []any {
 	switch {
-	case c.flags&scSerializable != 0:
+	case c.flags&javastream.SCSerializable != 0:
 		for _, f := range c.fields {
 			if r.err != nil {
 				return nil
 			}
 			o.add(f.name, r.fieldValue(f.kind))
 		}
-		if c.flags&scWriteMethod != 0 {
+		if c.flags&javastream.SCWriteMethod != 0 {
 			return r.annotation()
 		}
-	case c.flags&scExternalizable != 0:
-		if c.flags&scBlockData != 0 {
+	case c.flags&javastream.SCExternalizable != 0:
+		if c.flags&javastream.SCBlockData != 0 {
 			return r.annotation()
 		}
 		r.fail(errNotThis) // the length of its data is known to its class only

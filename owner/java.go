@@ -4,32 +4,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"unicode/utf8"
-)
 
-// The bytes that begin the elements of a Java stream, from the grammar in chapter 6 of
-// the Java Object Serialization Specification.
-const (
-	tcNull           = 0x70
-	tcReference      = 0x71
-	tcClassDesc      = 0x72
-	tcObject         = 0x73
-	tcString         = 0x74
-	tcArray          = 0x75
-	tcClass          = 0x76
-	tcBlockData      = 0x77
-	tcEndBlockData   = 0x78
-	tcReset          = 0x79
-	tcBlockDataLong  = 0x7a
-	tcLongString     = 0x7c
-	tcProxyClassDesc = 0x7d
-	tcEnum           = 0x7e
-
-	firstHandle = 0x7e0000
-
-	scWriteMethod    = 0x01
-	scSerializable   = 0x02
-	scExternalizable = 0x04
-	scBlockData      = 0x08
+	"cairn/decode/javastream"
 )
 
 // javaClass is a class description in a stream.
@@ -84,31 +60,31 @@ func (c *cursor) javaRoot() bool {
 // java reads one element of a stream: an object, or block data.
 func (c *cursor) java(at int) bool {
 	switch t := c.u8(); t {
-	case tcNull:
-	case tcReference:
+	case javastream.TCNull:
+	case javastream.TCReference:
 		return c.text(at, c.javaReference().text)
-	case tcString:
+	case javastream.TCString:
 		return c.text(at, c.javaText(c.u16()))
-	case tcLongString:
+	case javastream.TCLongString:
 		return c.text(at, c.javaText(int(min(c.u64(), MaxInput+1))))
-	case tcObject:
+	case javastream.TCObject:
 		return c.javaInstance(at)
-	case tcArray:
+	case javastream.TCArray:
 		return c.javaArray(at)
-	case tcEnum:
+	case javastream.TCEnum:
 		c.classDesc()
 		c.share(nil)
 		c.value(skip)
-	case tcClass:
+	case javastream.TCClass:
 		c.classDesc()
 		c.share(nil)
-	case tcClassDesc, tcProxyClassDesc:
+	case javastream.TCClassDesc, javastream.TCProxyClassDesc:
 		c.newClass(t)
-	case tcBlockData:
+	case javastream.TCBlockData:
 		c.take(int(c.u8()))
-	case tcBlockDataLong:
+	case javastream.TCBlockDataLong:
 		c.take(c.u32())
-	case tcReset:
+	case javastream.TCReset:
 		clear(c.shared)
 		c.shared = c.shared[:0]
 		return c.value(at)
@@ -130,7 +106,7 @@ func (c *cursor) javaText(n int) []byte {
 }
 
 func (c *cursor) javaReference() shared {
-	i := c.u32() - firstHandle
+	i := c.u32() - javastream.BaseWireHandle
 	if c.bad || i < 0 || i >= len(c.shared) {
 		c.bad = true
 		return shared{}
@@ -142,13 +118,13 @@ func (c *cursor) javaReference() shared {
 // for null, or after an error.
 func (c *cursor) classDesc() int {
 	switch t := c.u8(); t {
-	case tcNull:
+	case javastream.TCNull:
 		return -1
-	case tcReference:
+	case javastream.TCReference:
 		if s := c.javaReference(); s.isClass {
 			return s.class
 		}
-	case tcClassDesc, tcProxyClassDesc:
+	case javastream.TCClassDesc, javastream.TCProxyClassDesc:
 		return c.newClass(t)
 	}
 	c.bad = true
@@ -163,8 +139,8 @@ func (c *cursor) newClass(t byte) int {
 		return -1
 	}
 	i := len(c.classes)
-	class := javaClass{flags: scSerializable, super: -1}
-	if t == tcProxyClassDesc {
+	class := javaClass{flags: javastream.SCSerializable, super: -1}
+	if t == javastream.TCProxyClassDesc {
 		c.classes = append(c.classes, class)
 		c.shared = append(c.shared, shared{class: i, isClass: true})
 		for n := c.u32(); n > 0 && !c.bad; n-- {
@@ -215,9 +191,9 @@ func (c *cursor) field(pos int) (kind byte, name []byte, next int) {
 	name = d.take(d.u16())
 	if kind == 'L' || kind == '[' {
 		switch d.u8() {
-		case tcReference:
+		case javastream.TCReference:
 			d.take(4)
-		case tcString:
+		case javastream.TCString:
 			d.take(d.u16())
 		default:
 			d.bad = true
@@ -266,7 +242,7 @@ func (c *cursor) javaInstance(at int) bool {
 
 // isUUID reports whether the fields of a class are those of a UUID.
 func (c *cursor) isUUID(class javaClass) bool {
-	if class.flags != scSerializable || class.count != 2 {
+	if class.flags != javastream.SCSerializable || class.count != 2 {
 		return false
 	}
 	first, least, next := c.field(class.fields)
@@ -296,10 +272,10 @@ func (c *cursor) uuid(at int) bool {
 
 // classData reads what one class of an object's line wrote.
 func (c *cursor) classData(at int, class javaClass, kind javaKind) bool {
-	if class.flags&scSerializable == 0 {
-		if class.flags&scExternalizable != 0 && class.flags&scBlockData != 0 {
+	if class.flags&javastream.SCSerializable == 0 {
+		if class.flags&javastream.SCExternalizable != 0 && class.flags&javastream.SCBlockData != 0 {
 			c.javaAnnotation(skip, javaObject)
-		} else if class.flags&scExternalizable != 0 {
+		} else if class.flags&javastream.SCExternalizable != 0 {
 			c.bad = true // the length of its data is known to its class only
 		}
 		return false
@@ -313,7 +289,7 @@ func (c *cursor) classData(at int, class javaClass, kind javaKind) bool {
 			return true
 		}
 	}
-	return class.flags&scWriteMethod != 0 && c.javaAnnotation(at, kind)
+	return class.flags&javastream.SCWriteMethod != 0 && c.javaAnnotation(at, kind)
 }
 
 // fieldValue reads the value of a field of an object that is shown as kind says.
@@ -374,7 +350,7 @@ func (c *cursor) javaAnnotation(at int, kind javaKind) bool {
 		switch {
 		case c.pos >= len(c.data):
 			c.bad = true
-		case c.data[c.pos] == tcEndBlockData:
+		case c.data[c.pos] == javastream.TCEndBlockData:
 			c.pos++
 			return false
 		case kind != javaList && kind != javaMap || c.atBlock():
@@ -395,7 +371,7 @@ func (c *cursor) javaAnnotation(at int, kind javaKind) bool {
 
 // atBlock reports whether block data follows.
 func (c *cursor) atBlock() bool {
-	return c.more() && (c.data[c.pos] == tcBlockData || c.data[c.pos] == tcBlockDataLong)
+	return c.more() && (c.data[c.pos] == javastream.TCBlockData || c.data[c.pos] == javastream.TCBlockDataLong)
 }
 
 // javaPair reads a key and its value; block data between them is no part of a map.
@@ -407,10 +383,10 @@ func (c *cursor) javaPair(at int, kind javaKind) bool {
 	}
 	var name []byte
 	switch c.data[c.pos] {
-	case tcString:
+	case javastream.TCString:
 		c.pos++
 		name = c.javaText(c.u16())
-	case tcReference:
+	case javastream.TCReference:
 		c.pos++
 		name = c.javaReference().text
 	default:
@@ -419,7 +395,7 @@ func (c *cursor) javaPair(at int, kind javaKind) bool {
 	for kind == javaMap && c.atBlock() {
 		c.value(skip)
 	}
-	if !c.more() || c.data[c.pos] == tcEndBlockData {
+	if !c.more() || c.data[c.pos] == javastream.TCEndBlockData {
 		return false
 	}
 	if name == nil {

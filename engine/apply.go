@@ -26,6 +26,17 @@ func (s *Store) Try(in *session.Burst) bool {
 	return true
 }
 
+// Prefetch begins to bring what memory has of the keys that b reads into the processor's
+// cache, for a Try to come. Nothing depends on it.
+func (s *Store) Prefetch(b *session.Burst) {
+	if !readsOnly(b) {
+		return
+	}
+	for i := range b.Commands {
+		s.memory.hot.prefetch(b.Commands[i].Key)
+	}
+}
+
 // Apply is session.Store's.
 func (s *Store) Apply(in *session.Burst, to session.Completer) {
 	r := newRequest(in, to)

@@ -40,6 +40,13 @@ func (h *hotEntries) get(e *entry, key []byte, epoch uint32) bool {
 	return e.found(key, epoch)
 }
 
+// prefetch begins to bring a key's entry into the processor's cache.
+func (h *hotEntries) prefetch(key []byte) {
+	if h != nil {
+		h.cache.Prefetch(key)
+	}
+}
+
 // peek is get without counting as a use.
 func (h *hotEntries) peek(e *entry, key []byte, epoch uint32) bool {
 	if h == nil {

@@ -183,6 +183,48 @@ func TestReadsBeforeItAnswers(t *testing.T) {
 	}
 }
 
+// foresight is a handy store that notes what it is asked.
+type foresight struct {
+	handy
+	diary *diary
+}
+
+func (f foresight) Prefetch(*session.Burst) { f.diary.does = append(f.diary.does, "prefetches") }
+
+func (f foresight) Try(b *session.Burst) bool {
+	f.diary.does = append(f.diary.does, "tries")
+	return f.handy.Try(b)
+}
+
+// The store hears of all that a round has read before it is asked for the first of it,
+// unless that is a single command.
+func TestPrefetchesBeforeItTries(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		asks []string
+		want string
+	}{
+		{"many clients", []string{"1\n", "1\n"}, "reads prefetches reads prefetches tries answers tries answers"},
+		{"many commands", []string{"2\n"}, "reads prefetches tries answers"},
+		{"one command", []string{"1\n"}, "reads tries answers"},
+		{"no command", []string{"0\n", "0\n"}, "reads reads answers answers"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d := new(diary)
+			b := newLoopBench(t, d)
+			store := foresight{handy{sessiontest.NewModel(0)}, d}
+			b.server.options.Store, b.server.prefetcher = store, store
+			for _, asks := range test.asks {
+				b.connect(asks)
+			}
+			b.round()
+			if got := strings.Join(d.does, " "); got != test.want {
+				t.Errorf("it %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
 // A client that says nothing yet does not wake the loop, and is served in the round in
 // which it says something.
 func TestNewcomerWakesNobody(t *testing.T) {

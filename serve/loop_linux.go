@@ -50,9 +50,9 @@ type loop struct {
 	began     time.Time             // the same
 	arena     *arena                // for the input to come
 	arenas    int                   // in use
+	begun     []*turn               // read, to be carried out
+	commands  int                   // of begun
 	passing   []*turn               // to be passed to the store
-	tried     []*turn               // the store has answered them: to be sent
-	commands  int                   // of tried
 	spare     []*turn               // for later
 	answered  []answered            // not yet told how long it took
 	delayed   []*turn               // wait for the store to be available

@@ -11,9 +11,10 @@ const (
 	// events and mail again.
 	maxTurns = 64
 
-	// maxTried is how many commands are tried before they are answered: a bound of
-	// the memory that their results and their input take.
-	maxTried = 256
+	// maxBegun is how many commands are begun before they are carried out: a bound of
+	// the memory that their input takes, and of what is prefetched for them, which has
+	// to fit into the processor's cache.
+	maxBegun = 256
 
 	// maxSpareTurns is how many turns a loop keeps for later.
 	maxSpareTurns = 256
@@ -106,15 +107,14 @@ func (l *loop) serve() {
 	l.tellTimes()
 }
 
-// serveReady gives some of the ready connections their turn. It reads from all of
-// them before it answers those that the store can answer at once: the requests that
-// arrive because of these answers come together in the next round.
+// serveReady gives some of the ready connections their turn. It reads from all of them
+// before it carries out the first: meanwhile the processor loads what they ask for.
 func (l *loop) serveReady() {
 	n := min(len(l.ready), maxTurns)
 	for _, cl := range l.ready[:n] {
 		l.takeTurn(cl)
 	}
-	l.answerTried()
+	l.carryOut()
 	rest := copy(l.ready, l.ready[n:])
 	clear(l.ready[rest:])
 	l.ready = l.ready[:rest]
@@ -144,8 +144,8 @@ func (l *loop) pass() {
 	l.passing = l.passing[:0]
 }
 
-// take lets cl have its turn. On an error the connection is to be closed. What the
-// store has answered is in l.tried then.
+// take lets cl have its turn. On an error the connection is to be closed. What it asks
+// for is in l.begun then.
 func (l *loop) take(cl *loopClient) error {
 	cl.heard = l.began
 	if !cl.mayAnswer() {
@@ -155,7 +155,7 @@ func (l *loop) take(cl *loopClient) error {
 		return l.takeOwn(cl)
 	}
 	if l.arena.full() {
-		l.answerTried() // perhaps nobody else needs the arena
+		l.carryOut() // perhaps nobody else needs the arena
 	}
 	if l.arena.full() {
 		l.nextArena()
@@ -177,7 +177,7 @@ func (l *loop) take(cl *loopClient) error {
 		l.arena.used += used
 		l.arena.users++
 		t.arena = l.arena
-		l.carryOut(t)
+		l.begin(t)
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (l *loop) takeOwn(cl *loopClient) error {
 	}
 	if t, used := l.consume(cl, cl.in); t != nil {
 		t.used = used
-		l.carryOut(t)
+		l.begin(t)
 	}
 	return nil
 }
@@ -226,30 +226,35 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 	return t, used
 }
 
-// carryOut lets the store answer a turn from memory, or marks it to be passed on.
-// It answers those that were tried, in turn, when they have become many.
-func (l *loop) carryOut(t *turn) {
-	if len(t.burst.Commands) > 0 && !l.server.options.Store.Try(&t.burst) {
-		l.passing = append(l.passing, t)
-		if t.burst.Patient {
-			t.client.patient = t
-		}
-		return
+// begin takes a turn into those that are to be carried out together. It carries them
+// out, in turn, when they have become many.
+func (l *loop) begin(t *turn) {
+	n := len(t.burst.Commands)
+	if l.server.prefetcher != nil && (n > 1 || n == 1 && len(l.ready) > 1) {
+		l.server.prefetcher.Prefetch(&t.burst)
 	}
-	l.tried = append(l.tried, t)
-	if l.commands += len(t.burst.Commands); l.commands >= maxTried {
-		l.answerTried()
+	l.begun = append(l.begun, t)
+	if l.commands += n; l.commands >= maxBegun {
+		l.carryOut()
 	}
 }
 
-// answerTried sends the answers of the turns that the store could answer at once.
-// Their connections are busy until then.
-func (l *loop) answerTried() {
-	for i, t := range l.tried {
-		l.tried[i] = nil
-		l.answer(t)
+// carryOut answers the turns that have begun and that the store can answer from memory.
+// The others are marked to be passed on. Their connections are busy until then.
+func (l *loop) carryOut() {
+	for i, t := range l.begun {
+		l.begun[i] = nil
+		switch {
+		case len(t.burst.Commands) == 0 || l.server.options.Store.Try(&t.burst):
+			l.answer(t)
+		case t.burst.Patient:
+			t.client.patient = t
+			fallthrough
+		default:
+			l.passing = append(l.passing, t)
+		}
 	}
-	l.tried, l.commands = l.tried[:0], 0
+	l.begun, l.commands = l.begun[:0], 0
 	l.arena.rewind()
 }
 

@@ -15,7 +15,7 @@ import (
 // Options configure a Server. The zero value of a field stands for its default.
 type Options struct {
 	Protocol Protocol      // required
-	Store    session.Store // required; see also hurrier
+	Store    session.Store // required; see also hurrier and prefetcher
 	Clock    session.Clock // required
 
 	// Addresses are where to listen; see ParseListen. Default: TCP on
@@ -89,6 +89,10 @@ type Options struct {
 // hurrier is a Store that may let a patient client wait, see session.Burst. Hurry makes
 // it complete the burst at once. It does nothing to one that does not wait.
 type hurrier interface{ Hurry(b *session.Burst) }
+
+// prefetcher is a Store that tries a burst faster if it has heard of it some microseconds
+// before. It does not keep the burst.
+type prefetcher interface{ Prefetch(b *session.Burst) }
 
 // minBufferBytes is the least default of Options.BufferBytes.
 const minBufferBytes = 32 << 20

@@ -20,7 +20,8 @@ type Server struct {
 	traffic   []traffic // by shard
 	budget    budget
 
-	hurrier hurrier // the Store, if clients may wait for it; else nil
+	hurrier    hurrier    // the Store, if clients may wait for it; else nil
+	prefetcher prefetcher // the Store, if it can prefetch; else nil
 
 	// life ends when the server is to serve nobody any more.
 	life     context.Context
@@ -86,6 +87,7 @@ func newServer(o Options) (*Server, error) {
 	}
 	s := &Server{options: o, traffic: make([]traffic, o.Threads), budget: budget{limit: o.BufferBytes}}
 	s.hurrier, _ = o.Store.(hurrier)
+	s.prefetcher, _ = o.Store.(prefetcher)
 	s.life, s.endLife = context.WithCancel(context.Background())
 	s.renewErrands()
 	s.gate = newGate()

@@ -68,7 +68,19 @@ type store struct {
 	standsIn  bool                 // current is read-only until promote is called; guarded by mu
 }
 
-type opened struct{ keeper }
+type opened struct {
+	keeper
+	prefetcher prefetcher // the keeper, if it can prefetch; else nil
+}
+
+type prefetcher interface{ Prefetch(b *session.Burst) }
+
+var _ prefetcher = (*engine.Store)(nil)
+
+func newOpened(k keeper) *opened {
+	p, _ := k.(prefetcher)
+	return &opened{k, p}
+}
 
 // opener opens a keeper. If that is read-only, writable gets the one that takes its
 // place, or why there is none.
@@ -151,7 +163,7 @@ func (s *store) open(justClosed bool) error {
 	if err != nil {
 		return err
 	}
-	s.current.Store(&opened{k})
+	s.current.Store(newOpened(k))
 	s.away.Store(false)
 	s.standsIn = k.ReadOnly()
 	if justClosed {
@@ -187,7 +199,7 @@ func (s *store) promote(k keeper, err error) {
 	if s.options.HotBytes > 0 {
 		err = k.SetHotBytes(s.options.HotBytes) // which may have changed
 	}
-	reader := s.current.Swap(&opened{k})
+	reader := s.current.Swap(newOpened(k))
 	s.standsIn = false
 	s.options.Logger.Info("the store is writable", "sessions", k.Stats().Items)
 	s.openUpstream()
@@ -265,6 +277,14 @@ func (s *store) Try(b *session.Burst) bool {
 		return s.control.Try(b)
 	}
 	return s.locks.Try(b)
+}
+
+// Prefetch helps a Try to come. It does nothing before the store is opened for the first
+// time.
+func (s *store) Prefetch(b *session.Burst) {
+	if o := s.current.Load(); o != nil && o.prefetcher != nil {
+		o.prefetcher.Prefetch(b)
+	}
 }
 
 func (s *store) Hurry(b *session.Burst)           { s.locks.Hurry(b) }

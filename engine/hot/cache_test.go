@@ -44,6 +44,7 @@ func TestAgreesWithMap(t *testing.T) {
 		hits := 0
 		for version := range 40_000 {
 			n := r.IntN(500)
+			c.Prefetch(key(r.IntN(500))) // changes nothing, whether the key is there or not
 			switch r.IntN(8) {
 			case 0:
 				c.Remove(key(n))
@@ -288,26 +289,50 @@ func TestIndexSize(t *testing.T) {
 	}
 }
 
-func BenchmarkGet(b *testing.B) { benchmark(b, false) }
-func BenchmarkPut(b *testing.B) { benchmark(b, true) }
-
-func benchmark(b *testing.B, put bool) {
-	c := New[fact](256 << 20)
-	const items = 100_000
-	keys := make([][]byte, items)
-	v := make([]byte, 1800)
+func BenchmarkGet(b *testing.B) {
+	c, keys := filled()
 	var f fact
-	for n := range keys {
-		keys[n] = key(n)
-		c.Put(keys[n], v, &f)
-	}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		k := keys[i*7919%items]
-		if put {
-			c.Put(k, v, &f)
-		} else if _, mark := c.Get(k, &f); mark == nil {
+		if _, mark := c.Get(keys[i*7919%len(keys)], &f); mark == nil {
 			b.Fatal("not there")
 		}
 	}
+}
+
+// BenchmarkPrefetchedGets counts 16 Gets whose keys were prefetched before the first.
+func BenchmarkPrefetchedGets(b *testing.B) {
+	c, keys := filled()
+	var f fact
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i += 16 {
+		for n := i; n < i+16; n++ {
+			c.Prefetch(keys[n*7919%len(keys)])
+		}
+		for n := i; n < i+16; n++ {
+			if _, mark := c.Get(keys[n*7919%len(keys)], &f); mark == nil {
+				b.Fatal("not there")
+			}
+		}
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	c, keys := filled()
+	v := make([]byte, 1800)
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		c.Put(keys[i*7919%len(keys)], v, new(fact))
+	}
+}
+
+// filled is a cache of more than a processor's cache has room for, and its keys.
+func filled() (*Cache[fact], [][]byte) {
+	c, keys := New[fact](256<<20), make([][]byte, 100_000)
+	v := make([]byte, 1800)
+	for n := range keys {
+		keys[n] = key(n)
+		c.Put(keys[n], v, new(fact))
+	}
+	return c, keys
 }

@@ -2,8 +2,10 @@ package torture
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,27 +23,43 @@ func TestClusterGaps(t *testing.T) {
 		t.Skip("it measures times: the long form does")
 	}
 	c := newCluster(t, false, unprepared)
+	restart := func(n *node) { <-n.done; n.launch() }
 	for _, fault := range []struct {
 		name     string
+		aim      time.Duration
 		do, undo func(n *node)
 	}{
-		{"none", func(*node) {}, func(*node) {}},
-		{"SIGTERM", func(n *node) { n.signal(syscall.SIGTERM) }, func(n *node) { <-n.done; n.launch() }},
-		{"kill -9", func(n *node) { n.signal(syscall.SIGKILL) }, func(n *node) { <-n.done; n.launch() }},
-		{"SIGSTOP", func(n *node) { n.signal(syscall.SIGSTOP) }, func(n *node) { n.signal(syscall.SIGCONT) }},
-		{"link down", (*node).cut, (*node).heal},
+		{"none", 20 * time.Millisecond, func(*node) {}, func(*node) {}},
+		{"SIGTERM", 20 * time.Millisecond, func(n *node) { n.signal(syscall.SIGTERM) }, restart},
+		{"kill -9", 100 * time.Millisecond, func(n *node) { n.signal(syscall.SIGKILL) }, restart},
+		{"SIGSTOP", 2 * time.Second, func(n *node) { n.signal(syscall.SIGSTOP) }, func(n *node) { n.signal(syscall.SIGCONT) }},
+		{"link down", 2 * time.Second, (*node).cut, (*node).heal},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			var gaps []time.Duration
+			missed := 0
+			least, most := math.Inf(1), 0.0 // load of the machine
 			for range rounds(1, 50) {
 				victim := c.leader()
-				gaps = append(gaps, c.gap(t, victim, fault.do))
+				began := time.Now()
+				gap := c.gap(t, victim, fault.do)
+				if gap > fault.aim {
+					missed++
+				}
+				if gap > max(fault.aim, time.Second) {
+					for _, n := range c.but(victim) {
+						t.Logf("%v from %v on, without %v; the log of %v:\n%s", gap, began.Format(time.StampMilli), victim, n, n.log)
+					}
+				}
+				gaps = append(gaps, gap)
+				load := loadAverage(t)
+				least, most = min(least, load), max(most, load)
 				fault.undo(victim)
 				c.whole(t)
 			}
 			slices.Sort(gaps)
-			figures(t, "%d times; longest time without an acknowledgement: median %v, worst %v; load of the machine %s", len(gaps),
-				gaps[len(gaps)/2].Round(100*time.Microsecond), gaps[len(gaps)-1].Round(100*time.Microsecond), loadAverage(t))
+			figures(t, "%d times; longest time without an acknowledgement: median %v, worst %v, %d above %v; load of the machine %.0f to %.0f", len(gaps),
+				gaps[len(gaps)/2].Round(100*time.Microsecond), gaps[len(gaps)-1].Round(100*time.Microsecond), missed, fault.aim, least, most)
 		})
 	}
 }
@@ -103,8 +121,12 @@ func (c *cluster) whole(t *testing.T) {
 	}
 }
 
-func loadAverage(t *testing.T) string {
+// loadAverage is how many threads have run or waited for a processor in the last minute.
+func loadAverage(t *testing.T) float64 {
+	t.Helper()
 	text, err := os.ReadFile("/proc/loadavg")
 	must(t, err)
-	return strings.Fields(string(text))[0]
+	load, err := strconv.ParseFloat(strings.Fields(string(text))[0], 64)
+	must(t, err)
+	return load
 }

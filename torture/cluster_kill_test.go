@@ -157,7 +157,7 @@ func (k *clientele) report(format string, args ...any) {
 	}
 	figures(k.t, "%s; %d commands, %d of them unanswered, %d answered with an error; "+
 		"%d sessions as acknowledged and %d deleted at each node, %d unclear; %d sessions expired; %d histories of %d operations, %d without an outcome, %d not decided; "+
-		"longest wait for an answer by way of the proxy %v; load of the machine %s",
+		"longest wait for an answer by way of the proxy %v; load of the machine %.1f",
 		fmt.Sprintf(format, args...), total.commands, total.unanswered, total.failed, sessions, gone, unclear, total.expired,
 		k.histories, k.operations, k.failed, k.undecided, total.longest.Round(time.Millisecond), loadAverage(k.t))
 }

@@ -160,7 +160,9 @@ type core struct {
 	spare     atomic.Bool // this node leads, and another that should may be able to
 	alone     int         // for how many ticks there was none
 
-	dead dead // the leader that is gone, until there is an election
+	dead   dead   // the leader that is gone, until there is an election
+	former uint64 // who leads, or led last
+	silent int    // ticks since a leader was heard, or the term began
 
 	ticked session.Time // the instant of the last tick that was proposed here
 	reads  reads
@@ -237,6 +239,7 @@ func (c *core) tick() {
 	c.node.Tick()
 	c.observe()
 	c.mourn()
+	c.seek()
 	c.ageReads()
 	if c.yield() {
 		c.alone = 0
@@ -355,8 +358,9 @@ func (c *core) step(m *raftpb.Message) {
 		c.o.Logger.Debug("raft refuses a message", "type", m.GetType().String(), "error", err)
 	}
 	c.observe()
+	c.listen(m)
 	switch {
-	case m.GetType() == raftpb.MsgPreVote && c.dead.node != raft.None && c.compare(m) > 0:
+	case m.GetType() == raftpb.MsgPreVote && (c.dead.node != raft.None || c.leaderless()) && c.compare(m) > 0:
 		c.campaignAgain()
 	case m.GetType() == raftpb.MsgVote && m.GetTerm() == c.term:
 		c.decide(m)
@@ -387,9 +391,12 @@ func (c *core) observe() {
 	if c.leads && (!leads || term != c.term) {
 		c.waiting.lose(c.term)
 	}
+	if leads || term != c.term {
+		c.silent = 0
+	}
 	c.leads, c.term, c.lead = leads, term, status.Lead
 	if c.lead != raft.None {
-		c.dead = dead{}
+		c.dead, c.former = dead{}, c.lead
 	}
 	c.ticked, c.alone = 0, 0
 	c.spare.Store(leads)
@@ -550,8 +557,8 @@ func (c *core) transfer(to uint64) {
 	}
 }
 
-// campaign begins an election unless somebody leads, or this node's election is on its
-// way: beginning anew would forget the votes that have come.
+// campaign begins an election unless somebody leads and is heard, or this node's election
+// is on its way: beginning anew would forget the votes that have come.
 func (c *core) campaign() {
 	if c.node.BasicStatus().RaftState == raft.StateFollower {
 		c.campaignAgain()
@@ -567,7 +574,7 @@ func (c *core) campaignAgain() {
 }
 
 func (c *core) beginElection() {
-	if c.lead == raft.None && c.unfit == fit {
+	if (c.lead == raft.None || c.leaderless()) && c.unfit == fit {
 		_ = c.node.Campaign()
 		c.observe()
 	}

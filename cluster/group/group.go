@@ -428,16 +428,16 @@ const behindTicks = 13
 // append lets the log have a message, and sends its responses when it is durable.
 func (g *Group) append(m *raftpb.Message) {
 	responses := m.GetResponses()
-	begun := time.Now()
-	if len(responses) > 0 {
+	begun, sync := time.Now(), promises(responses)
+	if sync {
 		g.appends.begin(begun)
 	}
-	g.options.Storage.Append(m, len(responses) > 0, func(err error) {
+	g.options.Storage.Append(m, sync, func(err error) {
 		if err != nil {
 			g.fail(err)
 			return
 		}
-		if len(responses) > 0 {
+		if sync {
 			g.appends.end()
 			g.counts.appendTimes.Observe(time.Since(begun))
 		}

@@ -336,6 +336,8 @@ type node struct {
 	core    *core // nil: down
 	life    int
 	paused  bool
+	frozen  bool // paused for good
+	late    bool // a tick is due since it paused
 	leads   bool
 	inbox   []func() // while paused
 	applies []*raftpb.Message
@@ -403,7 +405,7 @@ func (n *node) mend() {
 // stop ends the process as it is.
 func (n *node) stop() {
 	n.core.stop()
-	n.core, n.paused, n.leads, n.inbox, n.applies = nil, false, false, nil, nil
+	n.core, n.paused, n.late, n.leads, n.inbox, n.applies = nil, false, false, false, nil, nil
 	n.life++
 }
 
@@ -426,7 +428,7 @@ func (n *node) crash() {
 func (n *node) do(f func()) {
 	switch {
 	case n.core == nil:
-	case n.paused:
+	case n.paused, n.frozen:
 		n.inbox = append(n.inbox, f)
 	default:
 		f()
@@ -453,7 +455,7 @@ func (n *node) pause(d time.Duration) {
 }
 
 func (n *node) resume() {
-	if !n.paused {
+	if !n.paused || n.frozen {
 		return
 	}
 	n.paused = false
@@ -461,6 +463,10 @@ func (n *node) resume() {
 	n.inbox = nil
 	for _, f := range inbox {
 		n.do(f)
+	}
+	if n.late && n.core != nil && !n.paused { // a late ticker is one tick
+		n.late = false
+		n.do(n.core.tick)
 	}
 }
 
@@ -471,7 +477,9 @@ func (n *node) tick() {
 		if life != n.life {
 			return
 		}
-		if !n.paused { // a late ticker is one tick
+		if n.paused || n.frozen {
+			n.late = true
+		} else {
 			n.do(n.core.tick)
 			if life == n.life && n.s.world.Chance(0.05) {
 				n.mend()
@@ -498,7 +506,7 @@ func (n *node) work() {
 	for _, m := range todo.append {
 		responses := m.GetResponses()
 		respond := n.here(func() { n.respond(responses) })
-		n.log.Append(m, len(responses) > 0, func(error) { respond() })
+		n.log.Append(m, promises(responses), func(error) { respond() })
 	}
 	if len(todo.apply) > 0 {
 		n.applies = append(n.applies, todo.apply...)

@@ -50,6 +50,15 @@ func NewLog(w *World, voters []uint64) *Log {
 // Append is group.Storage's.
 func (l *Log) Append(m *raftpb.Message, sync bool, done func(error)) {
 	l.current.append(m, len(m.GetEntries()), true)
+	if !sync && len(m.GetEntries()) == 0 && m.Term == nil && m.Vote == nil && m.Commit == nil {
+		life := l.life
+		l.World.After(0, func() {
+			if life == l.life {
+				done(nil)
+			}
+		})
+		return
+	}
 	if l.Lies {
 		life, early := l.life, done
 		l.World.After(0, func() {

@@ -60,7 +60,7 @@ func checkSection(t *testing.T, section report.Section) {
 		}
 	}
 	for _, server := range []string{"cairn", "redis-everysec"} {
-		onlyCairn := section.Title == "Sessions on a slow disk"
+		onlyCairn := section.Title == "Sessions on a slow disk" || section.Title == "Three nodes against one"
 		if !servers[server] && (server == "cairn" || !onlyCairn) {
 			t.Errorf("%s: nothing about %s", section.Title, server)
 		}
@@ -136,6 +136,49 @@ func TestTakeoverIsMeasured(t *testing.T) {
 	rows := r.Sections[0].Tables[0].Rows
 	if rows[0][5] != "none" || rows[1][3] != "cannot" {
 		t.Errorf("%v", rows)
+	}
+}
+
+// A cluster is measured at the node that leads and at another one, beside a Redis with
+// replicas, and nothing else can be.
+func TestClusterIsMeasured(t *testing.T) {
+	c := tiny(t, "cairn", "redis-always", "redis-everysec")
+	c.Workloads = []string{"cluster"}
+	r, err := bench.Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	throughput, written := r.Sections[0].Tables[0].Rows, r.Sections[0].Tables[1].Rows
+	if len(throughput) != 4*4 || len(written) != 3 {
+		t.Fatalf("%v\n%v", throughput, written)
+	}
+	for i, name := range []string{"cairn", "cairn, 3 nodes, leader", "cairn, 3 nodes, follower", "redis-always, 2 replicas, WAIT 1"} {
+		if throughput[i][0] != name {
+			t.Errorf("%v, want %s", throughput[i], name)
+		}
+	}
+	for _, row := range written {
+		if row[3] == "0" || strings.Contains(row[4], "Inf") {
+			t.Errorf("nothing was written: %v", row)
+		}
+	}
+	if leftovers, _ := filepath.Glob(filepath.Join(c.Dir, "*")); len(leftovers) > 0 {
+		t.Errorf("files are left: %v", leftovers)
+	}
+	c = tiny(t, "memcached")
+	c.Workloads = []string{"cluster"}
+	if r, err = bench.Run(t.Context(), c); err != nil || len(r.Sections[0].Notes) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// A server that ends by itself fails the run, which says what that server has said.
+func TestClusterThatCannotStart(t *testing.T) {
+	c := tiny(t, "cairn")
+	c.Workloads = []string{"cluster"}
+	c.Peers[0].Args = []string{"--durability", "interval:1s"}
+	if r, err := bench.Run(t.Context(), c); err == nil || !strings.Contains(err.Error(), "durability") {
+		t.Errorf("%+v, %v", r, err)
 	}
 }
 

@@ -51,7 +51,7 @@ func runRates(ctx context.Context, s *suite) (report.Section, error) {
 func roundsByServer(entries []*entry) map[string][]Round {
 	rounds := map[string][]Round{}
 	for _, e := range entries {
-		rounds[e.Spec.Name] = e.rounds
+		rounds[e.name()] = e.rounds
 	}
 	return rounds
 }

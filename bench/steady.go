@@ -94,8 +94,9 @@ func (t *traffic) setup(s *suite) *setup {
 type entry struct {
 	*contestant
 	flows     []load.Flow
-	rate      float64 // turns per second; 0: closed loop
-	reconnect bool    // each turn has a connection of its own
+	rate      float64                         // turns per second; 0: closed loop
+	reconnect bool                            // each turn has a connection of its own
+	before    func(ctx context.Context) error // each round; nil: nothing
 	rounds    []Round
 	all       *load.Result // merged over the rounds
 
@@ -152,7 +153,7 @@ func (t *traffic) enterAll(ctx context.Context, s *suite, setup *setup) (entries
 // warmUp runs the traffic as fast as it goes and settles the rate of the
 // rounds.
 func (s *suite) warmUp(ctx context.Context, name string, e *entry) error {
-	done := s.progress.phase(s.Warmup, "%s · %s: warm-up", name, e.Spec.Name)
+	done := s.progress.phase(s.Warmup, "%s · %s: warm-up", name, e.name())
 	defer done()
 	r, _, err := s.round(ctx, e.contestant, load.Options{Flows: e.flows, Duration: s.Warmup, Reconnect: e.reconnect})
 	if err != nil {
@@ -172,7 +173,12 @@ func (s *suite) alternate(ctx context.Context, name string, entries []*entry) er
 			if err := s.settle(ctx); err != nil {
 				return err
 			}
-			done := s.progress.phase(s.Duration+settleTime, "%s · round %d of %d · %s", name, round+1, s.Rounds, e.Spec.Name)
+			if e.before != nil {
+				if err := e.before(ctx); err != nil {
+					return err
+				}
+			}
+			done := s.progress.phase(s.Duration+settleTime, "%s · round %d of %d · %s", name, round+1, s.Rounds, e.name())
 			r, result, err := s.round(ctx, e.contestant, load.Options{Flows: e.flows, Duration: s.Duration, Rate: e.rate, Reconnect: e.reconnect})
 			done()
 			if err != nil {
@@ -211,17 +217,17 @@ func (t *traffic) section(s *suite, entries []*entry) report.Section {
 	baseline := entries[0]
 	tails := newTailTable()
 	for _, e := range entries {
-		if e.Spec.Name == s.Baseline {
+		if e.name() == s.Baseline {
 			baseline = e
 		}
-		tails.Rows = append(tails.Rows, tailRow(e.rounds, e.Spec.Name))
+		tails.Rows = append(tails.Rows, tailRow(e.rounds, e.name()))
 	}
 	section.Data = roundsByServer(entries)
 	section.Tables = []report.Table{throughputTable(entries, baseline), latencyTable(entries), tails, resourceTable(entries)}
 	section.Plots = []report.Plot{latencyCurves("Latency of operations", entries)}
 	section.Notes = []string{
 		fmt.Sprintf("Medians of %d rounds; ± is half the distance between the extremes. "+
-			"Ratios are the medians of each round's ratio to %s.", s.Rounds, baseline.Spec.Name),
+			"Ratios are the medians of each round's ratio to %s.", s.Rounds, baseline.name()),
 		tailNote,
 	}
 	if s.Rate != "" {

@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func experiments() []experiment {
 	for _, t := range steadyTraffic {
 		all = append(all, t.experiment())
 	}
-	return append(all, ratesExperiment, coldExperiment, latencyExperiment, pacedExperiment, spaceExperiment, stormExperiment, growthExperiment, restartExperiment, takeoverExperiment)
+	return append(all, ratesExperiment, coldExperiment, latencyExperiment, pacedExperiment, spaceExperiment, stormExperiment, growthExperiment, restartExperiment, takeoverExperiment, clusterExperiment)
 }
 
 // Workloads lists the names of all workloads.
@@ -126,6 +127,30 @@ type contestant struct {
 	*peer.Server
 	population *workload.Population
 	written    int64 // keys and values that it was sent since its start
+	stores     int64 // sets and adds among its operations
+
+	label  string         // in reports; "": the name of its Spec
+	others []*peer.Server // nodes that keep the same sessions
+}
+
+// name is what reports call it.
+func (c *contestant) name() string { return cmp.Or(c.label, c.Spec.Name) }
+
+// nodes are the server and the others that keep the same sessions.
+func (c *contestant) nodes() []*peer.Server { return append([]*peer.Server{c.Server}, c.others...) }
+
+// Usage is what all nodes have cost.
+func (c *contestant) Usage() (sum peer.Usage, err error) {
+	for _, n := range c.nodes() {
+		u, err := n.Usage()
+		if err != nil {
+			return sum, err
+		}
+		sum.User, sum.System = sum.User+u.User, sum.System+u.System
+		sum.RSS, sum.PeakRSS = sum.RSS+u.RSS, sum.PeakRSS+u.PeakRSS
+		sum.Written, sum.Switches = sum.Written+u.Written, sum.Switches+u.Switches
+	}
+	return sum, nil
 }
 
 // enter starts a server for an experiment. leave stops it and deletes its
@@ -145,15 +170,24 @@ func (s *suite) enter(ctx context.Context, spec peer.Spec, sessions, memoryMB in
 	return &contestant{Server: server, population: workload.NewPopulation(s.pool, 0, sessions)}, nil
 }
 
-// allocated is the disk space that the server takes from others, in bytes.
-func (c *contestant) allocated() (int64, error) {
-	disk, err := c.Disk()
-	return disk.Allocated, err
+// allocated is the disk space that all nodes take from others, in bytes.
+func (c *contestant) allocated() (sum int64, err error) {
+	for _, n := range c.nodes() {
+		disk, err := n.Disk()
+		if err != nil {
+			return 0, err
+		}
+		sum += disk.Allocated
+	}
+	return sum, nil
 }
 
-func (c *contestant) leave() error {
-	c.Kill()
-	return c.Remove()
+func (c *contestant) leave() (err error) {
+	for _, n := range c.nodes() {
+		n.Kill()
+		err = errors.Join(err, n.Remove())
+	}
+	return err
 }
 
 // oneByOne measures servers one after the other, each alone and with room for so
@@ -204,17 +238,18 @@ func (s *suite) drive(ctx context.Context, c *contestant, o load.Options) (*load
 	result, err := run(ctx, o)
 	if err == nil {
 		c.written += result.Written
+		c.stores += result.Kinds[load.Set].Count + result.Kinds[load.Add].Count
 		err = result.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Spec.Name, err)
+		return nil, fmt.Errorf("%s: %w", c.name(), err)
 	}
 	return result, nil
 }
 
 // fill stores what is missing of the population, in pipelines.
 func (s *suite) fill(ctx context.Context, c *contestant, kind workload.Kind, o workload.Options) error {
-	done := s.progress.phase(s.fillCost(c.population.Size()), "%s: store %d sessions", c.Spec.Name, c.population.Size())
+	done := s.progress.phase(s.fillCost(c.population.Size()), "%s: store %d sessions", c.name(), c.population.Size())
 	defer done()
 	o.Depth = 16
 	_, err := s.drive(ctx, c, load.Options{Flows: s.flows(c, kind, o)})

@@ -24,7 +24,7 @@ func throughputTable(entries []*entry, baseline *entry) report.Table {
 		rate := newSpread(each(e.rounds, throughput))
 		cost := newSpread(each(e.rounds, (*Round).CPU))
 		table.Rows = append(table.Rows, []string{
-			e.Spec.Name,
+			e.name(),
 			report.Quantity(rate.Median), percent(rate.Deviation()), report.Ratio(ratio(e.rounds, baseline.rounds, throughput)),
 			report.Quantity(median(e.rounds, func(r *Round) float64 { return r.TurnRate })),
 			fmt.Sprintf("%.2f", cost.Median), percent(cost.Deviation()), report.Ratio(ratio(e.rounds, baseline.rounds, (*Round).CPU)),
@@ -76,7 +76,7 @@ func latencyRow(e *entry, what string, of func(r *Round) Latency) []string {
 		worst = max(worst, of(&e.rounds[i]).Max)
 	}
 	return []string{
-		e.Spec.Name, what,
+		e.name(), what,
 		figure(func(l Latency) time.Duration { return l.P50 }),
 		figure(func(l Latency) time.Duration { return l.P99 }),
 		figure(func(l Latency) time.Duration { return l.P999 }),
@@ -92,7 +92,7 @@ func resourceTable(entries []*entry) report.Table {
 	}
 	for _, e := range entries {
 		table.Rows = append(table.Rows, []string{
-			e.Spec.Name,
+			e.name(),
 			report.Bytes(e.rounds[len(e.rounds)-1].RSS), report.Bytes(e.disk), quotient(e.disk, e.live),
 			report.Bytes(e.sent), report.Bytes(e.written), quotient(e.written, e.sent),
 		})
@@ -106,7 +106,7 @@ func quotient(a, b int64) string { return report.Ratio(float64(a) / float64(b)) 
 func latencyCurves(title string, entries []*entry) report.Plot {
 	plot := report.Plot{Title: title, XLabel: "percentile", YLabel: "milliseconds", LogY: true, Percentiles: true}
 	for _, e := range entries {
-		plot.Lines = append(plot.Lines, latencyCurve(e.Spec.Name, e.all.Latency()))
+		plot.Lines = append(plot.Lines, latencyCurve(e.name(), e.all.Latency()))
 	}
 	return plot
 }

@@ -25,6 +25,9 @@ func (x *exchange) encode(dst []byte) []byte {
 	for i := range x.ops {
 		dst = appendOp(dst, x.dialect, &x.ops[i])
 	}
+	if e, ok := x.dialect.(Ender); ok {
+		dst = e.AppendEnd(dst)
+	}
 	return dst
 }
 

@@ -25,6 +25,9 @@ type Dialect interface {
 	Next(buf []byte) (dialect.Reply, int, error)
 }
 
+// Ender is a Dialect that adds something behind the requests of each exchange.
+type Ender interface{ AppendEnd(dst []byte) []byte }
+
 // Kind says what an Op does.
 type Kind uint8
 

@@ -43,6 +43,7 @@ type base struct {
 	name     string
 	program  string
 	redis    bool // speaks RESP instead of memcached's protocols
+	waits    bool // its clients wait until a replica has what they wrote
 	meta     bool // knows memcached's meta commands
 	durable  bool // keeps what it acknowledged over a restart
 	internal bool // not for users to choose
@@ -69,6 +70,10 @@ var bases = []base{
 	{
 		name: "redis-everysec", program: "redis-server", redis: true, durable: true,
 		command: func(o *Options, port string) ([]string, error) { return redisArgs(o, port, "everysec"), nil },
+	},
+	{
+		name: redisPrimary, program: "redis-server", redis: true, waits: true, durable: true, internal: true,
+		command: func(o *Options, port string) ([]string, error) { return redisArgs(o, port, "always"), nil },
 	},
 	{name: slowCairn, program: "cairn", meta: true, durable: true, internal: true, command: slowArgs},
 	{name: "yrmcds", program: "yrmcdsd", command: yrmcdsArgs},
@@ -158,6 +163,8 @@ func (s Spec) Dialect(name string) (func() load.Dialect, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case b.waits:
+		return func() load.Dialect { return new(dialect.Replicated) }, nil
 	case b.redis:
 		return func() load.Dialect { return new(dialect.Redis) }, nil
 	case name == "text":

@@ -291,7 +291,11 @@ func (t *team) count(ctx context.Context) (sum bytesWritten, err error) {
 			continue
 		}
 		written := func(purpose string) float64 { return metrics[`cairn_disk_written_bytes_total{purpose="`+purpose+`"}`] }
-		sum.log += written("wal") + metrics["cairn_log_written_bytes_total"]
+		if log, clustered := metrics["cairn_log_written_bytes_total"]; clustered {
+			sum.log += log // instead of the store's own
+		} else {
+			sum.log += written("wal")
+		}
 		sum.tables += written("flush") + written("compaction")
 		sum.repeats += metrics["cairn_cluster_repeats_total"]
 	}

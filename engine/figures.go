@@ -143,6 +143,9 @@ func (s *Store) TableFigures() (*TableFigures, bool) {
 	defer s.doors.leave()
 	f := &TableFigures{Metrics: s.files.db.Metrics(), Buckets: s.bucketFigures()}
 	f.SyncTimes = syncTimes(f.Metrics)
+	if s.options.ExternalLog {
+		f.WAL.BytesWritten = 0 // Pebble counts what has been flushed, as if a log had had it
+	}
 	f.DiskBytes = int64(f.DiskSpaceUsage()) + s.files.disk.Figures().SpareBytes
 	for i := range f.Levels {
 		f.FlushWritten += int64(f.Levels[i].TableBytesFlushed)

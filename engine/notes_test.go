@@ -44,6 +44,9 @@ func TestNotes(t *testing.T) {
 	if _, err := s.MakeDurable(context.Background()); err != nil {
 		t.Fatal(err)
 	}
+	if f := tablesOf(s); f.WAL.BytesWritten != 0 || f.FlushWritten == 0 {
+		t.Errorf("%d bytes of logs, %d of flushed tables, though there is no log", f.WAL.BytesWritten, f.FlushWritten)
+	}
 	note(2, "2", Note{[]byte("a"), []byte("second")}, Note{Key: []byte("b")})
 	want(s, "a", "second")
 	want(s, "b", "")

@@ -3,10 +3,12 @@ package deploy_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,6 +49,8 @@ func TestChart(t *testing.T) {
 		"defaults":   "",
 		"everything": everything,
 		"least":      "podDisruptionBudget: {enabled: false}\nnetworkPolicy: {enabled: false}\n",
+		"cluster":    "cluster: {enabled: true, replicas: 5, tlsSecret: nodes, spread: {zones: DoNotSchedule}}\n",
+		"plaintext":  "cluster: {enabled: true, plaintext: true}\n" + everything[:strings.Index(everything, "config:")] + "config: {patience: 20s}\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			rendered, err := renderChart(t, helm, values)
@@ -70,6 +74,8 @@ func TestChart(t *testing.T) {
 				"defaults":   {"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "StatefulSet"},
 				"everything": {"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "PrometheusRule", "Service", "ServiceMonitor", "StatefulSet"},
 				"least":      {"ConfigMap", "Service", "StatefulSet"},
+				"cluster":    {"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "StatefulSet"},
+				"plaintext":  {"ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "StatefulSet"},
 			}[name]
 			for _, kind := range want {
 				if kinds[kind] == nil {
@@ -80,7 +86,7 @@ func TestChart(t *testing.T) {
 			if delete(kinds, ""); len(kinds) > 0 {
 				t.Errorf("there is also %v", kinds)
 			}
-			checkConfiguration(t, rendered)
+			checkConfiguration(t, decodeAll(t, rendered))
 			installChecker(t)
 			file := filepath.Join(t.TempDir(), "rendered.yaml")
 			write(t, file, builtIn.String(), 0o644)
@@ -158,32 +164,128 @@ func checkAlerts(t *testing.T, rendered, page string) {
 	}
 }
 
-// The server takes the configuration that the chart writes.
-func checkConfiguration(t *testing.T, rendered string) {
-	t.Helper()
-	for decoder := yaml.NewDecoder(strings.NewReader(rendered)); ; {
-		var manifest struct {
-			Kind string
-			Data map[string]string
-		}
-		switch err := decoder.Decode(&manifest); {
-		case errors.Is(err, io.EOF):
-			t.Error("there is no configuration")
-			return
-		case err != nil:
-			t.Fatal(err)
-		case manifest.Kind != "ConfigMap":
-			continue
-		}
-		file := filepath.Join(t.TempDir(), "cairn.yaml")
-		write(t, file, manifest.Data["cairn.yaml"], 0o644)
-		words := output(t, exec.Command("go", "run", "../cmd/cairn", "config", "--config", file))
-		for _, setting := range []string{"/data", ":8211", "/etc/cairn-tokens/tokens"} {
-			if !strings.Contains(words, setting) {
-				t.Errorf("the server does not know of %s:\n%s", setting, words)
+// manifest is what the tests look at in one of Kubernetes'.
+type manifest struct {
+	Kind     string
+	Metadata struct{ Name string }
+	Data     map[string]string
+	Spec     struct {
+		ServiceName              string `yaml:"serviceName"`
+		PodManagementPolicy      string `yaml:"podManagementPolicy"`
+		Replicas                 int
+		MinReadySeconds          int    `yaml:"minReadySeconds"`
+		MaxUnavailable           *int   `yaml:"maxUnavailable"`
+		ClusterIP                string `yaml:"clusterIP"`
+		PublishNotReadyAddresses bool   `yaml:"publishNotReadyAddresses"`
+		Ports                    any
+		UpdateStrategy           any `yaml:"updateStrategy"`
+		Template                 struct {
+			Spec struct {
+				TerminationGracePeriodSeconds int `yaml:"terminationGracePeriodSeconds"`
+				TopologySpreadConstraints     []struct {
+					TopologyKey       string `yaml:"topologyKey"`
+					WhenUnsatisfiable string `yaml:"whenUnsatisfiable"`
+				} `yaml:"topologySpreadConstraints"`
+				Containers []struct {
+					Args             []string
+					Env              []struct{ Name, Value string }
+					Ports, Lifecycle any
+					VolumeMounts     any   `yaml:"volumeMounts"`
+					StartupProbe     probe `yaml:"startupProbe"`
+					LivenessProbe    probe `yaml:"livenessProbe"`
+					ReadinessProbe   probe `yaml:"readinessProbe"`
+				}
 			}
 		}
-		return
+	}
+}
+
+type probe struct {
+	HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
+	PeriodSeconds    int                         `yaml:"periodSeconds"`
+	TimeoutSeconds   int                         `yaml:"timeoutSeconds"`
+	FailureThreshold int                         `yaml:"failureThreshold"`
+}
+
+func decodeAll(t *testing.T, text string) (all []manifest) {
+	t.Helper()
+	for decoder := yaml.NewDecoder(strings.NewReader(text)); ; {
+		var one manifest
+		switch err := decoder.Decode(&one); {
+		case errors.Is(err, io.EOF):
+			return all
+		case err != nil:
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+}
+
+func ofKind(t *testing.T, all []manifest, kind string) *manifest {
+	t.Helper()
+	for i := range all {
+		if all[i].Kind == kind {
+			return &all[i]
+		}
+	}
+	t.Fatalf("there is no %s", kind)
+	return nil
+}
+
+// The server takes the configuration and the environment that the chart writes.
+func checkConfiguration(t *testing.T, all []manifest) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "cairn.yaml")
+	write(t, file, ofKind(t, all, "ConfigMap").Data["cairn.yaml"], 0o644)
+	set := ofKind(t, all, "StatefulSet")
+	settings := []string{"/data", ":8211", "/etc/cairn-tokens/tokens"}
+	show := exec.Command("go", "run", "../cmd/cairn", "config", "--config", file)
+	show.Env = os.Environ()
+	for _, v := range set.Spec.Template.Spec.Containers[0].Env {
+		if v.Value != "" {
+			value := strings.ReplaceAll(v.Value, "$(POD_NAME)", set.Metadata.Name+"-0")
+			show.Env = append(show.Env, v.Name+"="+value)
+			settings = append(settings, value)
+		}
+	}
+	words := output(t, show)
+	for _, setting := range settings {
+		if !strings.Contains(words, setting) {
+			t.Errorf("the server does not know of %s:\n%s", setting, words)
+		}
+	}
+}
+
+// The chart makes of a cluster what kubernetes/cluster.yaml does.
+func TestChartIsManifest(t *testing.T) {
+	rendered, err := renderChart(t, buildHelmCheck(t), "cluster: {enabled: true, tlsSecret: cairn-nodes}\nconfig: {memory: 256m}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart := decodeAll(t, strings.NewReplacer("sessions-cairn", "cairn", ".shop.", ".cairn.").Replace(rendered))
+	plain := decodeAll(t, read(t, "kubernetes", "cluster.yaml"))
+	if len(chart) != len(plain) {
+		t.Errorf("%d manifests of the chart, %d plain ones", len(chart), len(plain))
+	}
+	for _, want := range plain {
+		k := slices.IndexFunc(chart, func(m manifest) bool { return m.Kind == want.Kind && m.Metadata.Name == want.Metadata.Name })
+		if k < 0 {
+			t.Errorf("the chart has no %s %s", want.Kind, want.Metadata.Name)
+			continue
+		}
+		got := chart[k]
+		for _, m := range []*manifest{&got, &want} { // the order and the quotes of the file do not matter
+			for name, file := range m.Data {
+				var settings map[string]any
+				if err := yaml.Unmarshal([]byte(file), &settings); err != nil {
+					t.Fatal(err)
+				}
+				m.Data[name] = fmt.Sprint(settings)
+			}
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s %s of the chart:\n%+v\nand plain:\n%+v", want.Kind, want.Metadata.Name, got, want)
+		}
 	}
 }
 
@@ -194,6 +296,12 @@ func TestChartRefuses(t *testing.T) {
 	for _, values := range []string{
 		"config: {port: 11212}",
 		"config: {data-dir: /tmp}",
+		"cluster: {enabled: true}",
+		"cluster: {enabled: true, tlsSecret: nodes, plaintext: true}",
+		"cluster: {enabled: true, tlsSecret: nodes, replicas: 2}",
+		"cluster: {enabled: true, tlsSecret: nodes}\nconfig: {durability: 'interval:1s'}",
+		"cluster: {enabled: true, tlsSecret: nodes}\nconfig: {join: [elsewhere:7211]}",
+		"cluster: {enabled: true, tlsSecret: nodes}\nterminationGracePeriodSeconds: 10",
 		"replicas: 2",
 		"persistence: {size: much}",
 		"persistence: {size: 1Gi, accessModes: [ReadWriteMany]}",

@@ -17,7 +17,7 @@ const (
 // Kubernetes API.
 func TestManifests(t *testing.T) {
 	installChecker(t)
-	for _, file := range []string{manifests, "kubernetes/proxy.yaml"} {
+	for _, file := range []string{manifests, "kubernetes/cluster.yaml", "kubernetes/proxy.yaml"} {
 		if words, err := check(t, file); err != nil {
 			t.Error(words)
 		}

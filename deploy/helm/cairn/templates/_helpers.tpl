@@ -23,6 +23,16 @@ app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | quote }}
 {{- end -}}
 
+{{/* The headless service, by which nodes of a cluster find each other. */}}
+{{- define "cairn.nodes" -}}
+{{ include "cairn.fullname" . }}-nodes
+{{- end -}}
+
+{{/* The secret with a node's certificate; empty: there is none. */}}
+{{- define "cairn.clusterSecret" -}}
+{{- if .Values.cluster.enabled -}}{{ .Values.cluster.tlsSecret }}{{- end -}}
+{{- end -}}
+
 {{/* The configuration file: the chart's own settings over config. */}}
 {{- define "cairn.config" -}}
 {{- $own := dict "data-dir" "/data" "listen" (list "*") "port" 11211 "http-listen" ":8211" "http-token-file" "/etc/cairn-tokens/tokens" -}}
@@ -38,6 +48,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $_ := set $own "http-tls-key" "/etc/cairn-http-tls/tls.key" -}}
 {{- else -}}
 {{- $_ := set $own "http-allow-plaintext" true -}}
+{{- end -}}
+{{- with .Values.cluster -}}
+{{- if .enabled -}}
+{{- $_ := set $own "cluster-listen" ":7211" -}}
+{{- $_ := set $own "cluster-name" (include "cairn.fullname" $) -}}
+{{- $_ := set $own "join" (list (printf "%s.%s.svc:7211" (include "cairn.nodes" $) $.Release.Namespace)) -}}
+{{- $_ := set $own "bootstrap-expect" .replicas -}}
+{{- if .tlsSecret -}}
+{{- $_ := set $own "cluster-cert" "/etc/cairn-cluster/tls.crt" -}}
+{{- $_ := set $own "cluster-key" "/etc/cairn-cluster/tls.key" -}}
+{{- $_ := set $own "cluster-ca" "/etc/cairn-cluster/ca.crt" -}}
+{{- else -}}
+{{- $_ := set $own "cluster-plaintext" true -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- merge $own .Values.config | toYaml -}}
 {{- end -}}

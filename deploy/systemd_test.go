@@ -75,6 +75,9 @@ func TestTheServiceIsTriedForEver(t *testing.T) {
 			t.Errorf("the unit lacks %s", line)
 		}
 	}
+	if !strings.Contains(string(unit), "\nTimeoutStartSec=infinity\n") {
+		t.Error("a node that waits for others is started again")
+	}
 	for _, setting := range []string{"Wants=", "After="} {
 		if !regexp.MustCompile(`(?m)^` + setting + `.*\bnetwork-online\.target\b`).Match(unit) {
 			t.Errorf("%s does not name network-online.target", setting)

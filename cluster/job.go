@@ -36,6 +36,8 @@ type part struct {
 	next   *part // begins when this one is complete
 	maybe  bool  // some attempt may have had its effect
 	rounds int   // attempts that failed
+
+	timeouts int // ... because there was no answer in time
 }
 
 // split makes parts of a burst. Commands that no group has to do get their results.
@@ -143,6 +145,9 @@ func (p *part) answered(results []byte, err error) {
 		p.maybe = true
 	}
 	p.rounds++
+	if errors.Is(err, peer.ErrTimeout) {
+		p.timeouts++
+	}
 	p.shard.retry(p)
 }
 
@@ -200,6 +205,14 @@ func (p *part) failure() error {
 		return nil
 	}
 	return p.burst.Results[0].Err
+}
+
+// attemptTime is how long another node is waited for in the next attempt.
+func (p *part) attemptTime() time.Duration {
+	if p.timeouts == 0 {
+		return attemptTime
+	}
+	return min(attemptTime<<min(p.timeouts, maxDoubled), time.Until(p.job.begun.Add(p.shard.store.o.Patience)))
 }
 
 // patient reports whether a part may go on waiting.

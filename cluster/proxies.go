@@ -123,7 +123,7 @@ func (h handler) serveForward(s *Store, relay bool, body []byte, reply func([]by
 		return
 	}
 	h.forProxies.relays.Add(1)
-	s.o.Caller.Call(status.Leader, body, time.Now().Add(attemptTime), func(answer []byte, err error) {
+	s.o.Caller.Call(status.Leader, body, time.Now().Add(s.o.Patience), func(answer []byte, err error) {
 		switch {
 		case errors.Is(err, peer.ErrUnreachable):
 			answer = encodeAnswer(nil, group.ErrNotLeader)

@@ -33,8 +33,11 @@ type shard struct {
 }
 
 const (
-	// attemptTime bounds how long another node is waited for at a time.
+	// attemptTime bounds how long another node is waited for at first. Each time that the
+	// answer has not come by then it is twice as long: the burst is large and the network
+	// slow, say, and would never arrive in time.
 	attemptTime = 2 * time.Second
+	maxDoubled  = 8
 
 	firstDelay = 2 * time.Millisecond
 	lastDelay  = 200 * time.Millisecond
@@ -119,12 +122,12 @@ func (d *shard) attempt(p *part) {
 		d.register()
 		d.retry(p)
 	default:
-		d.write(w)
+		d.write(w, p.attemptTime())
 	}
 }
 
-// write lets the leader have w, if one is known.
-func (d *shard) write(w *group.Write) {
+// write lets the leader have w, if one is known. Another node is waited for that long.
+func (d *shard) write(w *group.Write, wait time.Duration) {
 	status := d.replica.Status()
 	switch {
 	case status.Leads:
@@ -132,18 +135,18 @@ func (d *shard) write(w *group.Write) {
 	case status.Leader == 0:
 		w.Done(nil, group.ErrNotLeader)
 	default:
-		d.forward(status.Leader, w)
+		d.forward(status.Leader, w, wait)
 	}
 }
 
-func (d *shard) forward(leader uint64, w *group.Write) {
+func (d *shard) forward(leader uint64, w *group.Write, wait time.Duration) {
 	body, err := appendForward(nil, d.number, w, d.store.o.Level)
 	if err != nil {
 		w.Done(nil, err)
 		return
 	}
 	d.store.counts.forwarded.Add(1)
-	d.store.o.Caller.Call(leader, body, time.Now().Add(attemptTime), d.sent.Begin(leader, func(reply []byte, err error) {
+	d.store.o.Caller.Call(leader, body, time.Now().Add(wait), d.sent.Begin(leader, func(reply []byte, err error) {
 		if err != nil {
 			w.Done(nil, err)
 			return
@@ -238,7 +241,7 @@ func (d *shard) register() {
 		if known {
 			d.wake()
 		}
-	}})
+	}}, attemptTime)
 }
 
 // disown takes another origin, because the group does not know the one of a life

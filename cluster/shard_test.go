@@ -1,11 +1,13 @@
 package cluster
 
 import (
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"cairn/cluster/group"
+	"cairn/cluster/peer"
 	"cairn/session"
 	"cairn/session/codec"
 )
@@ -72,5 +74,46 @@ func TestSilentLeaderIsLeft(t *testing.T) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("the burst waits for the former leader")
+	}
+}
+
+// impatient is a Caller whose every answer comes a little later than it is waited for,
+// until it is waited for long enough.
+type impatient struct {
+	*phone
+	takes time.Duration
+	waits []time.Duration
+}
+
+func (p *impatient) Call(to uint64, body []byte, deadline time.Time, done func(reply []byte, err error)) {
+	if wait := time.Until(deadline); wait < p.takes {
+		_, w, err := decodeForward(body)
+		if err == nil && !w.Register {
+			p.waits = append(p.waits, wait)
+			done(nil, peer.ErrTimeout)
+			return
+		}
+	}
+	p.phone.Call(to, body, deadline, done)
+}
+
+// What takes longer than the first attempt allows, because the burst is large and the
+// network slow, comes to its end in a later one.
+func TestAttemptsTakeLonger(t *testing.T) {
+	replica := new(elsewhere)
+	replica.leader.Store(3)
+	p := &impatient{phone: &phone{t: t}, takes: time.Minute}
+	s, err := NewStore(StoreOptions{Replicas: []Replica{replica}, Caller: p, Clock: func() session.Time { return 1 }, Patience: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	b := &session.Burst{Commands: []session.Command{{Op: session.OpDelete, Key: []byte("k")}}}
+	session.Do(s, b)
+	if b.Results[0].Status != session.NotFound {
+		t.Errorf("%+v", b.Results[0])
+	}
+	if len(p.waits) < 5 || !slices.IsSorted(p.waits) {
+		t.Errorf("it was waited for %v, want about twice as long each time", p.waits)
 	}
 }

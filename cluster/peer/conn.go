@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
@@ -36,8 +37,9 @@ const (
 // conn is a connection to another node. Either side may have begun it.
 type conn struct {
 	net.Conn
-	reader *bufio.Reader
-	to     Hello
+	reader   *bufio.Reader
+	received *atomic.Int64 // bytes
+	to       Hello
 
 	mu     sync.Mutex
 	out    []outgoing

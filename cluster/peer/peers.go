@@ -278,7 +278,8 @@ func (p *Peers) connect(ctx context.Context, address string, self Hello) (*conn,
 }
 
 func (p *Peers) meet(raw net.Conn, self Hello) (*conn, error) {
-	r := bufio.NewReaderSize(raw, 64<<10)
+	received := new(atomic.Int64)
+	r := bufio.NewReaderSize(counted{raw, received}, 64<<10)
 	to, err := greet(raw, r, self)
 	if err != nil {
 		if !errors.Is(err, ErrSelf) && to.Node != 0 {
@@ -286,7 +287,33 @@ func (p *Peers) meet(raw net.Conn, self Hello) (*conn, error) {
 		}
 		return nil, err
 	}
-	return newConn(raw, r, to), nil
+	c := newConn(raw, r, to)
+	c.received = received
+	return c, nil
+}
+
+// Received is how many bytes have come from a node over the connection that was dialed
+// to it; 0: there is none. A node from which much comes is not silent, though what it was
+// asked last may have to wait for its turn.
+func (p *Peers) Received(node uint64) int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.links[node]; c != nil {
+		return c.received.Load()
+	}
+	return 0
+}
+
+// counted is a reader that counts what it reads.
+type counted struct {
+	io.Reader
+	bytes *atomic.Int64
+}
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.bytes.Add(int64(n))
+	return n, err
 }
 
 func (p *Peers) accept() {

@@ -29,7 +29,8 @@ type members struct {
 
 // node is one to which there is a connection.
 type node struct {
-	asked    time.Time // when the open question was sent; zero: there is none
+	asked    time.Time // when the open question was sent, or much came after it; zero: there is none
+	received int64     // bytes that had come from it by then
 	answered time.Time
 	silent   bool // it has not answered for silence
 
@@ -55,6 +56,10 @@ const (
 
 	// silence is after how long without an answer a node is left alone.
 	silence = time.Second
+
+	// muchReceived is how many bytes tell that a node is not silent: the answer is behind
+	// them.
+	muchReceived = 64 << 10
 
 	// nearly is how many entries of the log a replica may lack that is ready, and
 	// nearlyAll how many one that was not.
@@ -162,8 +167,7 @@ func (m *members) ask(now time.Time) (urgent bool) {
 		}
 		switch {
 		case !n.asked.IsZero():
-			if now.Sub(n.asked) > silence && !n.silent {
-				n.silent = true
+			if m.look(id, n, now) {
 				if silent == nil {
 					silent = make(map[uint64]bool)
 				}
@@ -172,7 +176,7 @@ func (m *members) ask(now time.Time) (urgent bool) {
 				urgent = true
 			}
 		case urgent || now.Sub(n.answered) >= askEvery:
-			n.asked = now
+			n.asked, n.received = now, m.proxy.received(id)
 			questions = append(questions, id)
 		}
 	}
@@ -187,6 +191,19 @@ func (m *members) ask(now time.Time) (urgent bool) {
 		})
 	}
 	return urgent
+}
+
+// look looks at a node that owes an answer, and reports whether it has just become silent.
+// The lock is held.
+func (m *members) look(id uint64, n *node, now time.Time) bool {
+	if n.silent {
+		return false
+	}
+	if received := m.proxy.received(id); received-n.received >= muchReceived {
+		n.asked, n.received = now, received
+	}
+	n.silent = now.Sub(n.asked) > silence
+	return n.silent
 }
 
 // leaderless reports whether it is not known who leads a group. The lock is held.

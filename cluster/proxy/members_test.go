@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"cairn/cluster/peer"
 	"cairn/cluster/remote"
 	"cairn/session"
 	"cairn/session/codec"
@@ -108,5 +109,66 @@ func TestLateReadsAreAskedTwice(t *testing.T) {
 		if n := p.askedTwice.Load(); n != 0 {
 			t.Errorf("%d reads are asked twice in the end", n)
 		}
+	}
+}
+
+// TestLateReadsAreWaitedForLonger lets answers come a little later than they are waited
+// for, until they are waited for long enough: they are large, and the network slow.
+func TestLateReadsAreWaitedForLonger(t *testing.T) {
+	p := &Proxy{ctx: context.Background()}
+	p.members = newMembers(p)
+	p.members.nodes[1], p.members.nodes[2] = new(node), new(node)
+	var mu sync.Mutex
+	longest := time.Duration(0)
+	p.callPeer = func(_ uint64, _ []byte, deadline time.Time, done func([]byte, error)) {
+		wait := time.Until(deadline)
+		mu.Lock()
+		longest = max(longest, wait)
+		mu.Unlock()
+		if wait < 20*time.Second {
+			done(nil, peer.ErrTimeout)
+			return
+		}
+		b := &session.Burst{Commands: []session.Command{get("k")}, Results: []session.Result{{Status: session.OK}}}
+		done(remote.AnswerRead(b, codec.Latest), nil)
+	}
+	b := &session.Burst{Commands: []session.Command{get("k")}}
+	done := make(chan error, 1)
+	(&replica{proxy: p}).ReadBurst(b, time.Now().Add(time.Hour), func(err error) { done <- err })
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if longest < 20*time.Second {
+		t.Errorf("it was waited for %v at last", longest)
+	}
+}
+
+// TestMuchReceivedIsNotSilence lets a node answer no question in time: it is silent, unless
+// much comes from it meanwhile.
+func TestMuchReceivedIsNotSilence(t *testing.T) {
+	p := new(Proxy)
+	p.members = newMembers(p)
+	received := int64(0)
+	p.received = func(uint64) int64 { return received }
+	now := time.Now()
+	n := &node{asked: now}
+	p.members.nodes[1] = n
+	for range 20 {
+		now = now.Add(silence / 2)
+		received += muchReceived
+		p.members.look(1, n, now)
+		if n.silent {
+			t.Fatal("a node that sends much is silent")
+		}
+	}
+	for range 3 {
+		now = now.Add(silence / 2)
+		received += muchReceived / 10 // what it says of itself
+		p.members.look(1, n, now)
+	}
+	if !n.silent {
+		t.Error("a node that does not answer is not silent")
 	}
 }

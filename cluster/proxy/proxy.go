@@ -56,6 +56,7 @@ type Proxy struct {
 	members *members
 
 	callPeer func(to uint64, body []byte, deadline time.Time, done func(answer []byte, err error)) // as Peers.Call
+	received func(node uint64) int64                                                               // as Peers.Received
 
 	store   atomic.Pointer[cluster.Store] // nil: it is not known how many groups there are
 	ctx     context.Context               // done when it closes
@@ -107,7 +108,7 @@ func Open(o Options) *Proxy {
 		MaxFrame: o.MaxFrame,
 		Backoff:  backoff,
 	})
-	p.callPeer = p.peers.Call
+	p.callPeer, p.received = p.peers.Call, p.peers.Received
 	p.running.Go(p.find)
 	p.running.Go(p.watch)
 	return p

@@ -41,7 +41,9 @@ const (
 	// come in one answer, and are in the node's memory.
 	maxRead = 16
 
-	// readTime bounds how long one node is waited for.
+	// readTime bounds how long one node is waited for at first. Each time that nobody has
+	// answered by then it is twice as long: the answer is large and the network slow, say,
+	// and would never come in time.
 	readTime = 2 * time.Second
 
 	// lateAfter is when another node is asked, too, if there are not too many such reads.
@@ -50,6 +52,9 @@ const (
 
 	// fewBytes of values need no Room.
 	fewBytes = 64 << 10
+
+	// maxDoubled is how often the times for an answer are doubled.
+	maxDoubled = 8
 
 	firstPause = 2 * time.Millisecond
 	lastPause  = 100 * time.Millisecond
@@ -123,6 +128,7 @@ type piece struct {
 	*fetch
 	from, to int
 	rounds   int
+	timeouts int    // rounds in which no node answered in time
 	last     uint64 // the node that was asked last
 	then     func()
 }
@@ -151,8 +157,17 @@ func (p *piece) ask() {
 	}
 	q := &question{piece: p, body: body, asked: to}
 	q.open.Store(1)
-	q.late = time.AfterFunc(lateAfter, q.askAnother)
-	proxy.call(to, body, time.Now().Add(readTime), q.take)
+	q.late = time.AfterFunc(lateAfter<<min(p.timeouts, maxDoubled), q.askAnother)
+	proxy.call(to, body, p.until(), q.take)
+}
+
+// until is when the node that is asked now is given up.
+func (p *piece) until() time.Time {
+	until := time.Now().Add(readTime << min(p.timeouts, maxDoubled))
+	if p.timeouts > 0 && until.After(p.deadline) {
+		return p.deadline
+	}
+	return until
 }
 
 // question is what a node is asked, and another one if the first is late. Who answers
@@ -192,7 +207,7 @@ func (q *question) askAnother() {
 	}
 	proxy.counts.readsAgain.Add(1)
 	q.open.Add(1)
-	proxy.call(to, q.body, time.Now().Add(readTime), func(answer []byte, err error) {
+	proxy.call(to, q.body, q.until(), func(answer []byte, err error) {
 		proxy.askedTwice.Add(-1)
 		q.take(answer, err)
 	})
@@ -232,6 +247,9 @@ func (p *piece) again(err error) {
 	}
 	proxy.counts.readsAgain.Add(1)
 	p.rounds++
+	if errors.Is(err, peer.ErrTimeout) {
+		p.timeouts++
+	}
 	if p.rounds == 1 && !errors.Is(err, peer.ErrUnreachable) {
 		p.ask()
 		return

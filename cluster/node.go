@@ -28,7 +28,8 @@ import (
 
 // Options of a Node.
 type Options struct {
-	// Engine is how the engines are opened. Dir is the node's data directory.
+	// Engine is how the engines are opened. Dir is the node's data directory, and time is
+	// what it says for the node, too.
 	Engine engine.Options
 
 	Cluster  string         // its name
@@ -50,6 +51,9 @@ type Options struct {
 
 	// Patience is how long a burst waits for a leader before it fails. Default: 10 s.
 	Patience time.Duration
+
+	// MaxLag is that of StoreOptions.
+	MaxLag time.Duration
 
 	// Fatal is called when the node cannot go on. It does not return.
 	Fatal func(error)
@@ -111,7 +115,7 @@ func Open(ctx context.Context, o Options) (n *Node, err error) {
 	if err := n.lookForSingle(); err != nil {
 		return nil, errors.Join(err, o.Listener.Close())
 	}
-	n.clock, _ = ttl.NewClock(ttl.System(), 0)
+	n.clock, _ = ttl.NewClock(o.Engine.TimeSource(), 0)
 	n.ctx, n.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -193,7 +197,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.Store, err = NewStore(StoreOptions{
 		Replicas: replicas, Engine: func(i int) *engine.Store { return slots[i].presentEngine() },
-		Caller: n.peers, Clock: n.clock.Now, Logger: n.logger, Patience: n.o.Patience,
+		Caller: n.peers, Clock: n.clock.Now, Logger: n.logger, Patience: n.o.Patience, MaxLag: n.o.MaxLag,
 	})
 	if err != nil {
 		return err

@@ -254,7 +254,7 @@ func (s *Store) loadFlushAt() error {
 
 // startClock starts the clock where the store had stopped, or now.
 func (s *Store) startClock(stored *record.Ledger) {
-	clock, jump := ttl.NewClock(s.options.timeSource(), stored.Now)
+	clock, jump := ttl.NewClock(s.options.TimeSource(), stored.Now)
 	s.horizon.clock = clock
 	if s.options.ExternalLog {
 		s.horizon.see(stored.Now)

@@ -240,8 +240,8 @@ func (o *Options) reserveOf(total int64) int64 {
 	return scaledReserve(o.DiskReserve, total)
 }
 
-// timeSource is where the store's clock learns of time.
-func (o *Options) timeSource() ttl.Source {
+// TimeSource is where the store's clock learns of time.
+func (o *Options) TimeSource() ttl.Source {
 	source := ttl.System()
 	if o.Wall != nil {
 		source = ttl.FromWall(o.Wall)

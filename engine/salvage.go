@@ -277,7 +277,7 @@ func (v *salvage) openTarget() error {
 		}
 	}
 	stored := v.meta.ledger()
-	clock, _ := ttl.NewClock(v.options.From.timeSource(), stored.Now)
+	clock, _ := ttl.NewClock(v.options.From.TimeSource(), stored.Now)
 	v.now, v.version = clock.Now(), max(v.version, stored.Version)
 	if v.options.To == "" {
 		return nil

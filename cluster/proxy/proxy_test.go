@@ -15,23 +15,26 @@ import (
 	"cairn/engine"
 	"cairn/freeport"
 	"cairn/session"
+	"cairn/session/sessiontest"
 )
 
-// town is nodes on loopback, and a proxy that is told of one of them.
 // patience is how long anything may take, on a machine that has much else to do. Nothing
 // waits for it unless a test fails.
 const patience = 3 * time.Minute
 
+// town is nodes on loopback, and a proxy that is told of one of them.
 type town struct {
 	t         *testing.T
+	clock     *sessiontest.Clock // of the nodes; nil: the machine's
+	value     int                // the largest
 	dirs      []string
 	addresses []string
 	nodes     []*cluster.Node
 	proxy     *Proxy
 }
 
-func newTown(t *testing.T) *town {
-	c := &town{t: t, nodes: make([]*cluster.Node, 3)}
+func newTown(t *testing.T, clock *sessiontest.Clock, value int) *town {
+	c := &town{t: t, clock: clock, value: value, nodes: make([]*cluster.Node, 3)}
 	for range c.nodes {
 		address, err := freeport.Address()
 		if err != nil {
@@ -40,7 +43,7 @@ func newTown(t *testing.T) *town {
 		c.addresses = append(c.addresses, address)
 		c.dirs = append(c.dirs, t.TempDir())
 	}
-	c.proxy = Open(Options{Cluster: "test", Join: c.addresses[1:2], MaxFrame: cluster.MaxFrame(session.DefaultMaxValueSize), Patience: patience, Logger: slog.New(slog.DiscardHandler)})
+	c.proxy = c.open()
 	t.Cleanup(func() {
 		if err := c.proxy.Close(); err != nil {
 			t.Error(err)
@@ -52,24 +55,36 @@ func newTown(t *testing.T) *town {
 	return c
 }
 
-// start starts all nodes.
+// open opens a proxy.
+func (c *town) open() *Proxy {
+	return Open(Options{Cluster: "test", Join: c.addresses[1:2], MaxFrame: cluster.MaxFrame(c.value), Patience: patience, Logger: slog.New(slog.DiscardHandler)})
+}
+
+// start starts the nodes that do not run.
 func (c *town) start() {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
 	defer cancel()
 	var starting sync.WaitGroup
 	for i := range c.nodes {
+		if c.nodes[i] != nil {
+			continue
+		}
 		starting.Go(func() {
 			l, err := net.Listen("tcp", c.addresses[i])
 			if err != nil {
 				c.t.Error(err)
 				return
 			}
-			n, err := cluster.Open(ctx, cluster.Options{
-				Engine:  engine.Options{Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: -1, MaxValueSize: session.DefaultMaxValueSize},
+			o := cluster.Options{
+				Engine:  engine.Options{Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: -1, MaxValueSize: c.value},
 				Cluster: "test", Listener: l, Address: c.addresses[i], Join: c.addresses, Expect: len(c.addresses), Patience: patience,
 				Fatal: func(err error) { c.t.Errorf("node %d: %v", i, err) },
-			})
+			}
+			if c.clock != nil {
+				o.Engine.Wall, o.MaxLag = c.clock.Wall, -1
+			}
+			n, err := cluster.Open(ctx, o)
 			if err != nil {
 				c.t.Errorf("node %d: %v", i, err)
 				return
@@ -114,9 +129,23 @@ func (c *town) set(key, value string) {
 
 func get(key string) session.Command { return session.Command{Op: session.OpGet, Key: []byte(key)} }
 
+// leader is the place of the node that leads.
+func (c *town) leader() int {
+	c.t.Helper()
+	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(time.Millisecond) {
+		for i, n := range c.nodes {
+			if n != nil && n.Figures().Leading > 0 {
+				return i
+			}
+		}
+	}
+	c.t.Fatal("no node leads")
+	return 0
+}
+
 // cutLeader lets the proxy take the node that leads for one that does not answer, and
-// does not ask it again.
-func (c *town) cutLeader() uint64 {
+// not ask it again until it is to be asked.
+func (c *town) cutLeader() (ask func()) {
 	for ; ; time.Sleep(time.Millisecond) {
 		_, leader := c.proxy.members.leader(0)
 		c.proxy.members.mu.Lock()
@@ -127,14 +156,18 @@ func (c *town) cutLeader() uint64 {
 		}
 		c.proxy.members.mu.Unlock()
 		if cut {
-			return leader
+			return func() {
+				c.proxy.members.mu.Lock()
+				n.asked = time.Time{}
+				c.proxy.members.mu.Unlock()
+			}
 		}
 	}
 }
 
 // TestProxy lets a proxy do all that a store can, while nodes stop.
 func TestProxy(t *testing.T) {
-	c := newTown(t)
+	c := newTown(t, nil, session.DefaultMaxValueSize)
 	early := make(chan session.Status, 1)
 	go func() { // it waits for the cluster
 		b := &session.Burst{Now: c.proxy.Now(), Commands: []session.Command{{Op: session.OpAdd, Key: []byte("early"), Expiry: c.proxy.Now().Add(time.Hour)}}}
@@ -208,25 +241,18 @@ func TestProxy(t *testing.T) {
 			t.Fatalf("%+v", c.proxy.Figures())
 		}
 	}
-	var leader uint64
 	before := c.proxy.counts.relayed.Load()
 	for begun := time.Now(); c.proxy.counts.relayed.Load() == before; { // again, if another leads meanwhile
 		if time.Since(begun) > patience {
 			t.Fatal("nothing was relayed")
 		}
-		leader = c.cutLeader()
+		ask := c.cutLeader()
 		c.set("relayed", "yes")
-		c.proxy.members.mu.Lock()
-		c.proxy.members.nodes[leader].asked = time.Time{}
-		c.proxy.members.mu.Unlock()
+		ask()
 	}
 
 	// A node stops, the one that leads.
-	for i, n := range c.nodes {
-		if n.Status().Node == leader {
-			c.stop(i)
-		}
-	}
+	c.stop(c.leader())
 	c.set("later", "yes")
 	if r := c.do(get("relayed"), get("later"), get("early")); r[0].Status != session.OK || r[1].Status != session.OK || r[2].Status != session.OK {
 		t.Errorf("%+v", r)

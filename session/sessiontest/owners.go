@@ -131,11 +131,19 @@ var ownerTests = []suiteTest{
 	}},
 	{"PageThroughMany", func(f *fixture) {
 		owned, want := f.owned(), []string{}
-		for i := range 1300 {
-			c := mod(set(fmt.Sprintf("k%04d", i), "v", f.in(minute(10+i%3*500))), session.Tracked)
-			c.Owner = []byte("ann")
-			want = append(want, string(c.Key))
-			f.mustOK(c)
+		for i := range 1300 / 50 {
+			var some []session.Command
+			for k := range 50 {
+				n := i*50 + k
+				c := mod(set(fmt.Sprintf("k%04d", n), "v", f.in(minute(10+n%3*500))), session.Tracked)
+				c.Owner = []byte("ann")
+				want, some = append(want, string(c.Key)), append(some, c)
+			}
+			for i, r := range f.do(some...) {
+				if r.Status != session.OK {
+					f.Errorf("%s: status %d (error %v)", Describe(&some[i]), r.Status, r.Err)
+				}
+			}
 		}
 		if got, err := keysOf(owned, []byte("ann"), ""); err != nil || !slices.Equal(got, want) {
 			f.Errorf("%d keys, error %v, want %d", len(got), err, len(want))

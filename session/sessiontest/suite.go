@@ -43,9 +43,16 @@ func (c *Clock) Advance(d time.Duration) {
 type Instance struct {
 	Store session.Store
 
+	// Clock stamps the bursts from the beginning on, if it is not the one that open was
+	// given: that of a store which is as old as the tests before, and was emptied.
+	Clock *Clock
+
 	// MaxValueSize is the store's limit in bytes. A few KB make the suite
 	// fast; it must be at least 1,000.
 	MaxValueSize int
+
+	// Slow says that each burst takes milliseconds: random tests are a tenth as long.
+	Slow bool
 
 	// Reopen closes the store and opens it again on the same data. It is nil
 	// if this kind of store cannot do that.
@@ -99,6 +106,9 @@ type fixture struct {
 func newFixture(t *testing.T, open Opener) *fixture {
 	clock := NewClock()
 	f := &fixture{T: t, Instance: open(t, clock), clock: clock}
+	if f.Clock != nil {
+		f.clock = f.Clock
+	}
 	t.Cleanup(func() {
 		if f.Close != nil {
 			if err := f.Close(); err != nil {
@@ -107,6 +117,14 @@ func newFixture(t *testing.T, open Opener) *fixture {
 		}
 	})
 	return f
+}
+
+// rounds is how often to do something that is done n times where the store is not slow.
+func (f *fixture) rounds(n int) int {
+	if f.Slow {
+		return (n + 9) / 10
+	}
+	return n
 }
 
 // do carries out commands as one burst stamped with the clock's instant.

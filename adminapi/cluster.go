@@ -34,6 +34,9 @@ type ClusterGroup struct {
 	Term      int64  `json:"term" doc:"How many elections there were, about."`
 	Committed int64  `json:"committed" doc:"Index up to which most nodes have the log on disk."`
 	Applied   int64  `json:"applied" doc:"Index up to which this node has carried it out."`
+	Agreed    int64  `json:"agreed" doc:"Latest index at which the replicas of all members were compared and had the same; 0: this node has not heard of one since it was started."`
+	Differs   bool   `json:"differs,omitempty" doc:"The replica of the node that answers differs from most others, and is about to be replaced by a copy of another."`
+	Level     int    `json:"level" doc:"Which entries the log may have: the highest level that all members know. 0: the node that answers has no replica."`
 }
 
 // ClusterChange is what is to become of a node.

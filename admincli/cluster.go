@@ -94,9 +94,20 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 		if leader == "" {
 			leader = "no leader"
 		}
-		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here", g.Term, g.Applied, g.Committed))
+		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here%s", g.Term, g.Applied, g.Committed, equality(&g)))
 	}
 	return t.Flush()
+}
+
+// equality says what is known of a group's replicas.
+func equality(g *adminapi.ClusterGroup) string {
+	switch {
+	case g.Differs:
+		return ", this node's replica differs from most"
+	case g.Agreed > 0:
+		return fmt.Sprintf(", replicas are the same up to entry %d", g.Agreed)
+	}
+	return ""
 }
 
 func nodeState(n *adminapi.ClusterNode) string {

@@ -24,6 +24,7 @@ type Figures struct {
 	Leading   int    // groups that this node leads
 	Leaders   int    // groups of which it knows who leads
 	Lag       uint64 // entries that are committed and not applied, of all groups
+	Suspects  int    // groups of which this node's replica differs from most
 
 	Group group.Figures // sums
 	Peers peer.Figures
@@ -45,6 +46,8 @@ var declared = figures.Set[*Figures]{
 	figures.Gauge("cairn_cluster_groups_led", "Groups that this node leads.", func(f *Figures) int { return f.Leading }),
 	figures.Gauge("cairn_cluster_groups_without_leader", "Groups of which this node knows no leader.", func(f *Figures) int { return f.Groups - f.Leaders }),
 	figures.Gauge("cairn_cluster_apply_lag_entries", "Entries that are committed and that this node has not applied yet.", func(f *Figures) uint64 { return f.Lag }),
+	figures.Gauge("cairn_cluster_replicas_differing", "Groups of which this node's replica is known to differ from most others.", func(f *Figures) int { return f.Suspects }),
+	figures.Counter("cairn_cluster_differences_total", "Comparisons of replicas that have shown that this node's differs, or that it is not known which one does.", func(f *Figures) int64 { return f.Group.Differences }),
 	figures.Counter("cairn_cluster_leader_changes_total", "Times that this node has come to know another leader of a group, or none.", func(f *Figures) int64 { return f.Group.Changes }),
 	figures.Counter("cairn_cluster_proposals_total", "Bursts that this node, as a leader, has put into a group's log.", func(f *Figures) int64 { return f.Group.Writes }),
 	figures.Counter("cairn_cluster_applied_bytes_total", "Bytes of entries that this node has applied.", func(f *Figures) int64 { return f.Group.AppliedBytes }),
@@ -78,6 +81,9 @@ func (n *Node) Figures() *Figures {
 		}
 		if s.Leader != 0 {
 			f.Leaders++
+		}
+		if s.Suspect {
+			f.Suspects++
 		}
 		f.Lag += s.Committed - min(s.Applied, s.Committed)
 		f.Group = f.Group.Plus(g.Figures())

@@ -20,6 +20,7 @@ const (
 	forwardRegister
 	forwardBehind // group, first index of the log: the leader tells a replica that it needs a copy
 	forwardOrder  // an Order as JSON
+	forwardSick   // group, index, digest: the leader tells a replica that it differs from most
 )
 
 // Codes of answers.

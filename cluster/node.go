@@ -49,6 +49,9 @@ type Options struct {
 	// so that a new one takes its place. 0: for ever.
 	ReplaceAfter time.Duration
 
+	// CompareEvery is the time between two comparisons of the replicas. Default: 10 s.
+	CompareEvery time.Duration
+
 	// Patience is how long a burst waits for a leader before it fails. Default: 10 s.
 	Patience time.Duration
 
@@ -223,7 +226,7 @@ func (n *Node) state() []byte {
 	if g := n.group(0); g != nil {
 		applied = g.Status().Applied
 	}
-	return n.membership.State(applied)
+	return n.membership.State(applied, n.sums())
 }
 
 // join gets a copy of what the others have, if this node was none of those that the
@@ -286,7 +289,7 @@ func (n *Node) openGroup(i int) error {
 	g, err := group.Open(group.Options{
 		Node: identity.Node, Storage: storage, Engine: e, Number: uint64(i), Groups: uint64(identity.Groups),
 		Clock: n.clock.Now, Logger: n.logger.With("group", i), LogSize: n.logs.Size, MaxLog: n.o.MaxLog,
-		PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Full,
+		CheckTicks: int(n.o.CompareEvery / group.TickEvery), PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Full,
 	}, group.Hooks{
 		Send: func(messages []*raftpb.Message) { n.send(place, uint64(i), messages) },
 		Changed: func(group.Status) {
@@ -296,6 +299,7 @@ func (n *Node) openGroup(i int) error {
 		},
 		Configured: func(index uint64, conf *raftpb.ConfState) { n.configured(i, index, conf) },
 		Behind:     func(node uint64) { n.tellBehind(i, node) },
+		Sick:       func(node uint64, most group.Sum) { n.tellSick(i, node, most) },
 		Failed:     func(err error) { n.failed(i, err) },
 	})
 	if err == nil {
@@ -456,6 +460,11 @@ func (h handler) Serve(_ uint64, body []byte, reply func(body []byte)) {
 		reply(encodeAnswer(nil, nil))
 		return
 	}
+	if len(body) > 0 && body[0] == forwardSick {
+		h.isSick(body)
+		reply(encodeAnswer(nil, nil))
+		return
+	}
 	if len(body) > 0 && body[0] == forwardOrder {
 		h.serveOrder(body[1:], reply)
 		return
@@ -472,6 +481,7 @@ func (h handler) Heard(from peer.Hello, state []byte) {
 	if err := h.membership.Heard(from.Node, from.Level, state); err != nil {
 		h.o.Fatal(err)
 	}
+	h.hearSums(from, state)
 }
 
 func (h handler) Gone(node uint64) {

@@ -36,7 +36,8 @@ type town struct {
 	maxLog    int64
 	expect    int // 0: all
 	replace   time.Duration
-	full      []bool // nodes with a disk that has no space; nil: none
+	compare   time.Duration // between two comparisons; 0: as usual
+	full      []bool        // nodes with a disk that has no space; nil: none
 }
 
 func newTown(t *testing.T, count int) *town {
@@ -71,8 +72,8 @@ func (c *town) open(ctx context.Context, i int) (*Node, error) {
 			Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,
 		},
 		Cluster: "test", Listener: l, Address: c.addresses[i], Join: c.addresses, Expect: cmp.Or(c.expect, len(c.addresses)), MaxLog: c.maxLog, ReplaceAfter: c.replace,
-		Patience: patience,
-		Fatal:    func(err error) { c.t.Errorf("node %d: %v", i, err) },
+		CompareEvery: c.compare, Patience: patience,
+		Fatal: func(err error) { c.t.Errorf("node %d: %v", i, err) },
 	})
 }
 

@@ -22,8 +22,8 @@ import (
 )
 
 // A replica that cannot go on from the log, because the log begins behind what it has
-// or because something on its disk cannot be read, is replaced by a copy of the
-// leader's engine. Meanwhile the node lets others answer for it.
+// or because something on its disk cannot be read, or that differs from most others, is
+// replaced by a copy of the leader's engine. Meanwhile the node lets others answer for it.
 
 // streamSnapshot is the purpose of connections that bring copies; the group follows.
 const streamSnapshot = "snapshot/"
@@ -193,7 +193,10 @@ func (h handler) Stream(from peer.Hello, rw io.ReadWriter) {
 		return
 	}
 	g := h.group(number)
-	if g == nil || !g.Status().Leads {
+	if g == nil {
+		return
+	}
+	if s := g.Status(); !s.Leads || s.Suspect {
 		return
 	}
 	if err := h.sendCopy(g, int(number), from.Node, rw); err != nil {

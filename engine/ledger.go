@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"encoding/binary"
 	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/zeebo/xxh3"
 
 	"cairn/engine/record"
 	"cairn/session"
@@ -117,6 +120,30 @@ func (l *ledger) totals(now session.Time) (items, bytes, expired int64) {
 	defer l.mu.Unlock()
 	l.advance(now)
 	return l.items, l.bytes, l.expired
+}
+
+// digest returns the highest version and a hash of the slots at now. It does not
+// depend on the order of the days.
+func (l *ledger) digest(now session.Time) (version, slots uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.advance(now)
+	var text []byte
+	for _, day := range l.days {
+		text = text[:0]
+		for _, s := range day.Slots {
+			if s.Items == 0 && s.Bytes == 0 {
+				continue
+			}
+			for _, n := range []int64{s.Minute, s.Items, s.Bytes} {
+				text = binary.LittleEndian.AppendUint64(text, uint64(n))
+			}
+		}
+		if len(text) > 0 {
+			slots += xxh3.Hash(text)
+		}
+	}
+	return l.version.Load(), slots
 }
 
 // forecast returns what expires in which minute after now.

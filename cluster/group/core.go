@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -91,6 +92,10 @@ type Options struct {
 	// Default: 1 s.
 	ClockEvery time.Duration
 
+	// CheckTicks is the number of ticks between two entries that let the replicas be
+	// compared. Default: 133, which are 10 s.
+	CheckTicks int
+
 	// PatientTicks is for how many ticks a read waits. Default: 133.
 	PatientTicks int
 
@@ -116,6 +121,9 @@ func (o *Options) complete() {
 	}
 	if o.ClockEvery == 0 {
 		o.ClockEvery = time.Second
+	}
+	if o.CheckTicks == 0 {
+		o.CheckTicks = 133
 	}
 	if o.PatientTicks == 0 {
 		o.PatientTicks = 133
@@ -163,6 +171,14 @@ type core struct {
 	dead   dead   // the leader that is gone, until there is an election
 	former uint64 // who leads, or led last
 	silent int    // ticks since a leader was heard, or the term began
+
+	checked     int              // ticks since the last entry that this node proposed to compare the replicas
+	told        map[uint64]*told // by the others
+	found       finding
+	suspect     bool         // this replica differs from most
+	agreed      uint64       // the latest index at which all were the same, as far as is known
+	reported    uint64       // the latest index of which it was reported that replicas differ
+	differences atomic.Int64 // that were reported
 
 	ticked session.Time // the instant of the last tick that was proposed here
 	reads  reads
@@ -241,6 +257,7 @@ func (c *core) tick() {
 	c.mourn()
 	c.seek()
 	c.ageReads()
+	c.check()
 	if c.yield() {
 		c.alone = 0
 	} else {
@@ -288,7 +305,7 @@ func (c *core) setFitness(f fitness) {
 // there is one that should.
 func (c *core) yield() bool {
 	to, better := c.successor()
-	if to != 0 && (c.unfit == never || c.unfit == reserved && better) {
+	if f := c.fitness(); to != 0 && (f == never || f == reserved && better) {
 		c.transfer(to)
 	}
 	return better
@@ -341,7 +358,7 @@ func (c *core) successor() (to uint64, should bool) {
 		if id == c.o.Node || kind != raft.ProgressTypePeer || !p.RecentActive || p.Match == 0 {
 			return
 		}
-		if fits := !c.o.Unfit(id); fits && !should || fits == should && p.Match > most {
+		if fits := !c.o.Unfit(id) && !slices.Contains(c.found.differ, id); fits && !should || fits == should && p.Match > most {
 			to, most, should = id, p.Match, fits
 		}
 	})
@@ -398,7 +415,7 @@ func (c *core) observe() {
 	if c.lead != raft.None {
 		c.dead, c.former = dead{}, c.lead
 	}
-	c.ticked, c.alone = 0, 0
+	c.ticked, c.alone, c.checked = 0, 0, 0
 	c.spare.Store(leads)
 	c.askAgain()
 }
@@ -574,7 +591,7 @@ func (c *core) campaignAgain() {
 }
 
 func (c *core) beginElection() {
-	if (c.lead == raft.None || c.leaderless()) && c.unfit == fit {
+	if (c.lead == raft.None || c.leaderless()) && c.fitness() == fit {
 		_ = c.node.Campaign()
 		c.observe()
 	}

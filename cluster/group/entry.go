@@ -14,6 +14,7 @@ import (
 //	tick:      now, signed    held
 //	register:  origin, 16 bytes
 //	roster:    a Roster as JSON
+//	check:     index    digest, 8 bytes little endian
 //
 // Numbers are varints, signed ones in zigzag. An empty entry is raft's own. A form
 // is never changed; a new one belongs to a Level, and is written once all nodes know that.
@@ -22,7 +23,11 @@ const (
 	formTick
 	formRegister
 	formRoster
+	formCheck
 )
+
+// since says which level a form belongs to, if not to that of every log's begin.
+var since = map[byte]Level{formRoster: LevelRoster, formCheck: LevelCheck}
 
 // Origin names one life of one node that sends bursts. It is random.
 type Origin [16]byte
@@ -47,6 +52,8 @@ type entry struct {
 	held uint64 // every replica has the log up to this index on its disk
 
 	roster *Roster
+
+	sum Sum // of the leader, at an earlier entry; index 0: it had none
 }
 
 func appendBurstHeader(dst []byte, origin Origin, seq, mark Sequence) []byte {
@@ -64,9 +71,19 @@ func appendRegister(dst []byte, origin Origin) []byte {
 	return append(append(dst, formRegister), origin[:]...)
 }
 
-func decodeEntry(data []byte) (e entry, err error) {
+func appendCheck(dst []byte, leaders Sum) []byte {
+	dst = binary.AppendUvarint(append(dst, formCheck), leaders.Index)
+	return binary.LittleEndian.AppendUint64(dst, leaders.Digest)
+}
+
+// decodeEntry takes an entry apart, if it is of a form that belongs to level knows or
+// one below.
+func decodeEntry(data []byte, knows Level) (e entry, err error) {
 	if len(data) == 0 {
 		return e, nil
+	}
+	if since[data[0]] > knows {
+		return entry{}, fmt.Errorf("%w %d", errEntry, data[0])
 	}
 	r := fields{rest: data[1:]}
 	switch e.form = data[0]; e.form {
@@ -83,6 +100,11 @@ func decodeEntry(data []byte) (e entry, err error) {
 	case formRoster:
 		if e.roster, err = decodeRoster(r.rest); err != nil {
 			return entry{}, err
+		}
+	case formCheck:
+		e.sum.Index = r.number()
+		if r.bad = r.bad || len(r.rest) != 8; !r.bad {
+			e.sum.Digest = binary.LittleEndian.Uint64(r.rest)
 		}
 	default:
 		return entry{}, fmt.Errorf("%w %d", errEntry, data[0])

@@ -61,6 +61,11 @@ type Hooks struct {
 	// begins behind what it has.
 	Behind func(node uint64)
 
+	// Sick is told, by a leader, of a node whose replica has something else at an entry
+	// than most have: it needs a copy of the engine. It is told again until that node is
+	// heard to be without a replica. Optional.
+	Sick func(node uint64, most Sum)
+
 	// Failed is told why the replica has stopped: what it would do from here on is
 	// not what the others do.
 	Failed func(err error)
@@ -76,6 +81,9 @@ type Status struct {
 	Applied   uint64
 
 	Level Level // of the log
+
+	Agreed  uint64 // the latest index at which all replicas were the same, as far as is known; 0: none
+	Suspect bool   // this replica differs from most
 }
 
 // mailbox is what has come for the core since it was last looked at.
@@ -198,6 +206,24 @@ func (g *Group) Step(messages []*raftpb.Message) {
 // the leader has the same entry, and drop what is before.
 func (g *Group) Attest(index uint64) {
 	g.call(func(c *core) { c.attested = max(c.attested, index) })
+}
+
+// Sums are the latest hashes of what this replica had come to, for Hear of the others.
+func (g *Group) Sums() []Sum {
+	latest, _ := g.core.machine.sums.last(toldSums)
+	return latest
+}
+
+// Hear takes what another node says of its replica: its Sums, or that it is not there,
+// but getting a copy.
+func (g *Group) Hear(node uint64, latest []Sum, there bool) {
+	g.call(func(c *core) { c.hear(node, latest, there) })
+}
+
+// Differs reports whether this replica is known to have had something else at an entry.
+func (g *Group) Differs(most Sum) bool {
+	latest, _ := g.core.machine.sums.last(keptSums)
+	return differs(latest, most)
 }
 
 // Transfer asks another node to lead, if this one does.
@@ -414,15 +440,21 @@ func (g *Group) tick() {
 	if waits < stuckSync {
 		c.tick()
 	}
-	if g.ticks++; g.ticks%behindTicks == 0 && g.hooks.Behind != nil {
+	if g.ticks++; g.ticks%behindTicks != 0 {
+		return
+	}
+	if g.hooks.Behind != nil {
 		for _, node := range c.behind() {
 			g.hooks.Behind(node)
 		}
 	}
+	if node, most := c.sick(); node != 0 && g.hooks.Sick != nil {
+		g.hooks.Sick(node, most)
+	}
 }
 
-// behindTicks is how many ticks there are between two looks for replicas that the log
-// does not help any more.
+// behindTicks is how many ticks there are between two looks for replicas that need a
+// copy.
 const behindTicks = 13
 
 // append lets the log have a message, and sends its responses when it is durable.
@@ -508,7 +540,7 @@ func (g *Group) fail(err error) {
 // share lets others know how the replica is.
 func (g *Group) share() {
 	basic := g.core.node.BasicStatus()
-	s := Status{Term: g.core.term, Leader: g.core.lead, Leads: g.core.leads, Committed: basic.GetCommit(), Applied: g.core.applied, Level: g.core.machine.level()}
+	s := Status{Term: g.core.term, Leader: g.core.lead, Leads: g.core.leads, Committed: basic.GetCommit(), Applied: g.core.applied, Level: g.core.machine.level(), Agreed: g.core.agreed, Suspect: g.core.suspect}
 	old := *g.status.Load()
 	if s == old {
 		return

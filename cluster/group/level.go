@@ -9,9 +9,10 @@ type Level uint8
 const (
 	levelBegin  Level = 2 // bursts, ticks, registrations: how every log begins
 	LevelRoster Level = 3 // and rosters, and changes of who the replicas are
+	LevelCheck  Level = 4 // and checks
 
 	// Latest is the highest level that this version knows.
-	Latest = LevelRoster
+	Latest = LevelCheck
 )
 
 // Codec is the level of bursts.

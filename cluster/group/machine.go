@@ -26,6 +26,7 @@ type Engine interface {
 	Applied() engine.Position
 	DurablePosition() (engine.Position, error)
 	MakeDurable(ctx context.Context) (engine.Position, error)
+	Digest() (engine.Position, uint64, error)
 }
 
 var _ Engine = (*engine.Store)(nil)
@@ -41,6 +42,7 @@ type machine struct {
 	latest  Level        // that this node knows
 	roster  atomic.Pointer[Roster]
 	held    atomic.Uint64 // every replica has the log up to this index on its disk
+	sums    sums
 
 	burst session.Burst // the entry's
 
@@ -90,7 +92,7 @@ type outcome struct {
 // session.ErrClosed, says that this replica must not go on.
 func (m *machine) apply(at engine.Position, data []byte) (o outcome, err error) {
 	defer func() { m.shared.Store(int64(m.now)) }()
-	if o.entry, err = decodeEntry(data); err != nil {
+	if o.entry, err = decodeEntry(data, m.latest); err != nil {
 		return o, &engine.ReplayError{At: at, Err: err}
 	}
 	switch e := &o.entry; e.form {
@@ -109,6 +111,10 @@ func (m *machine) apply(at engine.Position, data []byte) (o outcome, err error) 
 		})
 	case formRoster:
 		err = m.takeRoster(at, e.roster)
+	case formCheck:
+		if err = m.replayEmpty(at, m.now, nil); err == nil {
+			err = m.check(at, e.sum)
+		}
 	default:
 		err = m.replayEmpty(at, m.now, nil)
 	}

@@ -54,6 +54,7 @@ func (g *Group) maintain() {
 
 // Figures are what a replica has counted since it was opened.
 type Figures struct {
+	Differences  int64 // entries at which this replica or another was found to be wrong
 	Changes      int64 // of the leader, as it knows
 	Writes       int64 // proposed
 	AppliedBytes int64
@@ -63,12 +64,13 @@ type Figures struct {
 // Figures returns the present figures.
 func (g *Group) Figures() Figures {
 	return Figures{
-		Changes: g.counts.changes.Load(), Writes: g.counts.writes.Load(),
+		Differences: g.core.differences.Load(),
+		Changes:     g.counts.changes.Load(), Writes: g.counts.writes.Load(),
 		AppliedBytes: g.counts.appliedSize.Load(), AppendTimes: g.counts.appendTimes.Times(),
 	}
 }
 
 // Plus returns the sums.
 func (f Figures) Plus(o Figures) Figures {
-	return Figures{f.Changes + o.Changes, f.Writes + o.Writes, f.AppliedBytes + o.AppliedBytes, f.AppendTimes.Plus(o.AppendTimes)}
+	return Figures{f.Differences + o.Differences, f.Changes + o.Changes, f.Writes + o.Writes, f.AppliedBytes + o.AppliedBytes, f.AppendTimes.Plus(o.AppendTimes)}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -56,7 +57,7 @@ func TestSimulationNotices(t *testing.T) {
 		from uint64 // a seed that is not far from one that notices
 	}{
 		"acknowledged before the sync": {faults{lies: true}, 10},
-		"votes are forgotten":          {faults{forgetsVotes: true}, 40},
+		"votes are forgotten":          {faults{forgetsVotes: true}, 70},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := f.from; seed < f.from+400; seed++ {
@@ -70,7 +71,31 @@ func TestSimulationNotices(t *testing.T) {
 	}
 }
 
-type faults struct{ lies, forgetsVotes bool }
+// TestSimulationHeals lets a replica, or two of five, have what no entry has put there.
+// The others must find it out, and it must have become a copy of theirs in the end.
+func TestSimulationHeals(t *testing.T) {
+	steps, spread, counted := 0, 0, events{}
+	for seed := max(1, *simulateSeed); steps < *simulateSteps && !t.Failed(); seed++ {
+		r := simulate1(t, seed, faults{corrupts: true})
+		if r.err != nil {
+			t.Errorf("-simulate.seed=%d: after %d events: %v", seed, r.steps, r.err)
+		}
+		steps += r.steps
+		counted.add(r.counts)
+		if r.spread {
+			spread++
+		}
+		if *simulateSeed != 0 {
+			return
+		}
+	}
+	t.Logf("%d events: %+v, copies of wrong replicas in %d worlds", steps, counted, spread)
+	if counted.heals < counted.worlds/2 || counted.wrongLeads == 0 || spread > counted.worlds/4 {
+		t.Error("not much was healed")
+	}
+}
+
+type faults struct{ lies, forgetsVotes, corrupts bool }
 
 func simulation(t *testing.T, seed uint64) simulated {
 	r := simulate1(t, seed, faults{})
@@ -82,7 +107,7 @@ func simulation(t *testing.T, seed uint64) simulated {
 
 // events say that a world was not a dull one.
 type events struct {
-	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes int
+	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes, heals, wrongLeads int
 }
 
 func (c *events) add(o events) {
@@ -95,11 +120,14 @@ func (c *events) add(o events) {
 	c.commands += o.commands
 	c.copies += o.copies
 	c.changes += o.changes
+	c.heals += o.heals
+	c.wrongLeads += o.wrongLeads
 }
 
 type simulated struct {
 	steps  int
 	counts events
+	spread bool // a replica with what must not be there was copied
 	err    error
 }
 
@@ -110,11 +138,11 @@ func simulate1(t *testing.T, seed uint64, f faults) (r simulated) {
 	s := newSimulation(seed, f)
 	defer func() {
 		if p := recover(); p != nil {
-			r = simulated{s.world.Steps, s.counts, fmt.Errorf("panic: %v", p)}
+			r = simulated{s.world.Steps, s.counts, s.spread, fmt.Errorf("panic: %v", p)}
 		}
 	}()
 	err := s.run()
-	return simulated{s.world.Steps, s.counts, err}
+	return simulated{s.world.Steps, s.counts, s.spread, err}
 }
 
 const (
@@ -132,6 +160,8 @@ type aSimulation struct {
 	network *simulate.Network
 	nodes   []*node
 	clients []*client
+	faults  faults
+	spread  bool
 	calm    bool    // no more faults
 	crashes float64 // how likely one is after each event of a node
 	err     error
@@ -145,7 +175,7 @@ type aSimulation struct {
 
 func newSimulation(seed uint64, f faults) *aSimulation {
 	w := simulate.New(seed)
-	s := &aSimulation{world: w, left: opsPerRun, crashes: 0.0005, network: &simulate.Network{
+	s := &aSimulation{world: w, faults: f, left: opsPerRun, crashes: 0.0005, network: &simulate.Network{
 		World: w, Drop: w.Rand.Float64() * 0.1, Duplicate: w.Rand.Float64() * 0.1,
 		Low: 200 * time.Microsecond, High: 20 * time.Millisecond, Late: 3 * time.Second,
 	}}
@@ -179,7 +209,63 @@ func newSimulation(seed uint64, f faults) *aSimulation {
 		}
 	}
 	w.After(time.Second, s.disturb)
+	w.After(tellEvery, s.tell)
+	if f.corrupts {
+		for i := range count / 2 {
+			n := s.nodes[(w.Rand.IntN(count)+i)%count]
+			w.After(w.Between(time.Second, lastGhost), func() {
+				n.engine.Corrupt(ghost)
+				if n.leads {
+					s.counts.wrongLeads++
+				}
+			})
+		}
+	}
 	return s
+}
+
+// ghost is the key of an item that nobody has stored, and lastGhost when it has come.
+const (
+	ghost     = "ghost"
+	lastGhost = 10 * time.Second
+)
+
+// tellEvery is how often replicas tell the others what they have come to.
+const tellEvery = 500 * time.Millisecond
+
+// tell lets all replicas tell the others what they have come to, or that they are away.
+func (s *aSimulation) tell() {
+	s.world.After(tellEvery, s.tell)
+	for _, n := range s.nodes {
+		if s.faults.corrupts { // the log has to come to the level that compares
+			n.reconfigure(n)
+		}
+		var latest []Sum
+		switch {
+		case n.away:
+		case n.core == nil || n.paused:
+			continue
+		default:
+			latest, _ = n.core.machine.sums.last(toldSums)
+		}
+		there := !n.away
+		for _, to := range s.nodes {
+			if to != n {
+				s.network.Send(n.id, to.id, func() { to.do(func() { to.core.hear(n.id, latest, there) }) })
+			}
+		}
+	}
+}
+
+// healed reports whether all replicas are the same, and nothing is where it must not be
+// unless it was copied before anybody could know.
+func (s *aSimulation) healed() bool {
+	for _, n := range s.nodes {
+		if n.joined && (n.away || n.engine.Has(ghost) != s.nodes[0].engine.Has(ghost) || n.engine.Has(ghost) && !s.spread) {
+			return false
+		}
+	}
+	return true
 }
 
 // run lets the world go on until all commands are answered, then for a while
@@ -194,11 +280,20 @@ func (s *aSimulation) run() error {
 			s.settle()
 		}
 	}
-	for until := s.world.Now() + 5*time.Second; s.world.Now() < until && s.err == nil; {
-		s.world.Step()
+	until := s.world.Now() + 5*time.Second
+	if s.faults.corrupts {
+		until = max(until, lastGhost)
+	}
+	for limit := until + time.Minute; s.err == nil; s.world.Step() {
+		if now := s.world.Now(); now > limit || now > until && s.healed() {
+			break
+		}
 	}
 	if s.err != nil {
 		return s.err
+	}
+	if !s.healed() {
+		return errors.New("what no entry has put there is there still, or not everywhere")
 	}
 	first := map[engine.Position]*node{}
 	for _, n := range s.nodes {
@@ -291,6 +386,14 @@ func (n *node) reconfigure(other *node) {
 		return
 	}
 	w := n.s.world
+	roster := *n.core.machine.Roster()
+	roster.Number++
+	roster.Level, roster.Size = Latest, w.Rand.IntN(9)
+	_ = n.core.proposeRoster(&roster)
+	if n.s.faults.corrupts { // it takes most voters to tell who is right
+		n.work()
+		return
+	}
 	var voters, learners []uint64
 	for _, r := range n.core.replicas() {
 		if r.Learner {
@@ -317,10 +420,6 @@ func (n *node) reconfigure(other *node) {
 	if n.core.change(changes) == nil && len(changes) > 0 {
 		n.s.counts.changes++
 	}
-	roster := *n.core.machine.Roster()
-	roster.Number++
-	roster.Level, roster.Size = Latest, w.Rand.IntN(9)
-	_ = n.core.proposeRoster(&roster)
 	n.work()
 }
 
@@ -333,6 +432,7 @@ type node struct {
 	engine *simulate.Engine
 
 	joined  bool  // false: it waits for a copy to begin with
+	away    bool  // it gets a copy
 	core    *core // nil: down
 	life    int
 	paused  bool
@@ -350,12 +450,12 @@ func (n *node) clock() session.Time {
 }
 
 func (n *node) start() {
-	if !n.joined {
+	if !n.joined || n.away {
 		return
 	}
 	c, err := newCore(Options{
 		Node: n.id, Storage: n.log, Engine: n.engine, Clock: n.clock, Logger: slog.New(slog.DiscardHandler),
-		LogSize: n.logSize, MaxLog: 0,
+		LogSize: n.logSize, MaxLog: 0, CheckTicks: 20,
 	})
 	if err != nil {
 		n.s.err = err
@@ -372,6 +472,9 @@ func (n *node) logSize() int64 { return int64(n.s.world.Rand.IntN(2)) }
 
 // mend gives a copy of the leader's engine to replicas that need one.
 func (n *node) mend() {
+	if n.core.suspect {
+		return
+	}
 	behind := n.core.behind()
 	for _, r := range n.core.replicas() {
 		if !n.s.nodes[r.Node-1].joined {
@@ -390,6 +493,7 @@ func (n *node) mend() {
 				return // it was long under way
 			}
 			n.s.counts.copies++
+			n.s.spread = n.s.spread || n.engine.Has(ghost)
 			if to.joined {
 				to.stop()
 			}
@@ -400,6 +504,42 @@ func (n *node) mend() {
 			to.start()
 		})
 	}
+}
+
+// heal tells a replica that it differs from most.
+func (n *node) heal() {
+	id, most := n.core.sick()
+	if id == 0 {
+		return
+	}
+	to := n.s.nodes[id-1]
+	n.s.network.Send(n.id, id, func() {
+		to.do(func() {
+			if own, _ := to.core.machine.sums.last(keptSums); differs(own, most) && !to.core.leads {
+				n.s.counts.heals++
+				to.stop()
+				to.log.Crash()
+				to.away = true
+				n.s.world.After(n.s.world.Between(100*time.Millisecond, 3*time.Second), to.fetch)
+			}
+		})
+	})
+}
+
+// fetch gets a copy from the leader, once there is one.
+func (n *node) fetch() {
+	for _, from := range n.s.nodes {
+		if from.core != nil && !from.paused && from.core.leads && !from.core.suspect {
+			at := from.engine.Applied()
+			n.s.spread = n.s.spread || from.engine.Has(ghost)
+			n.engine.Copy(from.engine)
+			n.log.Restart(at.Index, at.Term, from.log.ConfState(at.Index))
+			n.away = false
+			n.start()
+			return
+		}
+	}
+	n.s.world.After(100*time.Millisecond, n.fetch)
 }
 
 // stop ends the process as it is.
@@ -481,8 +621,14 @@ func (n *node) tick() {
 			n.late = true
 		} else {
 			n.do(n.core.tick)
+			if life == n.life && n.core.differences.Load() > 0 && !n.s.faults.corrupts {
+				n.s.err = fmt.Errorf("replica %d finds that replicas differ", n.id)
+			}
 			if life == n.life && n.s.world.Chance(0.05) {
 				n.mend()
+			}
+			if life == n.life && n.s.world.Chance(0.05) {
+				n.heal()
 			}
 		}
 		n.s.world.After(tickTime, again)
@@ -523,7 +669,7 @@ func (n *node) apply() {
 	m := n.applies[0]
 	n.applies = n.applies[1:]
 	for _, e := range m.GetEntries() {
-		if e, err := decodeEntry(e.GetData()); err == nil && e.form == formBurst && n.core.machine.origins.judge(&e) == duplicate {
+		if e, err := decodeEntry(e.GetData(), Latest); err == nil && e.form == formBurst && n.core.machine.origins.judge(&e) == duplicate {
 			n.s.counts.duplicates++
 		}
 	}

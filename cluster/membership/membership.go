@@ -29,6 +29,8 @@ type state struct {
 	Founders []uint64 `json:"founders,omitempty"`
 	Full     bool     `json:"full,omitempty"`     // its disk is
 	Sessions bool     `json:"sessions,omitempty"` // it has some, and brings them into the cluster
+
+	Replicas json.RawMessage `json:"replicas,omitempty"` // what it has to say of its replicas
 }
 
 // Membership is what a node knows of its cluster. All methods may be called by
@@ -111,13 +113,15 @@ func (m *Membership) Identity() Identity {
 	return m.identity
 }
 
-// State is what this node says of itself. applied is an index in the first group's log.
-func (m *Membership) State(applied uint64) []byte {
+// State is what this node says of itself, and of its replicas, as JSON. applied is an
+// index in the first group's log.
+func (m *Membership) State(applied uint64, replicas json.RawMessage) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	text, err := json.Marshal(state{
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
 		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
+		Replicas: replicas,
 	})
 	if err != nil {
 		panic(err) // it has numbers and strings

@@ -37,7 +37,7 @@ func (v *village) add(dir string, expect int) *Membership {
 // say lets one node hear another.
 func (v *village) say(from, to *Membership) {
 	v.t.Helper()
-	if err := to.Heard(from.Identity().Node, 1, from.State(0)); err != nil {
+	if err := to.Heard(from.Identity().Node, 1, from.State(0, nil)); err != nil {
 		v.t.Fatal(err)
 	}
 }

@@ -3,8 +3,12 @@ package simulate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"sort"
+
+	"github.com/zeebo/xxh3"
 
 	"cairn/engine"
 	"cairn/session"
@@ -71,6 +75,32 @@ func (e *Engine) Same(other *Engine) bool {
 		}
 	}
 	return true
+}
+
+// Corrupt gives the engine an item that no entry has put there, durably.
+func (e *Engine) Corrupt(key string) {
+	for _, s := range []*engineState{&e.current, &e.durable} {
+		s.items[key] = session.Item{Expiry: session.Never}
+	}
+}
+
+// Has reports whether there is an item, live or not.
+func (e *Engine) Has(key string) bool {
+	_, found := e.current.items[key]
+	return found
+}
+
+// Digest hashes everything.
+func (e *Engine) Digest() (engine.Position, uint64, error) {
+	s, text := e.current, []byte(nil)
+	for _, key := range slices.Sorted(maps.Keys(s.items)) {
+		it := s.items[key]
+		text = fmt.Appendf(text, "%q %d %d %q\n", key, it.Version, it.Expiry, it.Value)
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.notes)) {
+		text = fmt.Appendf(text, "%q %q\n", key, s.notes[key])
+	}
+	return s.applied, xxh3.Hash(fmt.Appendf(text, "%v %d", s.applied, s.now)), nil
 }
 
 func (e *Engine) Now() session.Time { return max(e.Clock(), e.seen, e.current.now) }

@@ -144,8 +144,12 @@ func (s *logState) append(m *raftpb.Message, entries int, hard bool) {
 }
 
 // Restart lets the log begin behind an entry, durably, as it does with a copy of
-// another replica's engine.
+// another replica's engine, unless it has that entry.
 func (l *Log) Restart(index, term uint64, conf *raftpb.ConfState) {
+	if own, err := l.Term(index); err == nil && own == term {
+		_ = l.SetConf(index, conf)
+		return
+	}
 	for _, s := range []*logState{&l.current, &l.durable} {
 		s.confs = confs{{index, conf}}
 		s.entries = []*raftpb.Entry{{Index: new(index), Term: new(term)}}

@@ -99,7 +99,7 @@ func (s *server) clusterStatus() adminapi.Cluster {
 		})
 	}
 	for _, g := range status.Groups {
-		out := adminapi.ClusterGroup{Group: g.Group, Leads: g.Leads, Term: int64(g.Term), Committed: int64(g.Committed), Applied: int64(g.Applied)}
+		out := adminapi.ClusterGroup{Group: g.Group, Leads: g.Leads, Term: int64(g.Term), Committed: int64(g.Committed), Applied: int64(g.Applied), Agreed: int64(g.Agreed), Differs: g.Suspect, Level: int(g.Level)}
 		if g.Leader != 0 {
 			out.Leader = group.FormatNode(g.Leader)
 		}

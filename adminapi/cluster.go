@@ -22,6 +22,7 @@ type ClusterNode struct {
 	Member    bool   `json:"member" doc:"It belongs to the cluster. false: it is there, and waits to be added, or to take the place of a node that is gone."`
 	Learner   bool   `json:"learner" doc:"It gets a copy of the sessions, or has caught up and is a spare: what it has on disk does not count."`
 	Connected bool   `json:"connected" doc:"The node that answers has a connection to it."`
+	Drained   bool   `json:"drained" doc:"It was drained: it is not ready, so that it gets no new clients, and leads only while no other node can. It replicates and votes as before."`
 	Leads     int    `json:"leads" doc:"How many groups it leads."`
 }
 
@@ -41,7 +42,7 @@ type ClusterGroup struct {
 
 // ClusterChange is what is to become of a node.
 type ClusterChange struct {
-	Op    string `json:"op" enum:"add,remove,replace,transfer" doc:"add: a node that waits becomes a member, one more than before. remove: a member is none any more, one less than before. replace: a new node takes the place of a member, once it has caught up. transfer: a member leads."`
+	Op    string `json:"op" enum:"add,remove,replace,transfer,drain,undrain" doc:"add: a node that waits becomes a member, one more than before. remove: a member is none any more, one less than before. replace: a new node takes the place of a member, once it has caught up. transfer: a member leads. drain: a member is not ready from now on, and leads only while no other can; its clients stay connected. undrain: it is as before."`
 	Node  string `json:"node,omitempty" pattern:"^([0-9a-f]{16})?$" doc:"Its number. For transfer, none lets any other node lead."`
 	Force bool   `json:"force,omitempty" doc:"For remove: also if fewer than three members stay."`
 }

@@ -42,5 +42,5 @@ type Liveness struct {
 // Readiness says whether the server takes traffic.
 type Readiness struct {
 	Ready   bool     `json:"ready"`
-	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space, read_only, no_leader, removed."`
+	Reasons []string `json:"reasons" nullable:"false" doc:"Why not: draining, stalled, out_of_space, read_only, no_leader, removed, drained."`
 }

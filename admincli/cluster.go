@@ -41,13 +41,14 @@ func (a *app) clusterCommand() *cobra.Command {
 	cmd.AddCommand(status, a.clusterChange("add", "Add a waiting node to the members"),
 		a.clusterChange("remove", "Remove a member"),
 		a.clusterChange("replace", "Replace a member with a new node, once that has caught up"),
-		a.clusterChange("transfer", "Make another member the leader"))
+		a.clusterChange("transfer", "Make another member the leader"),
+		a.clusterChange("drain", "Take a member out of service, without removing it"))
 	return cmd
 }
 
 // clusterChange is a command that changes the cluster.
 func (a *app) clusterChange(op, short string) *cobra.Command {
-	change := adminapi.ClusterChange{Op: op}
+	change, undo := adminapi.ClusterChange{Op: op}, false
 	cmd := &cobra.Command{
 		Use:     op + " NODE",
 		Short:   short,
@@ -60,12 +61,19 @@ func (a *app) clusterChange(op, short string) *cobra.Command {
 		cmd.Use, cmd.Args = "transfer [NODE]", cobra.MaximumNArgs(1)
 		cmd.Long = short + ".\n\nNODE is its number, as 'cairn cluster status' shows it. Any node of the cluster takes the command, which returns when it is done."
 		cmd.Example = "  cairn cluster transfer"
+	case "drain":
+		cmd.Long = short + ".\n\nNODE is its number, as 'cairn cluster status' shows it. Any node of the cluster takes the command.\n" +
+			"The node hands over the lead, and does not lead again while another can. Its /readyz is false with the\nreason 'drained', so that load balancers send it no new clients. Those that are connected stay, and it\nreplicates and votes as before. This lasts, over restarts, until --undo."
+		cmd.Flags().BoolVar(&undo, "undo", false, "put it back into service")
 	case "remove":
 		cmd.Flags().BoolVar(&change.Force, "force", false, "also if fewer than three members stay")
 	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			change.Node = args[0]
+		}
+		if undo {
+			change.Op = "undrain"
 		}
 		c, err := a.client()
 		if err != nil {
@@ -123,6 +131,9 @@ func nodeState(n *adminapi.ClusterNode) string {
 	}
 	if n.Learner {
 		state += ", learns"
+	}
+	if n.Drained {
+		state += ", drained"
 	}
 	if n.Leads > 0 {
 		state += ", leads"

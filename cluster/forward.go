@@ -20,6 +20,7 @@ const (
 	forwardRegister
 	forwardBehind // group, first index of the log: the leader tells a replica that it needs a copy
 	forwardOrder  // an Order as JSON
+	forwardDrain  // draining as JSON: the leader tells a node
 	forwardSick   // group, index, digest: the leader tells a replica that it differs from most
 )
 

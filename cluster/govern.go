@@ -52,7 +52,7 @@ func (n *Node) watchSpace() {
 		}
 		low := e.Stats().OutOfSpace
 		full = full || low
-		g.SetFull(low)
+		g.SetUnfit(group.Full, low)
 	}
 	n.membership.SetFull(full)
 }

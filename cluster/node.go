@@ -95,6 +95,7 @@ type Node struct {
 	closing   bool
 	repaired  atomic.Int64
 
+	drains     sync.Mutex // one order to drain a node at a time
 	forProxies proxyCounts
 }
 
@@ -289,7 +290,7 @@ func (n *Node) openGroup(i int) error {
 	g, err := group.Open(group.Options{
 		Node: identity.Node, Storage: storage, Engine: e, Number: uint64(i), Groups: uint64(identity.Groups),
 		Clock: n.clock.Now, Logger: n.logger.With("group", i), LogSize: n.logs.Size, MaxLog: n.o.MaxLog,
-		CheckTicks: int(n.o.CompareEvery / group.TickEvery), PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Full,
+		CheckTicks: int(n.o.CompareEvery / group.TickEvery), PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Unfit,
 	}, group.Hooks{
 		Send: func(messages []*raftpb.Message) { n.send(place, uint64(i), messages) },
 		Changed: func(group.Status) {
@@ -303,6 +304,7 @@ func (n *Node) openGroup(i int) error {
 		Failed:     func(err error) { n.failed(i, err) },
 	})
 	if err == nil {
+		g.SetUnfit(group.Drained, identity.Drained)
 		place.fill(g, e)
 	}
 	return err
@@ -467,6 +469,10 @@ func (h handler) Serve(_ uint64, body []byte, reply func(body []byte)) {
 	}
 	if len(body) > 0 && body[0] == forwardOrder {
 		h.serveOrder(body[1:], reply)
+		return
+	}
+	if len(body) > 0 && body[0] == forwardDrain {
+		h.serveDrain(body[1:], reply)
 		return
 	}
 	s := h.store.Load()

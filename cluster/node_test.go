@@ -321,7 +321,16 @@ func (c *town) until(what string, f func() bool) {
 	}
 }
 
-func (c *town) number(i int) uint64 { return c.nodes[i].membership.Identity().Node }
+func (c *town) number(i int) uint64 {
+	if c.nodes[i] != nil {
+		return c.nodes[i].membership.Identity().Node
+	}
+	identity, err := membership.Read(c.dirs[i])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return identity.Node
+}
 
 // members are whom a node takes for voters.
 func (c *town) members(i int) (voters []uint64) {

@@ -28,6 +28,8 @@ const (
 	OrderRemove   OrderOp = "remove"   // it is none any more, one less than before
 	OrderReplace  OrderOp = "replace"  // a new node takes its place, once it has caught up
 	OrderTransfer OrderOp = "transfer" // it leads; 0: any other than the one that does
+	OrderDrain    OrderOp = "drain"    // it gets no new clients, and leads only if nobody else can
+	OrderUndrain  OrderOp = "undrain"  // it is as any other again
 )
 
 // OrderError says why an order is not carried out.
@@ -52,6 +54,10 @@ const (
 // safe: Status shows it. The error is an *OrderError, or session.ErrUnavailable if
 // nobody leads before ctx is done.
 func (n *Node) Order(ctx context.Context, o Order) error {
+	if o.Op == OrderDrain || o.Op == OrderUndrain { // the nodes are those of the first group
+		o.Group = 0
+		return n.orderLeader(ctx, o)
+	}
 	for i := range *n.slots.Load() {
 		o.Group = i
 		if err := n.orderLeader(ctx, o); err != nil {
@@ -89,23 +95,30 @@ func (n *Node) askToObey(ctx context.Context, leader uint64, o Order) error {
 	if err != nil {
 		return err
 	}
+	err = n.callOrder(ctx, leader, forwardOrder, text, orderTime)
+	var refused *refusedError
+	if errors.As(err, &refused) {
+		return &OrderError{refused.text}
+	}
+	return err
+}
+
+// callOrder sends a node a forward of a kind, and returns the error of its answer, or why
+// there is none within some time.
+func (n *Node) callOrder(ctx context.Context, node uint64, kind byte, text []byte, within time.Duration) error {
 	answer := make(chan error, 1)
-	n.peers.Call(leader, append([]byte{forwardOrder}, text...), time.Now().Add(orderTime), func(reply []byte, err error) {
+	n.peers.Call(node, append([]byte{kind}, text...), time.Now().Add(within), func(reply []byte, err error) {
 		if err == nil {
 			_, err = decodeAnswer(reply)
 		}
 		answer <- err
 	})
 	select {
-	case err = <-answer:
+	case err := <-answer:
+		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	var refused *refusedError
-	if errors.As(err, &refused) {
-		return &OrderError{refused.text}
-	}
-	return err
 }
 
 // serveOrder carries out the order of another node.
@@ -116,6 +129,11 @@ func (h handler) serveOrder(text []byte, reply func(body []byte)) {
 		reply(encodeAnswer(nil, errForward))
 		return
 	}
+	h.work(reply, func(ctx context.Context) error { return h.obey(ctx, o) })
+}
+
+// work answers a call with the error of f, which may take its time.
+func (h handler) work(reply func(body []byte), f func(ctx context.Context) error) {
 	h.repairs.Lock()
 	defer h.repairs.Unlock()
 	if h.closing {
@@ -125,7 +143,7 @@ func (h handler) serveOrder(text []byte, reply func(body []byte)) {
 	h.running.Go(func() {
 		ctx, cancel := context.WithTimeout(h.ctx, orderTime)
 		defer cancel()
-		reply(encodeAnswer(nil, h.obey(ctx, o)))
+		reply(encodeAnswer(nil, f(ctx)))
 	})
 }
 
@@ -135,8 +153,11 @@ func (n *Node) obey(ctx context.Context, o Order) error {
 	if g == nil || !g.Status().Leads {
 		return group.ErrNotLeader
 	}
-	if o.Op == OrderTransfer {
+	switch o.Op {
+	case OrderTransfer:
 		return obeyTransfer(ctx, g, n.membership.Identity().Node, o.Node)
+	case OrderDrain, OrderUndrain:
+		return n.obeyDrain(ctx, g, o)
 	}
 	replicas, _ := g.Replicas()
 	at := slices.IndexFunc(replicas, func(r group.Replica) bool { return r.Node == o.Node })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -59,6 +60,11 @@ func (s *Server) changeCluster(ctx context.Context, in *struct{ Body adminapi.Cl
 		return nil, failure(err)
 	}
 	return s.getCluster(ctx, nil)
+}
+
+// drained reports whether the node that answers is.
+func drained(c *adminapi.Cluster) bool {
+	return slices.ContainsFunc(c.Nodes, func(n adminapi.ClusterNode) bool { return n.Self && n.Drained })
 }
 
 // leaderless reports whether a node does not know who leads each of its groups.

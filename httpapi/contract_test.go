@@ -232,6 +232,15 @@ func TestContract(t *testing.T) {
 	if r := call(503, "GET", "/readyz", "", nil); !strings.Contains(string(r.body), `["removed"]`) {
 		t.Errorf("the node was removed, and readiness is %s", r.body)
 	}
+	h.server.options.Cluster = func() adminapi.Cluster {
+		c := adminapi.NoCluster()
+		c.Nodes = append(c.Nodes, adminapi.ClusterNode{Node: "1", Self: true, Drained: true}, adminapi.ClusterNode{Node: "2"})
+		c.Groups = append(c.Groups, adminapi.ClusterGroup{Leader: "2"})
+		return c
+	}
+	if r := call(503, "GET", "/readyz", "", nil); !strings.Contains(string(r.body), `["drained"]`) {
+		t.Errorf("the node is drained, and readiness is %s", r.body)
+	}
 	asked := 0
 	h.server.options.Cluster = func() adminapi.Cluster {
 		asked++
@@ -249,6 +258,8 @@ func TestContract(t *testing.T) {
 	h.server.options.ChangeCluster = func(context.Context, adminapi.ClusterChange) error { return changeError }
 	call(200, "POST", "/v1/cluster", "", change)
 	call(200, "POST", "/v1/cluster", "", map[string]any{"op": "transfer"})
+	call(200, "POST", "/v1/cluster", "", map[string]any{"op": "drain", "node": "00000000000000ab"})
+	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "undrain"})
 	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "add"})
 	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "add", "node": "x"})
 	call(422, "POST", "/v1/cluster", "", map[string]any{"op": "else", "node": "00000000000000ab"})

@@ -46,16 +46,20 @@ func (s *Server) readiness() (reasons []string, cluster string) {
 	if stats.ReadOnly {
 		reasons = append(reasons, "read_only")
 	}
-	switch c, ok := s.cluster(); {
-	case !ok:
+	c, ok := s.cluster()
+	if !ok {
 		return reasons, ""
-	case c.Removed:
-		return append(reasons, "removed"), c.Name
-	case leaderless(&c):
-		return append(reasons, "no_leader"), c.Name
-	default:
-		return reasons, c.Name
 	}
+	if drained(&c) {
+		reasons = append(reasons, "drained")
+	}
+	switch {
+	case c.Removed:
+		reasons = append(reasons, "removed")
+	case leaderless(&c):
+		reasons = append(reasons, "no_leader")
+	}
+	return reasons, c.Name
 }
 
 // ready reports whether the server takes traffic.

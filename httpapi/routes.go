@@ -129,7 +129,7 @@ func (s *Server) registerServer() {
 	}), s.getCluster)
 	huma.Register(s.api, operation(ScopeAdmin, huma.Operation{
 		OperationID: "change-cluster", Method: http.MethodPost, Path: "/v1/cluster", Tags: tags,
-		Summary:     "Add, remove or replace a node of the cluster, or let another lead",
+		Summary:     "Add, remove, replace or drain a node of the cluster, or let another lead",
 		Description: "Any node takes it. Members come and go one step at a time, when that is safe: GET shows it.",
 		Errors:      []int{409, 501, 503}, DefaultStatus: http.StatusOK,
 	}), s.changeCluster)
@@ -361,7 +361,7 @@ func (s *Server) registerHealth() {
 	huma.Register(s.api, operation(ScopeNone, huma.Operation{
 		OperationID: "readyz", Method: http.MethodGet, Path: "/readyz", Tags: tags,
 		Summary:     "Whether the server takes traffic: 503 while it drains, writes are stalled, or disk space is short",
-		Description: "`reasons` has every reason for a 503: `draining`, `stalled`, `out_of_space`, `read_only`, and in a cluster `no_leader` and `removed`.",
+		Description: "`reasons` has every reason for a 503: `draining`, `stalled`, `out_of_space`, `read_only`, and in a cluster `no_leader`, `removed` and `drained`.",
 		Responses:   readyzResponses(s.api),
 	}), s.readyz)
 }

@@ -164,6 +164,7 @@ type core struct {
 
 	conf      *raftpb.ConfState // who the replicas are
 	configure func(e *raftpb.Entry) error
+	reasons   Reason // of unfit
 	unfit     fitness
 	spare     atomic.Bool // this node leads, and another that should may be able to
 	alone     int         // for how many ticks there was none
@@ -294,6 +295,32 @@ const (
 	reserved         // if nobody else can
 	never            // its clock is wrong: what it stamps would be, too
 )
+
+// Reason is one why a node should not lead.
+type Reason uint8
+
+// Reasons. With any of them a node leads only while nobody else can.
+const (
+	Full    Reason = 1 << iota // its disk is
+	Drained                    // an operator wants it to have no clients
+)
+
+// fitness is that of a node with these reasons.
+func (r Reason) fitness() fitness {
+	if r != 0 {
+		return reserved
+	}
+	return fit
+}
+
+// setReason says whether there is one why this node should not lead.
+func (c *core) setReason(r Reason, holds bool) {
+	c.reasons &^= r
+	if holds {
+		c.reasons |= r
+	}
+	c.setFitness(c.reasons.fitness())
+}
 
 // setFitness says whether this node should lead from now on.
 func (c *core) setFitness(f fitness) {

@@ -176,7 +176,7 @@ func (g *Group) Write(w *Write) {
 	}
 	if w.Burst != nil && w.Burst.Full && g.core.spare.Load() {
 		// It would be refused. Another node can take it, as soon as it leads.
-		g.SetFull(true)
+		g.SetUnfit(Full, true)
 		w.Done(nil, ErrNotLeader)
 		return
 	}
@@ -229,14 +229,10 @@ func (g *Group) Differs(most Sum) bool {
 // Transfer asks another node to lead, if this one does.
 func (g *Group) Transfer(to uint64) { g.call(func(c *core) { c.transfer(to) }) }
 
-// SetFull says whether this node's disk is full. Then another leads, if one can whose
-// disk is not.
-func (g *Group) SetFull(full bool) {
-	f := fit
-	if full {
-		f = reserved
-	}
-	g.call(func(c *core) { c.setFitness(f) })
+// SetUnfit says whether there is a reason why this node should not lead. Then another
+// leads, if one can that should.
+func (g *Group) SetUnfit(r Reason, holds bool) {
+	g.call(func(c *core) { c.setReason(r, holds) })
 }
 
 // Campaign begins an election, if nobody leads and this node has begun none.

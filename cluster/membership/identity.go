@@ -38,6 +38,10 @@ type Identity struct {
 	// were in this data directory, and Size how many nodes it is to have.
 	Adopts bool `json:"adopts,omitempty"`
 	Size   int  `json:"size,omitempty"`
+
+	// Drained says that an operator wants the node to have no clients, and not to lead.
+	// An earlier version that starts with the directory ignores it, and forgets it.
+	Drained bool `json:"drained,omitempty"`
 }
 
 // Member is a node of the cluster.

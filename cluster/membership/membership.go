@@ -29,6 +29,7 @@ type state struct {
 	Founders []uint64 `json:"founders,omitempty"`
 	Full     bool     `json:"full,omitempty"`     // its disk is
 	Sessions bool     `json:"sessions,omitempty"` // it has some, and brings them into the cluster
+	Drained  bool     `json:"drained,omitempty"`
 
 	Replicas json.RawMessage `json:"replicas,omitempty"` // what it has to say of its replicas
 }
@@ -122,6 +123,7 @@ func (m *Membership) State(applied uint64, replicas json.RawMessage) []byte {
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
 		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
 		Replicas: replicas,
+		Drained: m.identity.Drained,
 	})
 	if err != nil {
 		panic(err) // it has numbers and strings
@@ -267,12 +269,48 @@ func (m *Membership) SetFull(full bool) {
 	m.full = full
 }
 
-// Full reports whether another node's disk is full, as far as it has said.
-func (m *Membership) Full(node uint64) bool {
+// SetDrained notes, durably, whether this node is drained.
+func (m *Membership) SetDrained(drained bool) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.identity.Drained == drained {
+		return nil
+	}
+	i := m.identity
+	i.Drained = drained
+	return m.note(i)
+}
+
+// Drained reports whether a node is drained, as far as it has said.
+func (m *Membership) Drained(node uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if node == m.identity.Node {
+		return m.identity.Drained
+	}
 	o := m.others[node]
-	return o != nil && o.state.Full
+	return o != nil && o.state.Drained
+}
+
+// HeardDrained notes whether another node is drained before it says so itself.
+func (m *Membership) HeardDrained(node uint64, drained bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o := m.others[node]; o != nil {
+		o.state.Drained = drained
+	}
+}
+
+// Unfit reports whether a node should not lead, as far as it has said: its disk is full,
+// or it is drained.
+func (m *Membership) Unfit(node uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if node == m.identity.Node {
+		return m.full || m.identity.Drained
+	}
+	o := m.others[node]
+	return o != nil && (o.state.Full || o.state.Drained)
 }
 
 // Level is the highest that all members know: 0 if that is not known of one.
@@ -448,6 +486,7 @@ type Peer struct {
 	Address string
 	Member  bool
 	Learner bool
+	Drained bool
 	Heard   time.Time // zero: not since this process began
 }
 
@@ -463,13 +502,13 @@ func (m *Membership) Peers() (peers []Peer) {
 		seen[x.Node] = true
 		p := Peer{Node: x.Node, Address: x.Address, Member: true, Learner: x.Learner}
 		if o := m.others[x.Node]; o != nil {
-			p.Address, p.Heard = o.state.Address, o.heard
+			p.Address, p.Heard, p.Drained = o.state.Address, o.heard, o.state.Drained
 		}
 		peers = append(peers, p)
 	}
 	for node, o := range m.others {
 		if !seen[node] && m.now().Sub(o.heard) <= forgetAfter {
-			peers = append(peers, Peer{Node: node, Address: o.state.Address, Heard: o.heard})
+			peers = append(peers, Peer{Node: node, Address: o.state.Address, Heard: o.heard, Drained: o.state.Drained})
 		}
 	}
 	slices.SortFunc(peers, func(a, b Peer) int {

@@ -341,3 +341,35 @@ func TestNobodyBeginsWithoutTheSessions(t *testing.T) {
 		t.Error("the one with sessions has not begun")
 	}
 }
+
+// TestDrained lets a node be drained: it says so, and knows after a restart.
+func TestDrained(t *testing.T) {
+	v := newVillage(t)
+	dirs := []string{t.TempDir(), t.TempDir()}
+	a, b := v.add(dirs[0], 2), v.add(dirs[1], 2)
+	v.talk(a, b)
+	v.talk(a, b)
+	node := a.Identity().Node
+	for _, want := range []bool{true, false, true} {
+		if err := a.SetDrained(want); err != nil {
+			t.Fatal(err)
+		}
+		v.say(a, b)
+		if a.Drained(node) != want || b.Drained(node) != want || b.Unfit(node) != want || b.Peers()[0].Drained != want {
+			t.Errorf("drained: %v, as another node has it: %v, unfit: %v, want %v", a.Drained(node), b.Drained(node), b.Unfit(node), want)
+		}
+	}
+	if b.Drained(b.Identity().Node) || a.Drained(b.Identity().Node) || a.Drained(1) {
+		t.Error("another node is drained")
+	}
+	b.HeardDrained(node, false)
+	if b.Drained(node) {
+		t.Error("it is drained, after it was heard that it is not")
+	}
+	if again := v.add(dirs[0], 2); !again.Drained(node) || !begun(again) {
+		t.Error("after a restart it is not drained")
+	}
+	if again := v.add(dirs[1], 2); again.Drained(again.Identity().Node) { // as a file of an earlier version has it
+		t.Error("a file that does not say makes a node drained")
+	}
+}

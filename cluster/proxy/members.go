@@ -37,6 +37,20 @@ type node struct {
 	// ready says that its replicas follow a leader and have carried out nearly all of the
 	// log that they have: what is read there does not wait for the rest of it.
 	ready bool
+
+	// drained says that an operator wants no clients at it.
+	drained bool
+}
+
+// rank is higher the better it is to read there.
+func (n *node) rank() int {
+	switch {
+	case n.ready && !n.drained:
+		return 2
+	case n.ready:
+		return 1
+	}
+	return 0
 }
 
 // groupView is a group as the node sees it that knows of the latest leader.
@@ -226,6 +240,7 @@ func (m *members) heard(id uint64, answer []byte, err error) {
 		if n.answered = now; err == nil {
 			n.silent = false
 			n.ready = m.isReady(&status, n.ready)
+			n.drained = slices.ContainsFunc(status.Nodes, func(x remote.Node) bool { return x.Node == id && x.Drained })
 		}
 	}
 	if err != nil || len(status.Groups) == 0 {
@@ -330,18 +345,18 @@ func (m *members) answers(id uint64) bool {
 }
 
 // another returns a node that answers, each in turn, other than one; 0: there is none.
-// It is one that is ready, if there is one.
+// It is one that is ready, if there is one, and preferably one that is not drained.
 func (m *members) another(than uint64) uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	ids := make([]uint64, 0, len(m.nodes))
-	found := false // one that is ready
+	best := 0
 	for id, n := range m.nodes {
-		if id == than || n.silent || found && !n.ready {
+		if id == than || n.silent || n.rank() < best {
 			continue
 		}
-		if n.ready && !found {
-			found, ids = true, ids[:0]
+		if n.rank() > best {
+			best, ids = n.rank(), ids[:0]
 		}
 		ids = append(ids, id)
 	}

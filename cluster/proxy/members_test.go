@@ -23,8 +23,9 @@ func TestReadsGoToWhoIsReady(t *testing.T) {
 	for id := range uint64(3) {
 		m.nodes[id+1] = new(node)
 	}
+	drained := uint64(0)
 	says := func(id uint64, g remote.Group) {
-		text, err := json.Marshal(remote.Status{Node: id, Groups: []remote.Group{g}})
+		text, err := json.Marshal(remote.Status{Node: id, Nodes: []remote.Node{{Node: 1}, {Node: 2, Drained: drained == 2}}, Groups: []remote.Group{g}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,6 +61,14 @@ func TestReadsGoToWhoIsReady(t *testing.T) {
 	says(2, remote.Group{Term: 1, Leader: 1, Committed: 5010, Applied: 5010})
 	if ids := asked(0); len(ids) != 2 || ids[3] {
 		t.Errorf("%v are asked, want the two that are ready", ids)
+	}
+	drained = 2
+	says(2, remote.Group{Term: 1, Leader: 1, Committed: 5010, Applied: 5010})
+	if ids := asked(0); len(ids) != 1 || !ids[1] {
+		t.Errorf("%v are asked, want the one that is not drained", ids)
+	}
+	if ids := asked(1); len(ids) != 1 || !ids[2] {
+		t.Errorf("%v are asked, want the drained one, since the third is not ready", ids)
 	}
 }
 

@@ -117,6 +117,7 @@ type Status struct {
 type Node struct {
 	Node    uint64 `json:"node,string"`
 	Address string `json:"address"`
+	Drained bool   `json:"drained,omitempty"` // it is to have no new clients
 }
 
 // Group is a group as its replica on the node sees it.

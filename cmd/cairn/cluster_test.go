@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/bradfitz/gomemcache/memcache"
 
+	"cairn/adminapi"
 	"cairn/doctor"
 )
 
@@ -38,6 +40,7 @@ type trio struct {
 type member struct {
 	*running
 	dir  string
+	http string // where its HTTP API is
 	args []string
 }
 
@@ -50,9 +53,9 @@ func startTrio(t *testing.T, more ...string) *trio {
 	}
 	for i := range 3 {
 		addr := freeAddress(t)
-		m := &member{dir: filepath.Join(t.TempDir(), "data"), running: &running{t: t, addr: addr}}
+		m := &member{dir: filepath.Join(t.TempDir(), "data"), http: freeAddress(t), running: &running{t: t, addr: addr}}
 		m.args = append([]string{
-			"serve", "-l", addr, "--data-dir", m.dir, "--http-listen", "off", "-m", "32m",
+			"serve", "-l", addr, "--data-dir", m.dir, "--http-listen", m.http, "-m", "32m",
 			"--cluster-listen", c.join[i], "--join", strings.Join(c.join, ","),
 		}, more...)
 		m.stderr = filepath.Join(t.TempDir(), "stderr")
@@ -466,6 +469,76 @@ func TestClusterStatus(t *testing.T) {
 	})
 	if code, _, stderr := cairn("cluster status --url http://" + single); code != exitFailure || !strings.Contains(stderr, "not a node of a cluster") {
 		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
+// TestClusterDrain drains the node that leads, and undoes it: what its /readyz says, who
+// leads, and what becomes of a connection that was there before.
+func TestClusterDrain(t *testing.T) {
+	c := startTrio(t)
+	status := func(m *member) (now adminapi.Cluster) {
+		t.Helper()
+		_, text := httpGet(t, "http://"+m.http+"/v1/cluster")
+		if err := json.Unmarshal([]byte(text), &now); err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	order := func(want int, what string, m *member, args ...string) (stdout, stderr string) {
+		t.Helper()
+		code, stdout, stderr := cairn("cluster " + what + " --url http://" + m.http + " " + strings.Join(args, " "))
+		if code != want {
+			t.Fatalf("%s: exit code %d, %s%s", what, code, stdout, stderr)
+		}
+		return stdout, stderr
+	}
+	var number [3]string
+	for i, m := range c.nodes {
+		awaitTrue(t, "all nodes are connected", func() bool {
+			now := status(m)
+			number[i] = now.Node
+			away := slices.ContainsFunc(now.Nodes, func(n adminapi.ClusterNode) bool { return !n.Self && !n.Connected })
+			return len(now.Nodes) == 3 && !away && len(now.Groups) > 0 && now.Groups[0].Leader != ""
+		})
+	}
+	lead := slices.Index(number[:], status(c.nodes[0]).Groups[0].Leader)
+	drained, other, third := c.nodes[lead], c.nodes[(lead+1)%3], c.nodes[(lead+2)%3]
+	conn := connect(t, "tcp", drained.addr)
+	conn.ask("set k 0 0 1\r\n1\r\n", "STORED\r\n")
+
+	if out, _ := order(exitOK, "drain", other, number[lead]); !strings.Contains(out, "drained") {
+		t.Errorf("the answer does not say that the node is drained: %s", out)
+	}
+	isDrained := func() bool {
+		code, body := httpGet(t, "http://"+drained.http+"/readyz")
+		return code == 503 && strings.Contains(body, `["drained"]`)
+	}
+	awaitTrue(t, "the node says that it is drained, and another leads", isDrained)
+	awaitTrue(t, "another node leads", func() bool { return !status(drained).Groups[0].Leads && status(other).Groups[0].Leader != number[lead] })
+	conn.ask("get k\r\n", "VALUE k 0 1\r\n1\r\nEND\r\n")
+	conn.ask("set k 0 0 1\r\n2\r\n", "STORED\r\n")
+	if code, _ := httpGet(t, "http://"+third.http+"/readyz"); code != 200 {
+		t.Errorf("another node's /readyz is %d", code)
+	}
+
+	drained.kill()
+	drained.launch()
+	drained.serves()
+	awaitTrue(t, "the node is drained after a restart", isDrained)
+	order(exitOK, "drain", third, number[(lead+1)%3])
+	if _, text := order(exitFailure, "drain", other, number[(lead+2)%3]); !strings.Contains(text, "is the last that should lead") {
+		t.Errorf("the last one is refused with %s", text)
+	}
+	if _, text := order(exitFailure, "drain", other, "00000000000000ab"); !strings.Contains(text, "is not a member") {
+		t.Errorf("an unknown one is refused with %s", text)
+	}
+	order(exitOK, "drain --undo", drained, number[lead])
+	awaitTrue(t, "the node is ready", func() bool {
+		code, _ := httpGet(t, "http://"+drained.http+"/readyz")
+		return code == 200
+	})
+	if out, _ := order(exitOK, "status", drained); strings.Count(out, "drained") != 1 {
+		t.Errorf("one node is drained: %s", out)
 	}
 }
 

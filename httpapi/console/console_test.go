@@ -583,6 +583,18 @@ func TestCluster(t *testing.T) {
 	p.see("tbody tr", "not a member, learns")
 	p.see("tbody tr", "1,234,567")
 	p.see("tbody td.num", "7")
+
+	p.click(`tr[data-node="72b302bf297a228a"] button`, "Drain")
+	p.see("dialog", "10.0.0.2:7000 will not be ready")
+	p.click("dialog button.main", "Drain")
+	p.see("tbody td.warn", "connected, drained")
+	p.click(`tr[data-node="72b302bf297a228a"] button`, "Undo drain")
+	p.click("dialog button.main", "Undo drain")
+	p.gone("tbody td", "drained")
+	p.gone(`tr[data-node="fa00fdc1a31d1b0c"] button`, "Drain") // it is away
+	p.click(`tr[data-node="1f3870be274f6c49"] button`, "Drain")
+	p.click("dialog button.main", "Drain")
+	p.see("dialog .notice", "it is the last that should lead")
 }
 
 func TestServer(t *testing.T) {

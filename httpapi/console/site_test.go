@@ -2,11 +2,13 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -85,8 +87,28 @@ func newClusterSite(t *testing.T) *site {
 		},
 		Groups: []adminapi.ClusterGroup{{Group: 0, Leader: "72b302bf297a228a", Term: 7, Committed: 1_234_567, Applied: 1_234_560}},
 	}
+	var mu sync.Mutex
 	return openSite(t, httpapi.AuthOptions{}, engine.Options{}, func(o *httpapi.Options) {
-		o.Cluster = func() adminapi.Cluster { return nodes }
+		o.Cluster = func() adminapi.Cluster {
+			mu.Lock()
+			defer mu.Unlock()
+			now := nodes
+			now.Nodes = slices.Clone(nodes.Nodes)
+			return now
+		}
+		o.ChangeCluster = func(_ context.Context, c adminapi.ClusterChange) error {
+			mu.Lock()
+			defer mu.Unlock()
+			if c.Node == nodes.Nodes[0].Node {
+				return &httpapi.Refusal{Text: "it is the last that should lead"}
+			}
+			for i := range nodes.Nodes {
+				if n := &nodes.Nodes[i]; n.Node == c.Node {
+					n.Drained = c.Op == "drain"
+				}
+			}
+			return nil
+		}
 	})
 }
 

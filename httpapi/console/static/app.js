@@ -65,7 +65,7 @@ function navigate() {
 
 // State of the server
 
-const words = { draining: "Draining", stalled: "Writes stalled", out_of_space: "Disk full", read_only: "Read-only", no_leader: "No leader", removed: "Removed from the cluster" };
+const words = { draining: "Draining", stalled: "Writes stalled", out_of_space: "Disk full", read_only: "Read-only", no_leader: "No leader", removed: "Removed from the cluster", drained: "Drained" };
 
 function showStatus() {
   const { problem, server } = feed;

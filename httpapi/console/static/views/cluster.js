@@ -1,11 +1,14 @@
 // The nodes of the cluster that the server belongs to, who leads, and how far it is.
 
 import { h, fill, text } from "../lib/dom.js";
-import { get } from "../lib/api.js";
+import { get, post } from "../lib/api.js";
 import { count, plural } from "../lib/format.js";
+import { ask, toast } from "../lib/dialog.js";
 
 export class ClusterView {
   title = "Cluster";
+
+  constructor({ access }) { this.access = access; }
 
   mount(main) {
     this.state = h("span", { class: "soft", role: "status" });
@@ -19,7 +22,7 @@ export class ClusterView {
       h("section", { class: "panel" },
         h("header", {}, h("h2", {}, "Groups, as this server sees them")),
         table("Groups", [["Group"], ["Leader"], ["Term", "num"], ["Committed", "num"], ["Applied here", "num"], ["Behind", "num"]], this.groups)),
-      h("p", { class: "soft" }, "Nodes are added, removed and replaced with ", h("code", {}, "cairn cluster"), ", at any node. ",
+      h("p", { class: "soft" }, "Nodes are added, removed and replaced, and another made the leader, with ", h("code", {}, "cairn cluster"), ", at any node. ",
         h("a", { href: "/docs/cluster", target: "_blank" }, "Documentation")));
     this.update();
   }
@@ -42,18 +45,39 @@ export class ClusterView {
   #draw({ name, node, nodes, groups }) {
     this.trouble.hidden = Boolean(name);
     if (!name) fill(this.trouble, h("strong", {}, "This server is not in a cluster now"));
+    const focused = document.activeElement?.closest("tr")?.dataset.node;
     const members = nodes.filter((n) => n.member).length, away = nodes.filter((n) => !n.self && !n.connected).length;
     text(this.state, name && `${name}: ${plural(members, "member")}, ${away ? plural(away, "node") + " without a connection" : "all connected"}`);
-    fill(this.nodes, nodes.map((n) => h("tr", {},
-      h("td", { class: "mono" }, n.node),
+    fill(this.nodes, nodes.map((n) => h("tr", { data: { node: n.node } },
+      h("td", { class: "mono" }, n.node, " ", this.access.admin && node && n.member && (n.self || n.connected) && this.#drainButton(n)),
       h("td", { class: "mono" }, n.address),
-      h("td", { class: !n.self && !n.connected ? "bad" : "" }, nodeState(n)),
+      h("td", { class: !n.self && !n.connected ? "bad" : n.drained ? "warn" : "" }, nodeState(n)),
       h("td", { class: "num" }, n.leads ? plural(n.leads, "group") : ""))));
+    if (focused) this.nodes.querySelector(`tr[data-node="${CSS.escape(focused)}"] button`)?.focus();
     // A proxy has no copy of a group, so no position either.
     fill(this.groups, groups.map((g) => h("tr", {},
       h("td", {}, count(g.group)),
       h("td", { class: g.leader ? "mono" : "bad" }, g.leader || "none"),
       [g.term, node && g.committed, node && g.applied, node && g.committed - g.applied].map((n) => h("td", { class: "num" }, n === "" ? "–" : count(n))))));
+  }
+
+  #drainButton(n) {
+    const words = n.drained ? "Undo drain" : "Drain";
+    return h("button", { type: "button", class: "quiet", aria: { label: `${words}: ${n.node}` }, on: { click: () => this.#drain(n) } }, words + "…");
+  }
+
+  async #drain({ node, address, drained }) {
+    const done = await ask(drained ? {
+      title: "Put this node back into service?", confirm: "Undo drain",
+      content: h("p", {}, address, " will be ready for new clients, and may lead."),
+      submit: () => post("/v1/cluster", { op: "undrain", node }),
+    } : {
+      title: "Drain this node?", confirm: "Drain",
+      content: h("p", {}, address, " will not be ready, so that load balancers send it no new clients, and will lead only while no other node can. Clients that are connected stay; it replicates and votes as before. This lasts until you put it back, also over restarts."),
+      submit: () => post("/v1/cluster", { op: "drain", node }),
+    });
+    if (done) toast(drained ? "Node put back into service" : "Node drained");
+    this.update();
   }
 }
 
@@ -64,5 +88,5 @@ function table(label, heads, body) {
 
 /** What a node is to this server, in the words of `cairn cluster status`. */
 function nodeState(n) {
-  return [n.self ? "this server" : n.connected ? "connected" : "no connection", !n.member && "not a member", n.learner && "learns"].filter(Boolean).join(", ");
+  return [n.self ? "this server" : n.connected ? "connected" : "no connection", !n.member && "not a member", n.learner && "learns", n.drained && "drained"].filter(Boolean).join(", ");
 }

@@ -31,6 +31,7 @@ export function findings(stats, server, recent) {
   add(recent?.rejected > 0, "bad", "CairnConnectionsRejected", "Clients are turned away", `${times(recent?.rejected)} in the last minutes, at ${count(connections.open)} of ${count(connections.limit)} connections.`, "Raise --conn-limit, or find the client that opens so many.");
   add(used > 0.9, "warn", "CairnConnectionsNearLimit", "Connections run out", `${count(connections.open)} of ${count(connections.limit)} are open.`, "Raise --conn-limit, or find the client that opens so many.");
   add(disk.compaction_debt_bytes > 4e9 && disk.compaction_debt_bytes > 0.5 * disk.bytes, "warn", "CairnCompactionDebt", "Compactions fall behind", `${bytes(disk.compaction_debt_bytes)} wait for them.`, "Look for what else uses the disk, or give the store a faster one.");
+  add(server?.reasons?.includes("drained"), "warn", "CairnNodeDrained", "This node of the cluster is drained", "Load balancers send it no new clients, and it leads only while no other node can.", "Put it back into service under Cluster when the work on it is done.");
   add(server?.reasons?.includes("draining"), "warn", "CairnNotReady", "The server is being stopped", "It takes no new connections.", "Nothing, if that was intended.");
   return list.sort((a, b) => (a.state === b.state ? 0 : a.state === "bad" ? -1 : 1));
 }

@@ -52,6 +52,10 @@ type Options struct {
 	// CompareEvery is the time between two comparisons of the replicas. Default: 10 s.
 	CompareEvery time.Duration
 
+	// SlowFailover lets a node whose connection was closed, and which refuses a new one, be
+	// taken for running until it is silent: a network that refuses connections proves nothing.
+	SlowFailover bool
+
 	// Patience is how long a burst waits for a leader before it fails. Default: 10 s.
 	Patience time.Duration
 
@@ -491,6 +495,10 @@ func (h handler) Heard(from peer.Hello, state []byte) {
 }
 
 func (h handler) Gone(node uint64) {
+	if h.o.SlowFailover {
+		h.logger.Debug("a node refuses connections; it may be running all the same", "node", group.FormatNode(node))
+		return
+	}
 	identity := h.membership.Identity()
 	before := 0
 	for _, other := range identity.Nodes() {

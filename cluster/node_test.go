@@ -37,6 +37,7 @@ type town struct {
 	expect    int // 0: all
 	replace   time.Duration
 	compare   time.Duration // between two comparisons; 0: as usual
+	slow      bool          // with SlowFailover
 	full      []bool        // nodes with a disk that has no space; nil: none
 }
 
@@ -72,7 +73,7 @@ func (c *town) open(ctx context.Context, i int) (*Node, error) {
 			Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,
 		},
 		Cluster: "test", Listener: l, Address: c.addresses[i], Join: c.addresses, Expect: cmp.Or(c.expect, len(c.addresses)), MaxLog: c.maxLog, ReplaceAfter: c.replace,
-		CompareEvery: c.compare, Patience: patience,
+		CompareEvery: c.compare, Patience: patience, SlowFailover: c.slow,
 		Fatal: func(err error) { c.t.Errorf("node %d: %v", i, err) },
 	})
 }
@@ -490,4 +491,38 @@ func TestMoreAndFewer(t *testing.T) {
 	c.stop(1)
 	c.set(3, "k", "last")
 	c.want(2, "k", "last")
+}
+
+// TestRefusedNode lets a follower be refused by the leader, which goes on leading: it is
+// taken for gone only where that proves something.
+func TestRefusedNode(t *testing.T) {
+	for _, slow := range []bool{false, true} {
+		c := newTown(t, 3)
+		c.slow = slow
+		c.start(0, 1, 2)
+		c.handOver(0, c.number(0), func() bool { return c.leads(0) })
+		c.until("the others follow it", func() bool { return c.nodes[1].group(0).Status().Leader == c.number(0) })
+		g := c.nodes[1].group(0)
+		takenForGone := func() bool {
+			before := g.Figures().Changes
+			handler{c.nodes[1]}.Gone(c.number(0))
+			for range 2 { // the round in which it heard of that is over after the first
+				if err := g.Check(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return g.Figures().Changes > before
+		}
+		switch {
+		case !slow:
+			c.until("the leader is taken for gone", takenForGone)
+		case takenForGone():
+			t.Error("the leader is taken for gone")
+		}
+		c.set(1, "k", "after")
+		c.want(2, "k", "after")
+		for i := range 3 {
+			c.stop(i)
+		}
+	}
 }

@@ -53,6 +53,7 @@ func (s *server) keepTogether(ctx context.Context) (opener, error) {
 			Patience: s.cfg.Patience,
 
 			ReplaceAfter: s.cfg.ReplaceAfter,
+			SlowFailover: !s.cfg.FastFailover,
 			Fatal:        s.store.fatal,
 		})
 		if err != nil {

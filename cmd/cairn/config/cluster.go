@@ -35,7 +35,7 @@ func (c *Config) runtimeDir(environ map[string]string) string {
 func (c *Config) checkProxy() error {
 	var errs []error
 	for _, name := range []string{
-		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
+		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "fast-failover", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
 	} {
 		if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
 			errs = append(errs, fmt.Errorf("%s has no effect on a proxy: it keeps no sessions", name))
@@ -64,7 +64,7 @@ func (c *Config) checkCluster() error {
 	}
 	if !c.Clustered() {
 		for _, name := range []string{
-			"cluster-advertise", "join", "bootstrap-expect", "replace-after", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
+			"cluster-advertise", "join", "bootstrap-expect", "replace-after", "fast-failover", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
 		} {
 			if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
 				return fmt.Errorf("%s needs cluster-listen", name)

@@ -93,6 +93,7 @@ type Config struct {
 	Join             []string
 	BootstrapExpect  int
 	ReplaceAfter     time.Duration // 0: never
+	FastFailover     bool          // a node that refuses connections is gone
 	ClusterName      string
 	ClusterCert      string
 	ClusterKey       string

@@ -256,6 +256,9 @@ func (d *definition) cluster() {
 		"number of nodes of a new cluster, which starts once all of them know each other; 3 or 5")
 	d.add(&value[time.Duration]{&c.ReplaceAfter, "duration", parseReplaceAfter, time.Duration.String}, "replace-after", "",
 		"replace a node that was silent for so long with a new one, if there is one; 0: never")
+	d.BoolVarP(&c.FastFailover, "fast-failover", "", true,
+		"take a node for stopped whose connection was closed, and which refuses a new one; false: elect another leader only when it is silent, in networks that refuse connections to nodes that are running")
+	d.mark(d.Lookup("fast-failover"))
 	d.text(&c.ClusterName, "cluster-name", "", "nodes of another cluster are refused")
 	d.text(&c.ClusterCert, "cluster-cert", "", "PEM file of the certificate that this node shows to others")
 	d.text(&c.ClusterKey, "cluster-key", "", "PEM file of its private key")

@@ -95,7 +95,11 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 	t := newTable(a.Stdout)
 	t.row("Cluster", c.Name)
 	for _, n := range c.Nodes {
-		t.row("Node", n.Node, n.Address, nodeState(&n))
+		state := nodeState(&n)
+		if n.Zone != "" {
+			state += ", zone " + n.Zone
+		}
+		t.row("Node", n.Node, n.Address, state)
 	}
 	for _, g := range c.Groups {
 		leader := g.Leader

@@ -73,7 +73,7 @@ func (n *Node) step(i int, g *group.Group) {
 	}
 	v := membership.View{
 		Self: n.membership.Identity().Node, Size: roster.Size, Leaving: roster.Leaving, Joining: roster.Joining,
-		ReplaceAfter: n.o.ReplaceAfter, Strangers: n.membership.Strangers(uint8(roster.Level)),
+		ReplaceAfter: n.o.ReplaceAfter, Strangers: n.membership.Strangers(uint8(roster.Level)), Zones: n.membership.Zones(),
 	}
 	committed := g.Status().Committed
 	for _, r := range replicas {

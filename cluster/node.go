@@ -35,6 +35,7 @@ type Options struct {
 	Cluster  string         // its name
 	Listener net.Listener   // for other nodes; Close closes it
 	Address  string         // of this node, for others
+	Zone     string         // that it is in: what is in one zone may fail together; "": not known
 	Join     []string       // host:port of any nodes; names are resolved again and again
 	Expect   int            // how many nodes the cluster begins with
 	Groups   int            // that it begins with. Default: 1
@@ -159,7 +160,7 @@ func (n *Node) meet() error {
 		return err
 	}
 	n.membership, err = membership.New(membership.Options{
-		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Expect: o.Expect, Level: uint8(group.Latest), Logger: n.logger,
+		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Zone: o.Zone, Expect: o.Expect, Level: uint8(group.Latest), Logger: n.logger,
 		Sessions: n.single != nil,
 	})
 	if err != nil {

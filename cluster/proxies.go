@@ -92,7 +92,7 @@ func (n *Node) proxyStatus(s *Store) (status remote.Status) {
 	}
 	for _, node := range n.Status().Nodes {
 		if node.Member {
-			status.Nodes = append(status.Nodes, remote.Node{Node: node.Node, Address: node.Address, Drained: node.Drained})
+			status.Nodes = append(status.Nodes, remote.Node{Node: node.Node, Address: node.Address, Zone: node.Zone, Drained: node.Drained})
 		}
 	}
 	for _, d := range s.shards {

@@ -50,6 +50,7 @@ type Member struct {
 	Address string `json:"address"`           // where it was last heard of
 	Learner bool   `json:"learner,omitempty"` // it gets the log, and does not count yet
 	Level   uint8  `json:"level,omitempty"`   // the highest that it knows; 0: not known
+	Zone    string `json:"zone,omitempty"`    // what fails together with it, as it last said; "": not known
 }
 
 const format = 1

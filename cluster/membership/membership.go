@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,7 @@ type state struct {
 	Full     bool     `json:"full,omitempty"`     // its disk is
 	Sessions bool     `json:"sessions,omitempty"` // it has some, and brings them into the cluster
 	Drained  bool     `json:"drained,omitempty"`
+	Zone     string   `json:"zone,omitempty"` // "": it has none, or is of a version that does not say
 
 	Replicas json.RawMessage `json:"replicas,omitempty"` // what it has to say of its replicas
 }
@@ -39,6 +41,7 @@ type state struct {
 type Membership struct {
 	dir     string
 	address string
+	zone    string
 	expect  int
 	level   uint8
 	full    bool // this node's disk is
@@ -68,6 +71,7 @@ type Options struct {
 	Dir      string
 	Identity *Identity
 	Address  string           // of this node, for others
+	Zone     string           // that it is in; "": none
 	Expect   int              // how many nodes the cluster begins with
 	Level    uint8            // the highest that this node knows
 	Now      func() time.Time // default: time.Now
@@ -87,7 +91,7 @@ func New(o Options) (*Membership, error) {
 		o.Now = time.Now
 	}
 	m := &Membership{
-		dir: o.Dir, address: o.Address, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, logger: o.Logger,
+		dir: o.Dir, address: o.Address, zone: o.Zone, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, logger: o.Logger,
 		identity: *o.Identity, others: map[uint64]*other{}, begun: make(chan struct{}), refused: make(chan error, 1), removed: make(chan struct{}), since: o.Now(),
 	}
 	if m.identity.Begun() {
@@ -122,8 +126,8 @@ func (m *Membership) State(applied uint64, replicas json.RawMessage) []byte {
 	text, err := json.Marshal(state{
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
 		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
+		Drained: m.identity.Drained, Zone: m.zone,
 		Replicas: replicas,
-		Drained: m.identity.Drained,
 	})
 	if err != nil {
 		panic(err) // it has numbers and strings
@@ -156,7 +160,7 @@ func (m *Membership) Heard(node uint64, level uint8, text []byte) error {
 	if len(s.Members) > 0 && s.At > m.identity.At && !contains(s.Members, m.identity.Node) {
 		m.leave()
 	}
-	return m.noteAddress(node, s.Address, level)
+	return m.noteMember(node, s.Address, s.Zone, level)
 }
 
 // leave notes that this node is none of the cluster's any more. The lock is held.
@@ -168,15 +172,20 @@ func (m *Membership) leave() {
 	}
 }
 
-// noteAddress notes where a member is, and what it knows, if that is new.
-func (m *Membership) noteAddress(node uint64, address string, level uint8) error {
+// noteMember notes where a member is, and what it knows, if that is new.
+func (m *Membership) noteMember(node uint64, address, zone string, level uint8) error {
 	k := slices.IndexFunc(m.identity.Members, func(x Member) bool { return x.Node == node })
-	if k < 0 || m.identity.Members[k].Address == address && m.identity.Members[k].Level == level {
+	if k < 0 {
+		return nil
+	}
+	now := m.identity.Members[k]
+	now.Address, now.Level, now.Zone = address, level, zone
+	if now == m.identity.Members[k] {
 		return nil
 	}
 	i := m.identity
 	i.Members = slices.Clone(i.Members)
-	i.Members[k].Address, i.Members[k].Level = address, level
+	i.Members[k] = now
 	return m.note(i)
 }
 
@@ -226,10 +235,10 @@ func (m *Membership) member(node uint64, learner bool) Member {
 		x = m.identity.Members[k]
 	}
 	if o := m.others[node]; o != nil {
-		x.Address, x.Level = o.state.Address, o.level
+		x.Address, x.Level, x.Zone = o.state.Address, o.level, o.state.Zone
 	}
 	if node == m.identity.Node {
-		x.Address, x.Level = m.address, m.level
+		x.Address, x.Level, x.Zone = m.address, m.level, m.zone
 	}
 	x.Learner = learner
 	return x
@@ -260,6 +269,22 @@ func (m *Membership) Silent(node uint64) time.Duration {
 		return 0
 	}
 	return m.now().Sub(last)
+}
+
+// Zones are those of the nodes that have one.
+func (m *Membership) Zones() map[uint64]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	zones := map[uint64]string{}
+	for _, x := range m.identity.Members {
+		zones[x.Node] = x.Zone
+	}
+	for node, o := range m.others {
+		zones[node] = o.state.Zone
+	}
+	zones[m.identity.Node] = m.zone
+	maps.DeleteFunc(zones, func(_ uint64, zone string) bool { return zone == "" })
+	return zones
 }
 
 // SetFull notes whether this node's disk is full.
@@ -358,14 +383,14 @@ func (m *Membership) think() error {
 	members := make([]Member, 0, len(m.ready))
 	for _, node := range m.ready {
 		if node == m.identity.Node {
-			members = append(members, Member{Node: node, Address: m.address, Level: m.level})
+			members = append(members, m.member(node, false))
 			continue
 		}
 		o := m.others[node]
 		if o.state.Sessions || !slices.Equal(o.state.Ready, m.ready) {
 			return nil // the one with sessions begins, and this node joins
 		}
-		members = append(members, Member{Node: node, Address: o.state.Address, Level: o.level})
+		members = append(members, m.member(node, false))
 	}
 	return m.begin(&state{Members: members, Groups: m.identity.Groups})
 }
@@ -416,7 +441,7 @@ func (m *Membership) thinkAsHolder() error {
 			return nil
 		}
 	}
-	return m.begin(&state{Members: []Member{{Node: m.identity.Node, Address: m.address, Level: m.level}}, Groups: m.identity.Groups})
+	return m.begin(&state{Members: []Member{m.member(m.identity.Node, false)}, Groups: m.identity.Groups})
 }
 
 // refuse says why this node begins no cluster.
@@ -487,6 +512,7 @@ type Peer struct {
 	Member  bool
 	Learner bool
 	Drained bool
+	Zone    string
 	Heard   time.Time // zero: not since this process began
 }
 
@@ -500,15 +526,15 @@ func (m *Membership) Peers() (peers []Peer) {
 			continue
 		}
 		seen[x.Node] = true
-		p := Peer{Node: x.Node, Address: x.Address, Member: true, Learner: x.Learner}
+		p := Peer{Node: x.Node, Address: x.Address, Member: true, Learner: x.Learner, Zone: x.Zone}
 		if o := m.others[x.Node]; o != nil {
-			p.Address, p.Heard, p.Drained = o.state.Address, o.heard, o.state.Drained
+			p.Address, p.Heard, p.Drained, p.Zone = o.state.Address, o.heard, o.state.Drained, o.state.Zone
 		}
 		peers = append(peers, p)
 	}
 	for node, o := range m.others {
 		if !seen[node] && m.now().Sub(o.heard) <= forgetAfter {
-			peers = append(peers, Peer{Node: node, Address: o.state.Address, Heard: o.heard, Drained: o.state.Drained})
+			peers = append(peers, Peer{Node: node, Address: o.state.Address, Heard: o.heard, Drained: o.state.Drained, Zone: o.state.Zone})
 		}
 	}
 	slices.SortFunc(peers, func(a, b Peer) int {

@@ -2,6 +2,7 @@ package membership
 
 import (
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -372,4 +373,36 @@ func TestDrained(t *testing.T) {
 	if again := v.add(dirs[1], 2); again.Drained(again.Identity().Node) { // as a file of an earlier version has it
 		t.Error("a file that does not say makes a node drained")
 	}
+}
+
+// TestZones lets nodes say in which zones they are: each knows it of the others, also of one
+// that is away after a restart, and of one that has moved.
+func TestZones(t *testing.T) {
+	v := newVillage(t)
+	dirs := []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	a, b, c := v.add(dirs[0], 3), v.add(dirs[1], 3), v.add(dirs[2], 3)
+	a.zone, b.zone = "a", "b" // c is of a version that does not say
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	want := func(m *Membership, zones map[uint64]string) {
+		t.Helper()
+		if got := m.Zones(); !maps.Equal(got, zones) {
+			t.Errorf("zones are %v, want %v", got, zones)
+		}
+	}
+	nodeA, nodeB := a.Identity().Node, b.Identity().Node
+	for _, m := range v.nodes {
+		want(m, map[uint64]string{nodeA: "a", nodeB: "b"})
+	}
+	again := v.add(dirs[2], 3)
+	want(again, map[uint64]string{nodeA: "a", nodeB: "b"})
+	for _, p := range again.Peers() {
+		if p.Node == nodeB && p.Zone != "b" {
+			t.Errorf("a node that is away is in zone %q", p.Zone)
+		}
+	}
+	b.zone = "moved"
+	v.say(b, again)
+	want(again, map[uint64]string{nodeA: "a", nodeB: "moved"})
+	want(v.add(dirs[2], 3), map[uint64]string{nodeA: "a", nodeB: "moved"})
 }

@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -15,6 +16,9 @@ type View struct {
 	Size    int      // how many voters there are to be; 0: as many as there are
 	Leaving []uint64 // nodes that are to be none any more
 	Joining []uint64 // strangers that are to be preferred
+
+	// Zones are those of nodes that are in one: what is in one zone may fail together.
+	Zones map[uint64]string
 
 	// ReplaceAfter is for how long a node is silent that is taken to be gone for good.
 	// 0: for ever.
@@ -57,7 +61,7 @@ func (v *View) Next() Step {
 		size = len(voters)
 	}
 	gone := v.gone(voters)
-	ready := slices.IndexFunc(learners, func(r Replica) bool { return r.CaughtUp && r.Silent < alive })
+	ready := v.ready(voters, learners, gone)
 	dead := slices.IndexFunc(learners, func(r Replica) bool {
 		return v.ReplaceAfter > 0 && r.Silent >= v.ReplaceAfter || slices.Contains(v.Leaving, r.Node)
 	})
@@ -69,14 +73,14 @@ func (v *View) Next() Step {
 		return Step{Remove: gone}
 	case dead >= 0:
 		return Step{Remove: learners[dead].Node}
-	case ready >= 0 && len(voters) < size && v.holds(voters, 0, learners[ready].Node):
-		return Step{Promote: learners[ready].Node}
-	case ready >= 0 && gone == v.Self && !surplus:
+	case ready != 0 && len(voters) < size && v.holds(voters, 0, ready):
+		return Step{Promote: ready}
+	case ready != 0 && gone == v.Self && !surplus:
 		return Step{Lead: true}
-	case ready >= 0 && gone != 0 && !surplus && v.holds(voters, gone, learners[ready].Node):
-		return Step{Promote: learners[ready].Node, Swap: gone}
+	case ready != 0 && gone != 0 && !surplus && v.holds(voters, gone, ready):
+		return Step{Promote: ready, Swap: gone}
 	case len(learners) == 0 && (len(voters) < size || gone != 0 && !surplus):
-		return Step{Learn: v.stranger()}
+		return Step{Learn: v.stranger(voters, gone)}
 	}
 	return Step{}
 }
@@ -116,17 +120,50 @@ func (v *View) holds(voters []Replica, without, with uint64) bool {
 	return 2*living > all
 }
 
-// stranger is the one that becomes a replica next; 0: there is none.
-func (v *View) stranger() uint64 {
-	for _, s := range v.Strangers {
-		if slices.Contains(v.Joining, s) {
-			return s
+// ready is the learner that becomes a voter next, when gone has gone; 0: none has caught
+// up.
+func (v *View) ready(voters, learners []Replica, gone uint64) uint64 {
+	var ready []uint64
+	for _, r := range learners {
+		if r.CaughtUp && r.Silent < alive {
+			ready = append(ready, r.Node)
 		}
 	}
+	return v.spread(voters, gone, ready)
+}
+
+// stranger is the one that becomes a replica next, when gone has gone; 0: there is none.
+func (v *View) stranger(voters []Replica, gone uint64) uint64 {
+	var preferred, others []uint64
 	for _, s := range v.Strangers {
-		if !slices.Contains(v.Leaving, s) {
-			return s
+		switch {
+		case slices.Contains(v.Joining, s):
+			preferred = append(preferred, s)
+		case !slices.Contains(v.Leaving, s):
+			others = append(others, s)
 		}
 	}
-	return 0
+	return cmp.Or(v.spread(voters, gone, preferred), v.spread(voters, gone, others))
+}
+
+// spread is the candidate in whose zone there are the fewest of the voters that stay when
+// one has gone: preferably one that is known to be in a zone, and else the first; 0: there
+// are no candidates.
+func (v *View) spread(voters []Replica, gone uint64, candidates []uint64) uint64 {
+	there := map[string]int{}
+	for _, r := range voters {
+		if r.Node != gone {
+			there[v.Zones[r.Node]]++
+		}
+	}
+	if len(candidates) == 0 {
+		return 0
+	}
+	return slices.MinFunc(candidates, func(a, b uint64) int { // the first of equals
+		za, zb := v.Zones[a], v.Zones[b]
+		if c := cmp.Compare(there[za], there[zb]); c != 0 {
+			return c
+		}
+		return -cmp.Compare(min(len(za), 1), min(len(zb), 1))
+	})
 }

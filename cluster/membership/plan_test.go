@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -44,6 +45,15 @@ func TestNext(t *testing.T) {
 		"replaced, the leader":      {View{Self: 2, Replicas: append(voters(0, 0, 0), learner(9, true)), Size: 3, Leaving: []uint64{2}}, Step{Lead: true}},
 		"a learner is gone":         {View{Self: 1, Replicas: append(voters(0, 0, 0), Replica{Node: 9, Learner: true, Silent: dead}), ReplaceAfter: hour}, Step{Remove: 9}},
 		"a learner is to leave":     {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), Leaving: []uint64{9}}, Step{Remove: 9}},
+
+		"a zone of its own":          {View{Self: 1, Replicas: voters(0, 0, dead), ReplaceAfter: hour, Strangers: []uint64{7, 8, 9}, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 7: "a", 8: "b", 9: "d"}}, Step{Learn: 9}},
+		"the zone of the one gone":   {View{Self: 1, Replicas: voters(0, 0, dead), ReplaceAfter: hour, Strangers: []uint64{7, 8, 9}, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 7: "a", 8: "b", 9: "c"}}, Step{Learn: 9}},
+		"fewer in the zone":          {View{Self: 1, Replicas: voters(0, 0, 0, 0, dead), ReplaceAfter: hour, Strangers: []uint64{7, 8, 9}, Zones: map[uint64]string{1: "a", 2: "a", 3: "b", 4: "b", 5: "c", 7: "a", 8: "c", 9: "b"}}, Step{Learn: 8}},
+		"no zone of its own":         {View{Self: 1, Replicas: voters(0, 0, dead), ReplaceAfter: hour, Strangers: []uint64{8, 9}, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 8: "a", 9: "b"}}, Step{Learn: 8}},
+		"a zone is better than none": {View{Self: 1, Replicas: voters(0, 0, dead), ReplaceAfter: hour, Strangers: []uint64{8, 9}, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 9: "c"}}, Step{Learn: 9}},
+		"the one that was added":     {View{Self: 1, Replicas: voters(0, 0, 0), Size: 4, Joining: []uint64{8}, Strangers: []uint64{8, 9}, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 8: "a", 9: "d"}}, Step{Learn: 8}},
+		"the learner of a new zone":  {View{Self: 1, Replicas: append(voters(0, 0, dead), learner(8, true), learner(9, true)), ReplaceAfter: hour, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 8: "a", 9: "d"}}, Step{Promote: 9, Swap: 3}},
+		"the one that has caught up": {View{Self: 1, Replicas: append(voters(0, 0, dead), learner(8, true), learner(9, false)), ReplaceAfter: hour, Zones: map[uint64]string{1: "a", 2: "b", 3: "c", 8: "a", 9: "d"}}, Step{Promote: 8, Swap: 3}},
 	} {
 		if got := test.view.Next(); got != test.want {
 			t.Errorf("%s: %+v, want %+v", name, got, test.want)
@@ -57,6 +67,12 @@ func TestNextKeepsQuorum(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		v := View{Self: 1, ReplaceAfter: time.Hour, Size: 3, Replicas: voters(0, 0, 0), Strangers: []uint64{11, 12, 13, 14, 15}}
+		v.Zones = map[uint64]string{}
+		for _, node := range []uint64{1, 2, 3, 11, 12, 13, 14, 15} {
+			if zone := random.IntN(5); zone > 0 {
+				v.Zones[node] = fmt.Sprint("zone", zone)
+			}
+		}
 		switch random.IntN(4) {
 		case 0:
 			v.Replicas[1+random.IntN(2)].Silent = week
@@ -68,8 +84,11 @@ func TestNextKeepsQuorum(t *testing.T) {
 			v.Size, v.Replicas[2].Silent = 5, week
 		}
 		for range 40 {
-			before := len(v.Replicas)
-			apply(&v, v.Next())
+			before, next := len(v.Replicas), v.Next()
+			if better := betterZone(&v, next.Learn); better != 0 {
+				t.Fatalf("seed %d: %d becomes a replica though %d is in a zone with fewer: %v", seed, next.Learn, better, v.Zones)
+			}
+			apply(&v, next)
 			count, living := 0, 0
 			for i := range v.Replicas {
 				if r := &v.Replicas[i]; r.Learner {
@@ -101,4 +120,27 @@ func apply(v *View, s Step) {
 		v.Replicas = append(v.Replicas, Replica{Node: s.Learn, Learner: true})
 		v.Strangers = slices.DeleteFunc(v.Strangers, func(x uint64) bool { return x == s.Learn })
 	}
+}
+
+// betterZone is a stranger in whose zone there are fewer of the voters that stay than in that
+// of the one that was chosen; 0: there is none, or none was chosen.
+func betterZone(v *View, chosen uint64) uint64 {
+	if chosen == 0 {
+		return 0
+	}
+	shares := func(node uint64) (n int) {
+		for _, r := range v.Replicas {
+			stays := r.Silent < v.ReplaceAfter && !slices.Contains(v.Leaving, r.Node)
+			if stays && v.Zones[r.Node] == v.Zones[node] {
+				n++
+			}
+		}
+		return n
+	}
+	for _, s := range v.Strangers {
+		if shares(s) < shares(chosen) {
+			return s
+		}
+	}
+	return 0
 }

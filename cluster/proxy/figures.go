@@ -78,7 +78,7 @@ func (p *Proxy) Status() cluster.Status {
 		leads[g.leader]++
 	}
 	for _, known := range m.known {
-		n := cluster.NodeStatus{Node: known.Node, Address: known.Address, Member: true, Leads: leads[known.Node], Drained: known.Drained}
+		n := cluster.NodeStatus{Node: known.Node, Address: known.Address, Zone: known.Zone, Member: true, Leads: leads[known.Node], Drained: known.Drained}
 		if c := m.nodes[known.Node]; c != nil {
 			n.Connected, n.Heard = !c.silent, c.answered
 		}

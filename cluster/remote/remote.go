@@ -117,6 +117,7 @@ type Status struct {
 type Node struct {
 	Node    uint64 `json:"node,string"`
 	Address string `json:"address"`
+	Zone    string `json:"zone,omitempty"`    // "": none is known
 	Drained bool   `json:"drained,omitempty"` // it is to have no new clients
 }
 

@@ -46,6 +46,7 @@ func (s *server) keepTogether(ctx context.Context) (opener, error) {
 			Cluster:  s.cfg.ClusterName,
 			Listener: l,
 			Address:  s.cfg.ClusterAdvertise,
+			Zone:     s.cfg.Zone,
 			Join:     s.cfg.Join,
 			Expect:   s.cfg.BootstrapExpect,
 			Security: security,
@@ -97,7 +98,7 @@ func (s *server) clusterStatus() adminapi.Cluster {
 		c.Nodes = append(c.Nodes, adminapi.ClusterNode{
 			Node: group.FormatNode(node.Node), Address: node.Address, Self: node.Node == status.Node,
 			Member: node.Member, Learner: node.Learner, Connected: node.Connected, Leads: node.Leads,
-			Drained: node.Drained,
+			Drained: node.Drained, Zone: node.Zone,
 		})
 	}
 	for _, g := range status.Groups {

@@ -579,6 +579,7 @@ func TestCluster(t *testing.T) {
 	p.see("header", "shop: 3 members, 1 node without a connection")
 	p.see("tbody tr", "this server")
 	p.see("tbody tr", "10.0.0.2:7000")
+	p.see("tbody tr", "hall-2")
 	p.see("tbody td.bad", "no connection")
 	p.see("tbody tr", "not a member, learns")
 	p.see("tbody tr", "1,234,567")

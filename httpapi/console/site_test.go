@@ -81,7 +81,7 @@ func newClusterSite(t *testing.T) *site {
 		Name: "shop", Node: "1f3870be274f6c49",
 		Nodes: []adminapi.ClusterNode{
 			{Node: "1f3870be274f6c49", Address: "10.0.0.1:7000", Self: true, Member: true},
-			{Node: "72b302bf297a228a", Address: "10.0.0.2:7000", Connected: true, Member: true, Leads: 1},
+			{Node: "72b302bf297a228a", Address: "10.0.0.2:7000", Zone: "hall-2", Connected: true, Member: true, Leads: 1},
 			{Node: "fa00fdc1a31d1b0c", Address: "10.0.0.3:7000", Member: true},
 			{Node: "03c7c0ace395d801", Address: "10.0.0.4:7000", Connected: true, Learner: true},
 		},

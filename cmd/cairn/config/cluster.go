@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,7 @@ func (c *Config) runtimeDir(environ map[string]string) string {
 func (c *Config) checkProxy() error {
 	var errs []error
 	for _, name := range []string{
-		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "fast-failover", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
+		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "fast-failover", "zone", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
 	} {
 		if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
 			errs = append(errs, fmt.Errorf("%s has no effect on a proxy: it keeps no sessions", name))
@@ -57,6 +58,9 @@ func (c *Config) checkProxy() error {
 	return errors.Join(errs...)
 }
 
+// zoneName is how a zone may be called; none is one.
+var zoneName = regexp.MustCompile(`^[A-Za-z0-9._-]{0,63}$`)
+
 // checkCluster checks what is said of the cluster.
 func (c *Config) checkCluster() error {
 	if c.Proxy() {
@@ -64,7 +68,7 @@ func (c *Config) checkCluster() error {
 	}
 	if !c.Clustered() {
 		for _, name := range []string{
-			"cluster-advertise", "join", "bootstrap-expect", "replace-after", "fast-failover", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
+			"cluster-advertise", "join", "bootstrap-expect", "replace-after", "fast-failover", "zone", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
 		} {
 			if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
 				return fmt.Errorf("%s needs cluster-listen", name)
@@ -85,6 +89,8 @@ func (c *Config) checkCluster() error {
 	switch {
 	case c.ClusterName == "":
 		errs = append(errs, errors.New("cluster-name must not be empty"))
+	case !zoneName.MatchString(c.Zone):
+		errs = append(errs, fmt.Errorf("zone %q must have at most 63 letters, digits, dots, dashes and underscores", c.Zone))
 	case len(c.Join) == 0 && c.BootstrapExpect > 1:
 		errs = append(errs, errors.New("cluster-listen needs join: where the other nodes are"))
 	case len(c.Upstream) > 0:

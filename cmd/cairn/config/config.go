@@ -95,6 +95,7 @@ type Config struct {
 	ReplaceAfter     time.Duration // 0: never
 	FastFailover     bool          // a node that refuses connections is gone
 	ClusterName      string
+	Zone             string
 	ClusterCert      string
 	ClusterKey       string
 	ClusterCA        string

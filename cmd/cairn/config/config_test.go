@@ -122,6 +122,8 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --bootstrap-expect 0", want: "from 1 to 99"},
 		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --replace-after 1s", want: "from 10s to 720h"},
 		{args: "--replace-after 1m", want: "needs cluster-listen"},
+		{args: "--zone a", want: "zone needs cluster-listen"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --zone a/b", want: `zone "a/b" must have at most 63 letters`},
 		{args: "--fast-failover=false", want: "fast-failover needs cluster-listen"},
 		{args: "--role proxy --join a:1 --fast-failover=false", want: "fast-failover has no effect on a proxy"},
 		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --cluster-name=", want: "cluster-name"},

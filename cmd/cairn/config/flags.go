@@ -259,6 +259,8 @@ func (d *definition) cluster() {
 	d.BoolVarP(&c.FastFailover, "fast-failover", "", true,
 		"take a node for stopped whose connection was closed, and which refuses a new one; false: elect another leader only when it is silent, in networks that refuse connections to nodes that are running")
 	d.mark(d.Lookup("fast-failover"))
+	d.text(&c.Zone, "zone", "",
+		"rack, hall or zone that this node is in: a new node that takes the place of another is preferably in a zone that no other member is in")
 	d.text(&c.ClusterName, "cluster-name", "", "nodes of another cluster are refused")
 	d.text(&c.ClusterCert, "cluster-cert", "", "PEM file of the certificate that this node shows to others")
 	d.text(&c.ClusterKey, "cluster-key", "", "PEM file of its private key")

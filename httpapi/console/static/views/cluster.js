@@ -18,7 +18,7 @@ export class ClusterView {
     main.append(
       h("section", { class: "panel" },
         h("header", {}, h("h1", {}, "Cluster"), this.state),
-        table("Nodes", [["Node"], ["Address"], ["State"], ["Leads", "num"]], this.nodes), this.trouble),
+        table("Nodes", [["Node"], ["Address"], ["Zone"], ["State"], ["Leads", "num"]], this.nodes), this.trouble),
       h("section", { class: "panel" },
         h("header", {}, h("h2", {}, "Groups, as this server sees them")),
         table("Groups", [["Group"], ["Leader"], ["Term", "num"], ["Committed", "num"], ["Applied here", "num"], ["Behind", "num"]], this.groups)),
@@ -51,6 +51,7 @@ export class ClusterView {
     fill(this.nodes, nodes.map((n) => h("tr", { data: { node: n.node } },
       h("td", { class: "mono" }, n.node, " ", this.access.admin && node && n.member && (n.self || n.connected) && this.#drainButton(n)),
       h("td", { class: "mono" }, n.address),
+      h("td", {}, n.zone || "–"),
       h("td", { class: !n.self && !n.connected ? "bad" : n.drained ? "warn" : "" }, nodeState(n)),
       h("td", { class: "num" }, n.leads ? plural(n.leads, "group") : ""))));
     if (focused) this.nodes.querySelector(`tr[data-node="${CSS.escape(focused)}"] button`)?.focus();

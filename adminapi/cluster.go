@@ -16,15 +16,16 @@ type Cluster struct {
 
 // ClusterNode is a node of a cluster.
 type ClusterNode struct {
-	Node      string `json:"node" doc:"Its number, which its data directory keeps."`
-	Address   string `json:"address" doc:"At which other nodes reach it."`
-	Zone      string `json:"zone" doc:"What it is in, as its --zone says: nodes in one zone may fail together. Empty: it has not said."`
-	Self      bool   `json:"self" doc:"It is the one that answers."`
-	Member    bool   `json:"member" doc:"It belongs to the cluster. false: it is there, and waits to be added, or to take the place of a node that is gone."`
-	Learner   bool   `json:"learner" doc:"It gets a copy of the sessions, or has caught up and is a spare: what it has on disk does not count."`
-	Connected bool   `json:"connected" doc:"The node that answers has a connection to it."`
-	Drained   bool   `json:"drained" doc:"It was drained: it is not ready, so that it gets no new clients, and leads only while no other node can. It replicates and votes as before."`
-	Leads     int    `json:"leads" doc:"How many groups it leads."`
+	Node       string `json:"node" doc:"Its number, which its data directory keeps."`
+	Address    string `json:"address" doc:"At which other nodes reach it."`
+	Zone       string `json:"zone" doc:"What it is in, as its --zone says: nodes in one zone may fail together. Empty: it has not said."`
+	Self       bool   `json:"self" doc:"It is the one that answers."`
+	Member     bool   `json:"member" doc:"It belongs to the cluster. false: it is there, and waits to be added, or to take the place of a node that is gone."`
+	Learner    bool   `json:"learner" doc:"It gets a copy of the sessions, or has caught up and is a spare: what it has on disk does not count."`
+	Connected  bool   `json:"connected" doc:"The node that answers has a connection to it."`
+	Drained    bool   `json:"drained" doc:"It was drained: it is not ready, so that it gets no new clients, and leads only while no other node can. It replicates and votes as before."`
+	ClockWrong bool   `json:"clock_wrong" doc:"Its clock is more than 5 s away from the median of the members' clocks, so it does not lead."`
+	Leads      int    `json:"leads" doc:"How many groups it leads."`
 }
 
 // ClusterGroup is a group of a cluster, as its replica on the node that answers sees

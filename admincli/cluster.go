@@ -136,6 +136,9 @@ func nodeState(n *adminapi.ClusterNode) string {
 	if n.Learner {
 		state += ", learns"
 	}
+	if n.ClockWrong {
+		state += ", wrong clock"
+	}
 	if n.Drained {
 		state += ", drained"
 	}

@@ -40,7 +40,7 @@ func (n *Node) obeyDrain(ctx context.Context, g *group.Group, o Order) error {
 	case !slices.ContainsFunc(replicas, func(r group.Replica) bool { return r.Node == o.Node }):
 		return refuseOrder("node %s is not a member", group.FormatNode(o.Node))
 	case drained && !n.membership.Drained(o.Node) && !n.othersCanLead(replicas, o.Node):
-		return refuseOrder("node %s is the last that should lead: each other member is drained, has a full disk, or is not connected", group.FormatNode(o.Node))
+		return refuseOrder("node %s is the last that should lead: each other member is drained, has a full disk or a wrong clock, or is not connected", group.FormatNode(o.Node))
 	}
 	d := draining{o.Node, drained}
 	if o.Node != n.membership.Identity().Node {

@@ -21,6 +21,7 @@ type Figures struct {
 	Members   int // nodes of the cluster
 	Connected int // of the others, how many this node has a connection to
 	Drained   bool
+	Clock     membership.Clock
 	Groups    int
 	Leading   int    // groups that this node leads
 	Leaders   int    // groups of which it knows who leads
@@ -44,6 +45,8 @@ var declared = figures.Set[*Figures]{
 	figures.Gauge("cairn_cluster_nodes", "Nodes of the cluster.", func(f *Figures) int { return f.Members }),
 	figures.Gauge("cairn_cluster_nodes_connected", "Other nodes to which this one has a connection.", func(f *Figures) int { return f.Connected }),
 	figures.Flag("cairn_cluster_drained", "Whether this node is drained: it is to have no new clients, and not to lead.", func(f *Figures) bool { return f.Drained }),
+	figures.Gauge("cairn_cluster_clock_ahead_seconds", "How far this node's clock is ahead of the median of all nodes' clocks; negative: behind.", func(f *Figures) float64 { return f.Clock.Ahead.Seconds() }),
+	figures.Flag("cairn_cluster_clock_wrong", "Whether this node's clock is so wrong that it does not lead.", func(f *Figures) bool { return f.Clock.Wrong }),
 	figures.Gauge("cairn_cluster_groups", "Groups of the cluster.", func(f *Figures) int { return f.Groups }),
 	figures.Gauge("cairn_cluster_groups_led", "Groups that this node leads.", func(f *Figures) int { return f.Leading }),
 	figures.Gauge("cairn_cluster_groups_without_leader", "Groups of which this node knows no leader.", func(f *Figures) int { return f.Groups - f.Leaders }),
@@ -72,7 +75,7 @@ var declared = figures.Set[*Figures]{
 func (n *Node) Figures() *Figures {
 	identity := n.membership.Identity()
 	f := &Figures{
-		Members: len(identity.Members), Drained: identity.Drained, Connected: len(n.peers.Connected()), Groups: len(n.shards),
+		Members: len(identity.Members), Drained: identity.Drained, Clock: n.membership.Clock(), Connected: len(n.peers.Connected()), Groups: len(n.shards),
 		Peers: n.peers.Figures(), Forwarded: n.counts.forwarded.Load(), Again: n.counts.again.Load(),
 		Unavailable: n.counts.unavailable.Load(), Unknown: n.counts.unknown.Load(), Copies: n.repaired.Load(),
 		Proxies: n.peers.Proxies(), ProxyReads: n.forProxies.reads.Load(), ProxyRelays: n.forProxies.relays.Load(),
@@ -123,15 +126,16 @@ type Status struct {
 
 // NodeStatus is a node of the cluster.
 type NodeStatus struct {
-	Node      uint64
-	Address   string
-	Zone      string // "": none is known
-	Member    bool
-	Learner   bool      // it gets a copy of the sessions, or has one, and does not count yet
-	Connected bool      // to this node
-	Drained   bool      // it is to have no new clients, and not to lead
-	Heard     time.Time // zero: not yet
-	Leads     int       // groups
+	Node       uint64
+	Address    string
+	Zone       string // "": none is known
+	Member     bool
+	Learner    bool      // it gets a copy of the sessions, or has one, and does not count yet
+	Connected  bool      // to this node
+	ClockWrong bool      // so it does not lead
+	Drained    bool      // it is to have no new clients, and not to lead
+	Heard      time.Time // zero: not yet
+	Leads      int       // groups
 }
 
 // GroupStatus is a group, as its replica on this node sees it.
@@ -164,11 +168,11 @@ func (n *Node) Status() Status {
 	for _, node := range n.peers.Connected() {
 		connected[node] = true
 	}
-	own := membership.Peer{Node: identity.Node, Address: n.o.Address, Zone: n.o.Zone, Member: true, Heard: time.Now(), Drained: identity.Drained}
+	own := membership.Peer{Node: identity.Node, Address: n.o.Address, Zone: n.o.Zone, Member: true, Heard: time.Now(), Drained: identity.Drained, ClockWrong: n.membership.Clock().Wrong}
 	for _, p := range append([]membership.Peer{own}, n.membership.Peers()...) {
 		s.Nodes = append(s.Nodes, NodeStatus{
 			Node: p.Node, Address: p.Address, Member: p.Member, Learner: p.Learner, Connected: connected[p.Node], Heard: p.Heard, Leads: leads[p.Node],
-			Drained: p.Drained, Zone: p.Zone,
+			Drained: p.Drained, Zone: p.Zone, ClockWrong: p.ClockWrong,
 		})
 	}
 	return s

@@ -33,6 +33,7 @@ func (n *Node) govern() {
 			return
 		case <-ticker.C:
 			n.watchSpace()
+			n.judgeClock(true)
 			for i, place := range *n.slots.Load() {
 				if g := place.present(); g != nil && g.Status().Leads {
 					n.step(i, g)

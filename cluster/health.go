@@ -26,3 +26,23 @@ func (n *Node) Check() error {
 	}
 	return nil
 }
+
+// judgeClock lets no group be led by this node while its clock is wrong, or not known to be
+// right. always says that groups are to be told also if nothing has changed.
+func (n *Node) judgeClock(always bool) {
+	n.clocks.Lock()
+	defer n.clocks.Unlock()
+	before, now := n.clockFound, n.membership.Clock()
+	n.clockFound = now
+	switch {
+	case now.Wrong && !before.Wrong:
+		n.logger.Warn("this node's clock is wrong, so it does not lead; set the machine's clock right, and restart the node", "ahead", now.Ahead)
+	case before.Wrong && !now.Wrong:
+		n.logger.Info("this node's clock is right again")
+	}
+	if always || now.Fit != before.Fit {
+		for _, g := range n.groups() {
+			g.SetUnfit(group.Clock, !now.Fit)
+		}
+	}
+}

@@ -102,6 +102,9 @@ type Node struct {
 
 	drains     sync.Mutex // one order to drain a node at a time
 	forProxies proxyCounts
+
+	clocks     sync.Mutex       // guards clockFound
+	clockFound membership.Clock // at the last look
 }
 
 // MaxFrame is how many bytes a frame may have, between nodes and to proxies, for values
@@ -161,7 +164,7 @@ func (n *Node) meet() error {
 	}
 	n.membership, err = membership.New(membership.Options{
 		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Zone: o.Zone, Expect: o.Expect, Level: uint8(group.Latest), Logger: n.logger,
-		Sessions: n.single != nil,
+		Sessions: n.single != nil, Clock: func() time.Time { return n.clock.Now().Time() },
 	})
 	if err != nil {
 		return err
@@ -310,6 +313,7 @@ func (n *Node) openGroup(i int) error {
 	})
 	if err == nil {
 		g.SetUnfit(group.Drained, identity.Drained)
+		g.SetUnfit(group.Clock, !n.membership.Clock().Fit)
 		place.fill(g, e)
 	}
 	return err
@@ -493,6 +497,7 @@ func (h handler) Heard(from peer.Hello, state []byte) {
 		h.o.Fatal(err)
 	}
 	h.hearSums(from, state)
+	h.judgeClock(false)
 }
 
 func (h handler) Gone(node uint64) {

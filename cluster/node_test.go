@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,9 +37,10 @@ type town struct {
 	maxLog    int64
 	expect    int // 0: all
 	replace   time.Duration
-	compare   time.Duration // between two comparisons; 0: as usual
-	slow      bool          // with SlowFailover
-	full      []bool        // nodes with a disk that has no space; nil: none
+	compare   time.Duration  // between two comparisons; 0: as usual
+	slow      bool           // with SlowFailover
+	ahead     []atomic.Int64 // by how many ns the clocks of nodes are; nil: none is
+	full      []bool         // nodes with a disk that has no space; nil: none
 }
 
 func newTown(t *testing.T, count int) *town {
@@ -68,9 +70,14 @@ func (c *town) open(ctx context.Context, i int) (*Node, error) {
 	if c.full != nil && c.full[i] {
 		reserve = 1 << 60 // no disk has so much
 	}
+	var wall func() time.Time
+	if c.ahead != nil {
+		wall = func() time.Time { return time.Now().Add(time.Duration(c.ahead[i].Load())) }
+	}
 	return Open(ctx, Options{
 		Engine: engine.Options{
-			Dir: c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,
+			Wall: wall,
+			Dir:  c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,
 		},
 		Cluster: "test", Listener: l, Address: c.addresses[i], Join: c.addresses, Expect: cmp.Or(c.expect, len(c.addresses)), MaxLog: c.maxLog, ReplaceAfter: c.replace,
 		CompareEvery: c.compare, Patience: patience, SlowFailover: c.slow,

@@ -299,15 +299,19 @@ const (
 // Reason is one why a node should not lead.
 type Reason uint8
 
-// Reasons. With any of them a node leads only while nobody else can.
+// Reasons. With one of the first two a node leads only while nobody else can.
 const (
 	Full    Reason = 1 << iota // its disk is
 	Drained                    // an operator wants it to have no clients
+	Clock                      // it is wrong, or not known to be right: the node never leads
 )
 
 // fitness is that of a node with these reasons.
 func (r Reason) fitness() fitness {
-	if r != 0 {
+	switch {
+	case r&Clock != 0:
+		return never
+	case r != 0:
 		return reserved
 	}
 	return fit

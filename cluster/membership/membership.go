@@ -33,6 +33,9 @@ type state struct {
 	Drained  bool     `json:"drained,omitempty"`
 	Zone     string   `json:"zone,omitempty"` // "": it has none, or is of a version that does not say
 
+	Now        int64 `json:"now,omitempty"` // what its clock shows, in Unix milliseconds; 0: it does not say
+	ClockWrong bool  `json:"clock_wrong,omitempty"`
+
 	Replicas json.RawMessage `json:"replicas,omitempty"` // what it has to say of its replicas
 }
 
@@ -47,6 +50,8 @@ type Membership struct {
 	full    bool // this node's disk is
 	holds   bool // sessions of a single server, to begin the cluster with
 	now     func() time.Time
+	clock   func() time.Time // that of the node; nil: it is not compared with others
+	trust   trust            // in clock
 	logger  *slog.Logger
 
 	mu       sync.Mutex
@@ -64,6 +69,7 @@ type other struct {
 	state state
 	level uint8
 	heard time.Time
+	clock []time.Duration // how far it was ahead of the process's begin, less what had elapsed
 }
 
 // Options of a Membership.
@@ -75,6 +81,7 @@ type Options struct {
 	Expect   int              // how many nodes the cluster begins with
 	Level    uint8            // the highest that this node knows
 	Now      func() time.Time // default: time.Now
+	Clock    func() time.Time // that the node stamps with; nil: it is not compared with others
 	Logger   *slog.Logger
 
 	// Sessions says that the node has those of a single server, which has become none
@@ -91,7 +98,7 @@ func New(o Options) (*Membership, error) {
 		o.Now = time.Now
 	}
 	m := &Membership{
-		dir: o.Dir, address: o.Address, zone: o.Zone, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, logger: o.Logger,
+		dir: o.Dir, address: o.Address, zone: o.Zone, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, clock: o.Clock, logger: o.Logger,
 		identity: *o.Identity, others: map[uint64]*other{}, begun: make(chan struct{}), refused: make(chan error, 1), removed: make(chan struct{}), since: o.Now(),
 	}
 	if m.identity.Begun() {
@@ -123,10 +130,15 @@ func (m *Membership) Identity() Identity {
 func (m *Membership) State(applied uint64, replicas json.RawMessage) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	shows := int64(0)
+	if m.clock != nil {
+		shows = m.clock().UnixMilli()
+	}
 	text, err := json.Marshal(state{
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
 		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
 		Drained: m.identity.Drained, Zone: m.zone,
+		Now: shows, ClockWrong: m.trust == wrong,
 		Replicas: replicas,
 	})
 	if err != nil {
@@ -153,7 +165,9 @@ func (m *Membership) Heard(node uint64, level uint8, text []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.others[node] = &other{s, level, m.now()}
+	o := &other{state: s, level: level, heard: m.now()}
+	m.hearClock(o, m.others[node], s.Now)
+	m.others[node] = o
 	if !m.identity.Begun() {
 		return m.think()
 	}
@@ -327,15 +341,15 @@ func (m *Membership) HeardDrained(node uint64, drained bool) {
 }
 
 // Unfit reports whether a node should not lead, as far as it has said: its disk is full,
-// or it is drained.
+// it is drained, or its clock is wrong.
 func (m *Membership) Unfit(node uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if node == m.identity.Node {
-		return m.full || m.identity.Drained
+		return m.full || m.identity.Drained || m.trust == wrong
 	}
 	o := m.others[node]
-	return o != nil && (o.state.Full || o.state.Drained)
+	return o != nil && (o.state.Full || o.state.Drained || o.state.ClockWrong)
 }
 
 // Level is the highest that all members know: 0 if that is not known of one.
@@ -514,6 +528,8 @@ type Peer struct {
 	Drained bool
 	Zone    string
 	Heard   time.Time // zero: not since this process began
+
+	ClockWrong bool
 }
 
 // Peers are the other nodes, by number.
@@ -529,6 +545,7 @@ func (m *Membership) Peers() (peers []Peer) {
 		p := Peer{Node: x.Node, Address: x.Address, Member: true, Learner: x.Learner, Zone: x.Zone}
 		if o := m.others[x.Node]; o != nil {
 			p.Address, p.Heard, p.Drained, p.Zone = o.state.Address, o.heard, o.state.Drained, o.state.Zone
+			p.ClockWrong = o.state.ClockWrong
 		}
 		peers = append(peers, p)
 	}

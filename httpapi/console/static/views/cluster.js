@@ -36,13 +36,18 @@ export class ClusterView {
       const cluster = await get("/v1/cluster");
       if (!this.gone) this.#draw(cluster);
     } catch (problem) {
+      this.drawn = "";
       this.trouble.hidden = false;
       fill(this.trouble, h("strong", {}, "The cluster could not be loaded"), problem.message);
     }
     this.loading = false;
   }
 
-  #draw({ name, node, nodes, groups }) {
+  #draw(cluster) {
+    const drawn = JSON.stringify(cluster);
+    if (drawn === this.drawn) return; // so that buttons stay, with their focus
+    this.drawn = drawn;
+    const { name, node, nodes, groups } = cluster;
     this.trouble.hidden = Boolean(name);
     if (!name) fill(this.trouble, h("strong", {}, "This server is not in a cluster now"));
     const focused = document.activeElement?.closest("tr")?.dataset.node;
@@ -52,7 +57,7 @@ export class ClusterView {
       h("td", { class: "mono" }, n.node, " ", this.access.admin && node && n.member && (n.self || n.connected) && this.#drainButton(n)),
       h("td", { class: "mono" }, n.address),
       h("td", {}, n.zone || "–"),
-      h("td", { class: !n.self && !n.connected ? "bad" : n.drained ? "warn" : "" }, nodeState(n)),
+      h("td", { class: !n.self && !n.connected || n.clock_wrong ? "bad" : n.drained ? "warn" : "" }, nodeState(n)),
       h("td", { class: "num" }, n.leads ? plural(n.leads, "group") : ""))));
     if (focused) this.nodes.querySelector(`tr[data-node="${CSS.escape(focused)}"] button`)?.focus();
     // A proxy has no copy of a group, so no position either.
@@ -89,5 +94,5 @@ function table(label, heads, body) {
 
 /** What a node is to this server, in the words of `cairn cluster status`. */
 function nodeState(n) {
-  return [n.self ? "this server" : n.connected ? "connected" : "no connection", !n.member && "not a member", n.learner && "learns", n.drained && "drained"].filter(Boolean).join(", ");
+  return [n.self ? "this server" : n.connected ? "connected" : "no connection", !n.member && "not a member", n.learner && "learns", n.clock_wrong && "wrong clock", n.drained && "drained"].filter(Boolean).join(", ");
 }

@@ -169,6 +169,9 @@ type core struct {
 	spare     atomic.Bool // this node leads, and another that should may be able to
 	alone     int         // for how many ticks there was none
 
+	ticks int            // so far
+	heard map[uint64]int // at which tick raft had last heard of each replica, while this node leads
+
 	dead   dead   // the leader that is gone, until there is an election
 	former uint64 // who leads, or led last
 	silent int    // ticks since a leader was heard, or the term began
@@ -197,7 +200,7 @@ func newCore(o Options) (*core, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &core{o: o, machine: m, applied: o.Engine.Applied().Index}
+	c := &core{o: o, machine: m, applied: o.Engine.Applied().Index, heard: map[uint64]int{}}
 	c.waiting.init()
 	m.from = c.waiting.from
 	first, err := o.Storage.FirstIndex()
@@ -253,6 +256,7 @@ func (r raised) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 
 // tick lets a tick of time pass.
 func (c *core) tick() {
+	c.noteHeard()
 	c.node.Tick()
 	c.observe()
 	c.mourn()
@@ -274,6 +278,26 @@ func (c *core) tick() {
 	if data := c.clockEntry(); data != nil {
 		_ = c.propose(data) // or the next tick will
 	}
+}
+
+// noteHeard notes which replicas raft has heard of, before it forgets that at a tick.
+func (c *core) noteHeard() {
+	c.ticks++
+	if !c.leads {
+		return
+	}
+	c.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
+		if p.RecentActive {
+			c.heard[id] = c.ticks
+		}
+	})
+}
+
+// isThere reports whether a replica was heard of since raft last forgot of whom it has
+// heard, or until then.
+func (c *core) isThere(id uint64, p *tracker.Progress) bool {
+	at, heard := c.heard[id]
+	return p.RecentActive || id == c.o.Node || heard && c.ticks-at < c.o.ElectionTicks
 }
 
 // clockEntry is the entry that moves the log's clock to this node's, if it is time for
@@ -348,7 +372,7 @@ func (c *core) held() uint64 {
 	long := c.o.LogSize != nil && c.o.LogSize() > c.o.MaxLog
 	held := c.holds.least()
 	c.node.WithProgress(func(id uint64, _ raft.ProgressType, p tracker.Progress) {
-		if !long || p.RecentActive || id == c.o.Node {
+		if !long || c.isThere(id, &p) {
 			held = min(held, p.Match)
 		}
 	})
@@ -447,6 +471,7 @@ func (c *core) observe() {
 		c.dead, c.former = dead{}, c.lead
 	}
 	c.ticked, c.alone, c.checked = 0, 0, 0
+	clear(c.heard)
 	c.spare.Store(leads)
 	c.askAgain()
 }

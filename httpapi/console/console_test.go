@@ -593,6 +593,7 @@ func TestCluster(t *testing.T) {
 	p.click("dialog button.main", "Undo drain")
 	p.gone("tbody td", "drained")
 	p.gone(`tr[data-node="fa00fdc1a31d1b0c"] button`, "Drain") // it is away
+	p.expect("409")
 	p.click(`tr[data-node="1f3870be274f6c49"] button`, "Drain")
 	p.click("dialog button.main", "Drain")
 	p.see("dialog .notice", "it is the last that should lead")

@@ -592,7 +592,23 @@ func TestCluster(t *testing.T) {
 	p.click(`tr[data-node="72b302bf297a228a"] button`, "Undo drain")
 	p.click("dialog button.main", "Undo drain")
 	p.gone("tbody td", "drained")
-	p.gone(`tr[data-node="fa00fdc1a31d1b0c"] button`, "Drain") // it is away
+	p.gone(`tr[data-node="fa00fdc1a31d1b0c"] button`, "Drain")  // it is away
+	p.gone(`tr[data-node="03c7c0ace395d801"] button`, "Remove") // it is not a member
+
+	p.gone(`tr[data-node="72b302bf297a228a"] button`, "Make leader") // it leads
+	p.click(`tr[data-node="1f3870be274f6c49"] button`, "Make leader")
+	p.see("dialog", "10.0.0.1:7000 will lead")
+	p.click("dialog button.main", "Make leader")
+	p.see(`tr[data-node="1f3870be274f6c49"] td.num`, "1 group")
+
+	p.click(`tr[data-node="fa00fdc1a31d1b0c"] button`, "Remove")
+	if !eval[bool](p, `document.querySelector("dialog button.danger").disabled`) {
+		t.Error("a node can be removed before its number is typed")
+	}
+	p.write("dialog input", "fa00fdc1a31d1b0c")
+	p.click("dialog button.danger", "Remove")
+	p.see(`tr[data-node="fa00fdc1a31d1b0c"] td.bad`, "no connection, not a member")
+
 	p.expect("409")
 	p.click(`tr[data-node="1f3870be274f6c49"] button`, "Drain")
 	p.click("dialog button.main", "Drain")

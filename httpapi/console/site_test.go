@@ -99,11 +99,23 @@ func newClusterSite(t *testing.T) *site {
 		o.ChangeCluster = func(_ context.Context, c adminapi.ClusterChange) error {
 			mu.Lock()
 			defer mu.Unlock()
-			if c.Node == nodes.Nodes[0].Node {
+			if c.Op == "drain" && c.Node == nodes.Nodes[0].Node {
 				return &httpapi.Refusal{Text: "it is the last that should lead"}
 			}
 			for i := range nodes.Nodes {
-				if n := &nodes.Nodes[i]; n.Node == c.Node {
+				n := &nodes.Nodes[i]
+				if c.Op == "transfer" {
+					n.Leads = 0
+				}
+				if n.Node != c.Node {
+					continue
+				}
+				switch c.Op {
+				case "transfer":
+					n.Leads = 1
+				case "remove":
+					n.Member = false
+				default:
 					n.Drained = c.Op == "drain"
 				}
 			}

@@ -22,7 +22,7 @@ export class ClusterView {
       h("section", { class: "panel" },
         h("header", {}, h("h2", {}, "Groups, as this server sees them")),
         table("Groups", [["Group"], ["Leader"], ["Term", "num"], ["Committed", "num"], ["Applied here", "num"], ["Behind", "num"]], this.groups)),
-      h("p", { class: "soft" }, "Nodes are added, removed and replaced, and another made the leader, with ", h("code", {}, "cairn cluster"), ", at any node. ",
+      h("p", { class: "soft" }, "Nodes are added and replaced with ", h("code", {}, "cairn cluster"), ", at any node. ",
         h("a", { href: "/docs/cluster", target: "_blank" }, "Documentation")));
     this.update();
   }
@@ -50,16 +50,16 @@ export class ClusterView {
     const { name, node, nodes, groups } = cluster;
     this.trouble.hidden = Boolean(name);
     if (!name) fill(this.trouble, h("strong", {}, "This server is not in a cluster now"));
-    const focused = document.activeElement?.closest("tr")?.dataset.node;
+    const focused = document.activeElement?.closest("tr[data-node] button")?.getAttribute("aria-label");
     const members = nodes.filter((n) => n.member).length, away = nodes.filter((n) => !n.self && !n.connected).length;
     text(this.state, name && `${name}: ${plural(members, "member")}, ${away ? plural(away, "node") + " without a connection" : "all connected"}`);
     fill(this.nodes, nodes.map((n) => h("tr", { data: { node: n.node } },
-      h("td", { class: "mono" }, n.node, " ", this.access.admin && node && n.member && (n.self || n.connected) && this.#drainButton(n)),
+      h("td", { class: "mono" }, n.node, " ", this.access.admin && node && n.member && orders.filter((o) => o.fits(n)).map((o) => this.#button(o, n))),
       h("td", { class: "mono" }, n.address),
       h("td", {}, n.zone || "–"),
       h("td", { class: !n.self && !n.connected || n.clock_wrong ? "bad" : n.drained ? "warn" : "" }, nodeState(n)),
       h("td", { class: "num" }, n.leads ? plural(n.leads, "group") : ""))));
-    if (focused) this.nodes.querySelector(`tr[data-node="${CSS.escape(focused)}"] button`)?.focus();
+    if (focused) this.nodes.querySelector(`button[aria-label="${CSS.escape(focused)}"]`)?.focus();
     // A proxy has no copy of a group, so no position either.
     fill(this.groups, groups.map((g) => h("tr", {},
       h("td", {}, count(g.group)),
@@ -67,25 +67,46 @@ export class ClusterView {
       [g.term, node && g.committed, node && g.applied, node && g.committed - g.applied].map((n) => h("td", { class: "num" }, n === "" ? "–" : count(n))))));
   }
 
-  #drainButton(n) {
-    const words = n.drained ? "Undo drain" : "Drain";
-    return h("button", { type: "button", class: "quiet", aria: { label: `${words}: ${n.node}` }, on: { click: () => this.#drain(n) } }, words + "…");
+  #button(order, n) {
+    return h("button", { type: "button", class: "quiet", aria: { label: `${order.words}: ${n.node}` }, on: { click: () => this.#give(order, n) } }, order.words + "…");
   }
 
-  async #drain({ node, address, drained }) {
-    const done = await ask(drained ? {
-      title: "Put this node back into service?", confirm: "Undo drain",
-      content: h("p", {}, address, " will be ready for new clients, and may lead."),
-      submit: () => post("/v1/cluster", { op: "undrain", node }),
-    } : {
-      title: "Drain this node?", confirm: "Drain",
-      content: h("p", {}, address, " will not be ready, so that load balancers send it no new clients, and will lead only while no other node can. Clients that are connected stay; it replicates and votes as before. This lasts until you put it back, also over restarts."),
-      submit: () => post("/v1/cluster", { op: "drain", node }),
+  async #give({ op, words, title, danger, explain, done }, { node, address }) {
+    const given = await ask({
+      title, danger, confirm: words, typed: danger ? node : "",
+      content: h("p", {}, address, explain),
+      submit: () => post("/v1/cluster", { op, node }),
     });
-    if (done) toast(drained ? "Node put back into service" : "Node drained");
+    if (given) toast(done);
     this.update();
   }
 }
+
+/** What an administrator can order of a member, and of which. */
+const orders = [
+  {
+    op: "transfer", words: "Make leader", title: "Make this node the leader?", done: "Another node leads",
+    fits: (n) => here(n) && !n.leads && !n.drained && !n.clock_wrong,
+    explain: " will lead. Requests wait for some milliseconds meanwhile.",
+  },
+  {
+    op: "drain", words: "Drain", title: "Drain this node?", done: "Node drained",
+    fits: (n) => here(n) && !n.drained,
+    explain: " will not be ready, so that load balancers send it no new clients, and will lead only while no other node can. Clients that are connected stay; it replicates and votes as before. This lasts until you put it back, also over restarts.",
+  },
+  {
+    op: "undrain", words: "Undo drain", title: "Put this node back into service?", done: "Node put back into service",
+    fits: (n) => here(n) && n.drained,
+    explain: " will be ready for new clients, and may lead.",
+  },
+  {
+    op: "remove", words: "Remove", title: "Remove this node from the cluster?", done: "Node is being removed", danger: true,
+    fits: () => true,
+    explain: " will not be a member any more, and nothing takes its place: the cluster can lose fewer nodes. A node that has lost its disk, or its machine, is replaced by a new one by itself: do not remove it. To let this node join again, empty its data directory.",
+  },
+];
+
+function here(n) { return n.self || n.connected; }
 
 function table(label, heads, body) {
   return h("div", { class: "scroll", tabindex: "0", role: "region", aria: { label } },

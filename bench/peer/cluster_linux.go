@@ -15,9 +15,6 @@ import (
 	"cairn/freeport"
 )
 
-// redisPrimary is a Redis whose clients wait until a replica has what they wrote.
-const redisPrimary = "redis-wait"
-
 // StartCluster runs a Cairn as so many nodes of one cluster, and waits until one of them
 // leads. The caller stops them.
 func (s Spec) StartCluster(ctx context.Context, nodes int, o Options) (servers []*Server, err error) {

@@ -53,6 +53,9 @@ type base struct {
 	command func(o *Options, port string) ([]string, error)
 }
 
+// redisPrimary is a Redis whose clients wait until a replica has what they wrote.
+const redisPrimary = "redis-wait"
+
 var bases = []base{
 	{
 		name: "cairn", program: "cairn", meta: true, durable: true, bucket: 15 * time.Minute,

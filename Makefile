@@ -6,7 +6,7 @@ FUZZTIME ?= 10s
 # All builds are like those of a release, so that they share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
 # lint vets; without DWARF some seventy test programs are linked in half the time.
-TESTFLAGS := -race -tags cairn_invariants -vet=off -ldflags=-w -timeout 20m
+TESTFLAGS := -race -tags cairn_invariants -vet=off -ldflags=-w -timeout 30m
 
 .PHONY: run cluster build bench-program test short lint vulncheck fuzz interop clients bench microbench random torture torture-race release clean
 

@@ -184,12 +184,19 @@ func (s *Store) Try(b *session.Burst) bool {
 	if !s.open.Load() {
 		return true
 	}
+	missed := false
 	for i := range b.Results {
-		if b.Results[i].Status == session.NotFound && s.askable(b.Commands[i].Key, b.Now) {
+		if b.Results[i].Status != session.NotFound {
+			continue
+		}
+		if s.askable(b.Commands[i].Key, b.Now) {
 			return false
 		}
+		missed = true
 	}
-	return true
+	// A session that another client has fetched since Next was asked is there, and is no
+	// longer askable.
+	return !missed || s.o.Next.Try(b)
 }
 
 // Apply is session.Store's.

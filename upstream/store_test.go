@@ -575,6 +575,37 @@ func TestDone(t *testing.T) {
 	}
 }
 
+// interrupted is a Next that calls after, once, when it has tried a burst.
+type interrupted struct {
+	*sessiontest.Model
+	after func()
+}
+
+func (n *interrupted) Try(b *session.Burst) bool {
+	tried := n.Model.Try(b)
+	if after := n.after; after != nil {
+		n.after = nil
+		after()
+	}
+	return tried
+}
+
+// A session that another client fetches just after it was looked for here is there.
+func TestFetchedMeanwhile(t *testing.T) {
+	old := startOld(t, "memcached")
+	old.set("k", "old", 0, 0)
+	next := &interrupted{Model: sessiontest.NewModel(0)}
+	s := opened(t, Options{Next: next, Sources: []*migrate.Source{old.source()}})
+	next.after = func() {
+		if got := s.get("k"); got != "old" {
+			t.Errorf("the other client gets %q", got)
+		}
+	}
+	if got := s.get("k"); got != "old" {
+		t.Errorf("the client gets %q", got)
+	}
+}
+
 // Sessions are set, read and removed by one client each, while others ask for them
 // and the old store has one of each: a client sees nothing but its own, and in the end
 // each server of the old store has what is here.

@@ -41,6 +41,30 @@ func array(command string) string {
 	return out
 }
 
+// readInChunks lets a client read replies that arrive in chunks of so many bytes. take is
+// told of each, and what of the stream has not arrived. It returns what is left unread.
+func readInChunks(t *testing.T, c interface {
+	Next(in []byte) (dialect.Reply, int, error)
+}, stream string, chunk int, take func(r dialect.Reply, rest string)) (buf []byte) {
+	t.Helper()
+	for rest := stream; rest != ""; {
+		size := min(chunk, len(rest))
+		buf, rest = append(buf, rest[:size]...), rest[size:]
+		for {
+			r, n, err := c.Next(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n == 0 {
+				break
+			}
+			take(r, rest)
+			buf = buf[n:]
+		}
+	}
+	return buf
+}
+
 func TestRedisRepliesHoweverTheyAreCut(t *testing.T) {
 	const stream = "+OK\r\n$3\r\nabc\r\n$-1\r\n:1\r\n:0\r\n-ERR no\r\n" +
 		"*3\r\n$1\r\na\r\n$-1\r\n$0\r\n\r\n" + "+PONG\r\n"
@@ -50,26 +74,14 @@ func TestRedisRepliesHoweverTheyAreCut(t *testing.T) {
 		dialect.NotFound: "not found", dialect.Failed: "failed"}
 	for chunk := 1; chunk <= len(stream); chunk++ {
 		var c dialect.Redis
-		var buf []byte
 		var got []string
-		for rest := stream; rest != ""; {
-			size := min(chunk, len(rest))
-			buf, rest = append(buf, rest[:size]...), rest[size:]
-			for {
-				r, n, err := c.Next(buf)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if n == 0 {
-					break
-				}
-				text := words[r.Status] + " " + string(r.Value)
-				if r.Last {
-					text += "!"
-				}
-				got, buf = append(got, text), buf[n:]
+		readInChunks(t, &c, stream, chunk, func(r dialect.Reply, _ string) {
+			text := words[r.Status] + " " + string(r.Value)
+			if r.Last {
+				text += "!"
 			}
-		}
+			got = append(got, text)
+		})
 		if strings.Join(got, ",") != strings.Join(want, ",") {
 			t.Fatalf("in chunks of %d: %q, want %q", chunk, got, want)
 		}

@@ -22,25 +22,13 @@ func TestReplicated(t *testing.T) {
 			if !strings.HasSuffix(asked, array("WAIT 1 10000")) || strings.Count(asked, "WAIT") != 1 {
 				t.Fatalf("%q", asked)
 			}
-			got, buf := "", []byte{}
-			for rest := test.replies; rest != ""; {
-				size := min(chunk, len(rest))
-				buf, rest = append(buf, rest[:size]...), rest[size:]
-				for {
-					r, n, err := c.Next(buf)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if n == 0 {
-						break
-					}
-					if rest != "" {
-						t.Fatalf("%s: a reply before that to WAIT", test.name)
-					}
-					got += string('0'+byte(r.Status)) + strings.TrimPrefix(string(r.Value), "OK") + " "
-					buf = buf[n:]
+			got := ""
+			buf := readInChunks(t, &c, test.replies, chunk, func(r dialect.Reply, rest string) {
+				if rest != "" {
+					t.Fatalf("%s: a reply before that to WAIT", test.name)
 				}
-			}
+				got += string('0'+byte(r.Status)) + strings.TrimPrefix(string(r.Value), "OK") + " "
+			})
 			if got != test.want || len(buf) > 0 {
 				t.Fatalf("%s: in chunks of %d: %q, %d bytes left; want %q", test.name, chunk, got, len(buf), test.want)
 			}

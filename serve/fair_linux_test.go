@@ -150,39 +150,6 @@ func (s handy) Try(b *session.Burst) bool {
 	return true
 }
 
-// A round reads from all connections that are ready before it answers any of them,
-// but answers as soon as those it has read from ask for much.
-func TestReadsBeforeItAnswers(t *testing.T) {
-	for _, test := range []struct {
-		name, asks string
-		want       string
-	}{
-		{"little", "1\n", "reads reads reads answers answers answers"},
-		{"much", "128\n", "reads reads answers answers reads answers"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			d := new(diary)
-			b := newLoopBench(t, d)
-			b.server.options.Store = handy{sessiontest.NewModel(0)}
-			for range 3 {
-				b.connect(test.asks)
-			}
-			b.round()
-			if got := strings.Join(d.does, " "); got != test.want {
-				t.Errorf("it %s, want %s", got, test.want)
-			}
-			for peer, n := range b.got {
-				if n != 1 {
-					t.Errorf("client %d has got %d answers", peer, n)
-				}
-			}
-			if b.arena.used != 0 || b.arena.users != 1 {
-				t.Errorf("the arena has %d bytes of %d users", b.arena.used, b.arena.users)
-			}
-		})
-	}
-}
-
 // foresight is a handy store that notes what it is asked.
 type foresight struct {
 	handy
@@ -196,18 +163,16 @@ func (f foresight) Try(b *session.Burst) bool {
 	return f.handy.Try(b)
 }
 
-// The store hears of all that a round has read before it is asked for the first of it,
-// unless that is a single command.
+// Of several commands of a client the store hears before it is asked for the first. Who
+// is answered from memory leaves the arena empty for the next.
 func TestPrefetchesBeforeItTries(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		asks []string
 		want string
 	}{
-		{"many clients", []string{"1\n", "1\n"}, "reads prefetches reads prefetches tries answers tries answers"},
-		{"many commands", []string{"2\n"}, "reads prefetches tries answers"},
-		{"one command", []string{"1\n"}, "reads tries answers"},
-		{"no command", []string{"0\n", "0\n"}, "reads reads answers answers"},
+		{"clients", []string{"1\n", "2\n"}, "reads tries answers reads prefetches tries answers"},
+		{"no command", []string{"0\n", "0\n"}, "reads answers reads answers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := new(diary)
@@ -220,6 +185,14 @@ func TestPrefetchesBeforeItTries(t *testing.T) {
 			b.round()
 			if got := strings.Join(d.does, " "); got != test.want {
 				t.Errorf("it %s, want %s", got, test.want)
+			}
+			for peer, n := range b.got {
+				if n != 1 {
+					t.Errorf("client %d has got %d answers", peer, n)
+				}
+			}
+			if b.arena.used != 0 || b.arena.users != 1 {
+				t.Errorf("the arena has %d bytes of %d users", b.arena.used, b.arena.users)
 			}
 		})
 	}

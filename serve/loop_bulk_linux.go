@@ -33,7 +33,6 @@ func (l *loop) serveBulk() {
 		taken++
 		before := len(cl.in)
 		l.takeTurn(cl)
-		l.carryOut() // so that the share of the next one is known
 		l.moved += max(len(cl.in)-before, 0)
 	}
 	rest := copy(l.bulk, l.bulk[taken:])

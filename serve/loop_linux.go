@@ -50,8 +50,6 @@ type loop struct {
 	began     time.Time             // the same
 	arena     *arena                // for the input to come
 	arenas    int                   // in use
-	begun     []*turn               // read, to be carried out
-	commands  int                   // of begun
 	passing   []*turn               // to be passed to the store
 	spare     []*turn               // for later
 	answered  []answered            // not yet told how long it took

@@ -11,11 +11,6 @@ const (
 	// events and mail again.
 	maxTurns = 64
 
-	// maxBegun is how many commands are begun before they are carried out: a bound of
-	// the memory that their input takes, and of what is prefetched for them, which has
-	// to fit into the processor's cache.
-	maxBegun = 256
-
 	// maxSpareTurns is how many turns a loop keeps for later.
 	maxSpareTurns = 256
 
@@ -107,14 +102,12 @@ func (l *loop) serve() {
 	l.tellTimes()
 }
 
-// serveReady gives some of the ready connections their turn. It reads from all of them
-// before it carries out the first: meanwhile the processor loads what they ask for.
+// serveReady gives some of the ready connections their turn.
 func (l *loop) serveReady() {
 	n := min(len(l.ready), maxTurns)
 	for _, cl := range l.ready[:n] {
 		l.takeTurn(cl)
 	}
-	l.carryOut()
 	rest := copy(l.ready, l.ready[n:])
 	clear(l.ready[rest:])
 	l.ready = l.ready[:rest]
@@ -144,8 +137,7 @@ func (l *loop) pass() {
 	l.passing = l.passing[:0]
 }
 
-// take lets cl have its turn. On an error the connection is to be closed. What it asks
-// for is in l.begun then.
+// take lets cl have its turn. On an error the connection is to be closed.
 func (l *loop) take(cl *loopClient) error {
 	cl.heard = l.began
 	if !cl.mayAnswer() {
@@ -153,9 +145,6 @@ func (l *loop) take(cl *loopClient) error {
 	}
 	if len(cl.in) > 0 {
 		return l.takeOwn(cl)
-	}
-	if l.arena.full() {
-		l.carryOut() // perhaps nobody else needs the arena
 	}
 	if l.arena.full() {
 		l.nextArena()
@@ -177,7 +166,8 @@ func (l *loop) take(cl *loopClient) error {
 		l.arena.used += used
 		l.arena.users++
 		t.arena = l.arena
-		l.begin(t)
+		l.carryOut(t)
+		l.arena.rewind()
 	}
 	return nil
 }
@@ -195,7 +185,7 @@ func (l *loop) takeOwn(cl *loopClient) error {
 	}
 	if t, used := l.consume(cl, cl.in); t != nil {
 		t.used = used
-		l.begin(t)
+		l.carryOut(t)
 	}
 	return nil
 }
@@ -226,36 +216,22 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 	return t, used
 }
 
-// begin takes a turn into those that are to be carried out together. It carries them
-// out, in turn, when they have become many.
-func (l *loop) begin(t *turn) {
-	n := len(t.burst.Commands)
-	if l.server.prefetcher != nil && (n > 1 || n == 1 && len(l.ready) > 1) {
+// carryOut answers a turn that the store can answer from memory, and marks any other to
+// be passed on: its connection is busy until then.
+func (l *loop) carryOut(t *turn) {
+	commands := len(t.burst.Commands)
+	if commands > 1 && l.server.prefetcher != nil {
 		l.server.prefetcher.Prefetch(&t.burst)
 	}
-	l.begun = append(l.begun, t)
-	if l.commands += n; l.commands >= maxBegun {
-		l.carryOut()
+	switch {
+	case commands == 0 || l.server.options.Store.Try(&t.burst):
+		l.answer(t)
+	case t.burst.Patient:
+		t.client.patient = t
+		fallthrough
+	default:
+		l.passing = append(l.passing, t)
 	}
-}
-
-// carryOut answers the turns that have begun and that the store can answer from memory.
-// The others are marked to be passed on. Their connections are busy until then.
-func (l *loop) carryOut() {
-	for i, t := range l.begun {
-		l.begun[i] = nil
-		switch {
-		case len(t.burst.Commands) == 0 || l.server.options.Store.Try(&t.burst):
-			l.answer(t)
-		case t.burst.Patient:
-			t.client.patient = t
-			fallthrough
-		default:
-			l.passing = append(l.passing, t)
-		}
-	}
-	l.begun, l.commands = l.begun[:0], 0
-	l.arena.rewind()
 }
 
 // mayWait reports whether the store may let cl wait for what it asks: nothing else

@@ -90,7 +90,7 @@ type Options struct {
 // it complete the burst at once. It does nothing to one that does not wait.
 type hurrier interface{ Hurry(b *session.Burst) }
 
-// prefetcher is a Store that tries a burst faster if it has heard of it some microseconds
+// prefetcher is a Store that tries a burst of several commands faster if it hears of it
 // before. It does not keep the burst.
 type prefetcher interface{ Prefetch(b *session.Burst) }
 

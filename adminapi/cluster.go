@@ -19,6 +19,7 @@ type ClusterNode struct {
 	Node       string `json:"node" doc:"Its number, which its data directory keeps."`
 	Address    string `json:"address" doc:"At which other nodes reach it."`
 	Zone       string `json:"zone" doc:"What it is in, as its --zone says: nodes in one zone may fail together. Empty: it has not said."`
+	Version    string `json:"version" doc:"The version of its program. Empty: the node that answers has not heard of it since it was started, or is a proxy."`
 	Self       bool   `json:"self" doc:"It is the one that answers."`
 	Member     bool   `json:"member" doc:"It belongs to the cluster. false: it is there, and waits to be added, or to take the place of a node that is gone."`
 	Learner    bool   `json:"learner" doc:"It gets a copy of the sessions, or has caught up and is a spare: what it has on disk does not count."`

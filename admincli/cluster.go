@@ -99,6 +99,9 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 		if n.Zone != "" {
 			state += ", zone " + n.Zone
 		}
+		if n.Version != "" {
+			state += ", version " + n.Version
+		}
 		t.row("Node", n.Node, n.Address, state)
 	}
 	for _, g := range c.Groups {
@@ -106,7 +109,7 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 		if leader == "" {
 			leader = "no leader"
 		}
-		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here%s", g.Term, g.Applied, g.Committed, equality(&g)))
+		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here, level %d%s", g.Term, g.Applied, g.Committed, g.Level, equality(&g)))
 	}
 	return t.Flush()
 }

@@ -129,6 +129,7 @@ type NodeStatus struct {
 	Node       uint64
 	Address    string
 	Zone       string // "": none is known
+	Program    string // its version, for people; "": not known
 	Member     bool
 	Learner    bool      // it gets a copy of the sessions, or has one, and does not count yet
 	Connected  bool      // to this node
@@ -168,11 +169,11 @@ func (n *Node) Status() Status {
 	for _, node := range n.peers.Connected() {
 		connected[node] = true
 	}
-	own := membership.Peer{Node: identity.Node, Address: n.o.Address, Zone: n.o.Zone, Member: true, Heard: time.Now(), Drained: identity.Drained, ClockWrong: n.membership.Clock().Wrong}
+	own := membership.Peer{Node: identity.Node, Address: n.o.Address, Zone: n.o.Zone, Program: n.o.Program, Member: true, Heard: time.Now(), Drained: identity.Drained, ClockWrong: n.membership.Clock().Wrong}
 	for _, p := range append([]membership.Peer{own}, n.membership.Peers()...) {
 		s.Nodes = append(s.Nodes, NodeStatus{
 			Node: p.Node, Address: p.Address, Member: p.Member, Learner: p.Learner, Connected: connected[p.Node], Heard: p.Heard, Leads: leads[p.Node],
-			Drained: p.Drained, Zone: p.Zone, ClockWrong: p.ClockWrong,
+			Drained: p.Drained, Zone: p.Zone, ClockWrong: p.ClockWrong, Program: p.Program,
 		})
 	}
 	return s

@@ -66,7 +66,9 @@ func (n *Node) step(i int, g *group.Group) {
 	}
 	roster := *g.Roster()
 	if next, ok := n.tidied(roster, replicas); ok {
-		_ = g.ProposeRoster(next) // or the next leader does
+		if g.ProposeRoster(next) == nil && next.Level > roster.Level { // or the next leader does
+			n.logger.Info("all members know a higher level of the log, which holds from now on", "group", i, "level", uint8(next.Level), "before", uint8(roster.Level), "version", next.Program)
+		}
 		return
 	}
 	if roster.Level < group.LevelRoster {
@@ -93,7 +95,9 @@ func (n *Node) tidied(roster group.Roster, replicas []group.Replica) (*group.Ros
 	}
 	next := roster
 	next.Number++
-	next.Level = max(roster.Level, group.Level(n.membership.Level()))
+	if level := group.Level(n.membership.Level()); level > roster.Level {
+		next.Level, next.Program = level, n.o.Program // it knows the level, as all do
+	}
 	next.Leaving = slices.DeleteFunc(slices.Clone(roster.Leaving), func(node uint64) bool { return !has(node) })
 	next.Joining = slices.DeleteFunc(slices.Clone(roster.Joining), has)
 	if roster.Size == 0 {

@@ -42,6 +42,10 @@ type Options struct {
 	Security *peer.Security // nil: plaintext
 	Program  string         // its version, for people
 
+	// Level is the highest level of the log that the node knows. Default: group.Latest. Another
+	// makes it a node of an earlier or later version, as far as other nodes can tell.
+	Level group.Level
+
 	// MaxLog is how long the log may become because other nodes are away, in bytes;
 	// beyond that they get a copy of the sessions when they are back. Default: 512 MiB.
 	MaxLog int64
@@ -120,6 +124,9 @@ func Open(ctx context.Context, o Options) (n *Node, err error) {
 	if o.MaxLog == 0 {
 		o.MaxLog = defaultMaxLog
 	}
+	if o.Level == 0 {
+		o.Level = group.Latest
+	}
 	n = &Node{o: o, logger: o.Engine.Logger, repairing: map[int]bool{}}
 	if n.logger == nil {
 		n.logger = slog.Default()
@@ -148,7 +155,7 @@ func Open(ctx context.Context, o Options) (n *Node, err error) {
 	select {
 	case <-n.membership.Begun():
 	case err := <-n.membership.Refused():
-		return n, fmt.Errorf("cluster: %s has the sessions of a single server: %w", o.Engine.Dir, err)
+		return n, fmt.Errorf("cluster: this node cannot join: %w", err)
 	case <-ctx.Done():
 		return n, fmt.Errorf("cluster: it has not begun: %w", context.Cause(ctx))
 	}
@@ -163,14 +170,14 @@ func (n *Node) meet() error {
 		return err
 	}
 	n.membership, err = membership.New(membership.Options{
-		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Zone: o.Zone, Expect: o.Expect, Level: uint8(group.Latest), Logger: n.logger,
+		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Zone: o.Zone, Expect: o.Expect, Level: uint8(o.Level), Logger: n.logger,
 		Sessions: n.single != nil, Clock: func() time.Time { return n.clock.Now().Time() },
 	})
 	if err != nil {
 		return err
 	}
 	n.peers = peer.New(peer.Options{
-		Self:     peer.Hello{Cluster: o.Cluster, Node: identity.Node, Address: o.Address, Level: uint8(group.Latest), Program: o.Program},
+		Self:     peer.Hello{Cluster: o.Cluster, Node: identity.Node, Address: o.Address, Level: uint8(o.Level), Program: o.Program},
 		Listener: o.Listener,
 		Security: o.Security,
 		Handler:  handler{n},
@@ -231,11 +238,12 @@ func (n *Node) engineOptions(i int) engine.Options {
 
 // state is what this node says of itself.
 func (n *Node) state() []byte {
-	applied := uint64(0)
+	var log membership.Log
 	if g := n.group(0); g != nil {
-		applied = g.Status().Applied
+		roster := g.Roster()
+		log = membership.Log{Applied: g.Status().Applied, Level: roster.Level, Program: roster.Program}
 	}
-	return n.membership.State(applied, n.sums())
+	return n.membership.State(log, n.sums())
 }
 
 // join gets a copy of what the others have, if this node was none of those that the
@@ -297,7 +305,7 @@ func (n *Node) openGroup(i int) error {
 	place.fill(nil, e) // so that it is closed
 	g, err := group.Open(group.Options{
 		Node: identity.Node, Storage: storage, Engine: e, Number: uint64(i), Groups: uint64(identity.Groups),
-		Clock: n.clock.Now, Logger: n.logger.With("group", i), LogSize: n.logs.Size, MaxLog: n.o.MaxLog,
+		Clock: n.clock.Now, Latest: n.o.Level, Logger: n.logger.With("group", i), LogSize: n.logs.Size, MaxLog: n.o.MaxLog,
 		CheckTicks: int(n.o.CompareEvery / group.TickEvery), PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Unfit,
 	}, group.Hooks{
 		Send: func(messages []*raftpb.Message) { n.send(place, uint64(i), messages) },
@@ -493,7 +501,7 @@ func (h handler) Serve(_ uint64, body []byte, reply func(body []byte)) {
 }
 
 func (h handler) Heard(from peer.Hello, state []byte) {
-	if err := h.membership.Heard(from.Node, from.Level, state); err != nil {
+	if err := h.membership.Heard(from.Node, from.Level, from.Program, state); err != nil {
 		h.o.Fatal(err)
 	}
 	h.hearSums(from, state)

@@ -41,7 +41,11 @@ type town struct {
 	slow      bool           // with SlowFailover
 	ahead     []atomic.Int64 // by how many ns the clocks of nodes are; nil: none is
 	full      []bool         // nodes with a disk that has no space; nil: none
+	levels    []group.Level  // that nodes know when they start; nil: group.Latest
 }
+
+// release is the version of a program that knows levels up to one.
+func release(level group.Level) string { return fmt.Sprint("release-", level) }
 
 func newTown(t *testing.T, count int) *town {
 	c := &town{t: t, nodes: make([]*Node, count)}
@@ -74,7 +78,12 @@ func (c *town) open(ctx context.Context, i int) (*Node, error) {
 	if c.ahead != nil {
 		wall = func() time.Time { return time.Now().Add(time.Duration(c.ahead[i].Load())) }
 	}
+	level := group.Latest
+	if c.levels != nil {
+		level = c.levels[i]
+	}
 	return Open(ctx, Options{
+		Level: level, Program: release(level),
 		Engine: engine.Options{
 			Wall: wall,
 			Dir:  c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,

@@ -180,7 +180,7 @@ func (n *Node) obey(ctx context.Context, o Order) error {
 			case voter:
 				return refuseOrder("node %s is a member already", group.FormatNode(o.Node))
 			case at < 0 && !slices.Contains(n.membership.Strangers(uint8(r.Level)), o.Node):
-				return refuseOrder("no node %s waits to be added: start it with --join, an empty data directory and this version", group.FormatNode(o.Node))
+				return n.refuseStranger(o.Node, r)
 			default:
 				r.Joining, r.Size = append(r.Joining, o.Node), r.Size+1
 			}
@@ -204,6 +204,16 @@ func (n *Node) obey(ctx context.Context, o Order) error {
 		}
 		return nil
 	})
+}
+
+// refuseStranger says why a node cannot become a member.
+func (n *Node) refuseStranger(node uint64, r *group.Roster) error {
+	for _, p := range n.membership.Peers() {
+		if p.Node == node && group.Level(p.Level) < r.Level {
+			return refuseOrder("node %s cannot be added, it runs version %s: %v", group.FormatNode(node), p.Program, &group.LevelError{Level: r.Level, Knows: group.Level(p.Level), Program: r.Program})
+		}
+	}
+	return refuseOrder("no node %s waits to be added: start it with --join, an empty data directory and this version", group.FormatNode(node))
 }
 
 // changeRoster lets the log have the roster that change makes of the present one, and

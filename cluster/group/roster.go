@@ -19,6 +19,7 @@ import (
 type Roster struct {
 	Number  uint64   `json:"number"`            // of changes so far
 	Level   Level    `json:"level"`             // that all nodes know
+	Program string   `json:"program,omitempty"` // the version that has raised the level, for people; "": not known
 	Size    int      `json:"size"`              // how many voters there are to be
 	Leaving []uint64 `json:"leaving,omitempty"` // nodes that are to be none any more
 	Joining []uint64 `json:"joining,omitempty"` // nodes that are to be preferred among new ones
@@ -28,11 +29,19 @@ type Roster struct {
 // whose fate is not known.
 var ErrChanged = errors.New("group: the roster may have changed meanwhile")
 
-// errLevel is the error of a log that needs a later version.
-type errLevel struct{ has, knows Level }
+// LevelError is the error of a node that does not know the level of a log.
+type LevelError struct {
+	Level   Level  // of the log
+	Knows   Level  // the highest that the node knows
+	Program string // a version that knows the log's, for people; "": not known
+}
 
-func (e *errLevel) Error() string {
-	return fmt.Sprintf("group: the cluster has come to level %d, and this version knows levels up to %d: start a later one", e.has, e.knows)
+func (e *LevelError) Error() string {
+	remedy := "a later one"
+	if e.Program != "" {
+		remedy = fmt.Sprintf("version %s or a later one", e.Program)
+	}
+	return fmt.Sprintf("the cluster has come to level %d, and this version knows levels up to %d: start %s", e.Level, e.Knows, remedy)
 }
 
 func appendRoster(dst []byte, r *Roster) []byte {
@@ -57,7 +66,7 @@ func (m *machine) takeRoster(at engine.Position, r *Roster) error {
 		return m.replayEmpty(at, m.now, nil)
 	}
 	if r.Level > m.latest {
-		return &errLevel{r.Level, m.latest}
+		return &LevelError{r.Level, m.latest, r.Program}
 	}
 	return m.replayEmpty(at, m.now, func() []engine.Note {
 		m.roster.Store(r)
@@ -72,7 +81,7 @@ func (m *machine) loadRoster(text []byte) error {
 	case err != nil:
 		return err
 	case r.Level > m.latest:
-		return &errLevel{r.Level, m.latest}
+		return &LevelError{r.Level, m.latest, r.Program}
 	}
 	m.roster.Store(r)
 	return nil

@@ -106,10 +106,10 @@ func TestClockAhead(t *testing.T) {
 	near(0, 2*time.Second)
 	near(1, 0)
 	for range 3 { // a while passes until they are heard
-		said := [][]byte{w.members[1].State(0, nil), w.members[2].State(0, nil)}
+		said := [][]byte{w.members[1].State(Log{}, nil), w.members[2].State(Log{}, nil)}
 		w.now = w.now.Add(900 * time.Millisecond)
 		for i, text := range said {
-			if err := w.members[0].Heard(w.members[i+1].identity.Node, 1, text); err != nil {
+			if err := w.members[0].Heard(w.members[i+1].identity.Node, 1, "", text); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"cairn/cluster/group"
 )
 
 // A cluster begins when as many nodes as it is to have know each other, and each has
@@ -36,6 +38,9 @@ type state struct {
 	Now        int64 `json:"now,omitempty"` // what its clock shows, in Unix milliseconds; 0: it does not say
 	ClockWrong bool  `json:"clock_wrong,omitempty"`
 
+	LogLevel   group.Level `json:"log_level,omitempty"`   // of the first group's log; 0: it has none, or does not say
+	LogProgram string      `json:"log_program,omitempty"` // a version that knows that level
+
 	Replicas json.RawMessage `json:"replicas,omitempty"` // what it has to say of its replicas
 }
 
@@ -60,16 +65,26 @@ type Membership struct {
 	ready    []uint64
 	begun    chan struct{} // closed when the cluster has begun
 	foreign  bool          // the cluster has begun without this node
-	refused  chan error    // has why this node does not begin
+	refused  chan error    // has why this node does not belong to the cluster
 	removed  chan struct{} // closed when it goes on without this node
 	since    time.Time     // when this process began to listen
+	log      Log           // as this node said last
+}
+
+// Log is how far this node's replica of the first group is.
+type Log struct {
+	Applied uint64      // index
+	Level   group.Level // 0: there is no replica at present
+	Program string      // a version that knows the level, for people; "": not known
 }
 
 type other struct {
-	state state
-	level uint8
-	heard time.Time
-	clock []time.Duration // how far it was ahead of the process's begin, less what had elapsed
+	state   state
+	level   uint8
+	program string // its version, for people
+	tooOld  bool   // that was reported
+	heard   time.Time
+	clock   []time.Duration // how far it was ahead of the process's begin, less what had elapsed
 }
 
 // Options of a Membership.
@@ -111,8 +126,9 @@ func New(o Options) (*Membership, error) {
 // Begun is closed when this node belongs to a cluster that has begun.
 func (m *Membership) Begun() <-chan struct{} { return m.begun }
 
-// Refused has why a node that has sessions of its own can begin no cluster, once it
-// is known: they would be lost, or those of others.
+// Refused has why this node cannot belong to the cluster, once it is known: it has
+// sessions of its own, which would be lost, or those of others; or it does not know the
+// level of the cluster's log, a *group.LevelError.
 func (m *Membership) Refused() <-chan error { return m.refused }
 
 // Removed is closed when this node hears that the cluster goes on without it.
@@ -125,20 +141,21 @@ func (m *Membership) Identity() Identity {
 	return m.identity
 }
 
-// State is what this node says of itself, and of its replicas, as JSON. applied is an
-// index in the first group's log.
-func (m *Membership) State(applied uint64, replicas json.RawMessage) []byte {
+// State is what this node says of itself, and of its replicas, as JSON.
+func (m *Membership) State(log Log, replicas json.RawMessage) []byte {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.log = log
 	shows := int64(0)
 	if m.clock != nil {
 		shows = m.clock().UnixMilli()
 	}
 	text, err := json.Marshal(state{
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
-		At: max(applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
+		At: max(log.Applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
 		Drained: m.identity.Drained, Zone: m.zone,
 		Now: shows, ClockWrong: m.trust == wrong,
+		LogLevel: log.Level, LogProgram: log.Program,
 		Replicas: replicas,
 	})
 	if err != nil {
@@ -155,9 +172,9 @@ func (m *Membership) saidReady() []uint64 {
 	return m.ready
 }
 
-// Heard takes what another node, which knows levels up to one, says of itself. The
-// error says that this node cannot note down what follows.
-func (m *Membership) Heard(node uint64, level uint8, text []byte) error {
+// Heard takes what another node, which has a version and knows levels up to one, says of
+// itself. The error says that this node cannot note down what follows.
+func (m *Membership) Heard(node uint64, level uint8, program string, text []byte) error {
 	var s state
 	if err := json.Unmarshal(text, &s); err != nil {
 		m.logger.Debug("the state that a node sent cannot be read", "error", err)
@@ -165,8 +182,9 @@ func (m *Membership) Heard(node uint64, level uint8, text []byte) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	o := &other{state: s, level: level, heard: m.now()}
+	o := &other{state: s, level: level, program: program, heard: m.now()}
 	m.hearClock(o, m.others[node], s.Now)
+	m.reportTooOld(node, o, m.others[node])
 	m.others[node] = o
 	if !m.identity.Begun() {
 		return m.think()
@@ -175,6 +193,18 @@ func (m *Membership) Heard(node uint64, level uint8, text []byte) error {
 		m.leave()
 	}
 	return m.noteMember(node, s.Address, s.Zone, level)
+}
+
+// reportTooOld reports, once, that a node waits which cannot join: its version may be one
+// that does not notice itself. The lock is held.
+func (m *Membership) reportTooOld(node uint64, now, before *other) {
+	now.tooOld = before != nil && before.tooOld
+	if now.tooOld || group.Level(now.level) >= m.log.Level || len(now.state.Members) > 0 || contains(m.identity.Members, node) {
+		return
+	}
+	now.tooOld = true
+	m.logger.Warn("a node cannot join the cluster: its version does not know the level of the log", "node", group.FormatNode(node),
+		"address", now.state.Address, "version", now.program, "knows", now.level, "level", uint8(m.log.Level), "needed", m.log.Program)
 }
 
 // leave notes that this node is none of the cluster's any more. The lock is held.
@@ -369,8 +399,12 @@ func (m *Membership) Level() uint8 {
 // m.
 func (m *Membership) think() error {
 	if begun := m.heardOfBegin(); begun != nil {
+		if begun.LogLevel > group.Level(m.level) {
+			m.refuse(&group.LevelError{Level: begun.LogLevel, Knows: group.Level(m.level), Program: begun.LogProgram})
+			return nil
+		}
 		if m.holds {
-			m.refuse("it has begun already, without the sessions of this data directory: name another one, or empty it, to let this node join; 'cairn export' and 'cairn import' bring the sessions into the cluster")
+			m.refuse(fmt.Errorf("%s has the sessions of a single server, and the cluster cannot begin with them: it has begun already, without the sessions of this data directory. Name another one, or empty it, to let this node join; 'cairn export' and 'cairn import' bring the sessions into the cluster", m.dir))
 			return nil
 		}
 		if contains(begun.Members, m.identity.Node) {
@@ -442,8 +476,8 @@ func (m *Membership) present() []uint64 {
 func (m *Membership) thinkAsHolder() error {
 	for node, o := range m.others {
 		if o.state.Sessions && m.now().Sub(o.heard) <= forgetAfter {
-			m.refuse(fmt.Sprintf("this node has the sessions of a single server in its data directory, and so has node %016x at %s: a cluster can begin with the sessions of one only. Name another data directory at one of them, or empty it; 'cairn export' and 'cairn import' bring its sessions into the cluster",
-				node, o.state.Address))
+			m.refuse(fmt.Errorf("this node has the sessions of a single server in its data directory, %s, and so has node %016x at %s: a cluster can begin with the sessions of one only. Name another data directory at one of them, or empty it; 'cairn export' and 'cairn import' bring its sessions into the cluster",
+				m.dir, node, o.state.Address))
 			return nil
 		}
 	}
@@ -458,10 +492,10 @@ func (m *Membership) thinkAsHolder() error {
 	return m.begin(&state{Members: []Member{m.member(m.identity.Node, false)}, Groups: m.identity.Groups})
 }
 
-// refuse says why this node begins no cluster.
-func (m *Membership) refuse(why string) {
+// refuse says why this node does not belong to the cluster.
+func (m *Membership) refuse(why error) {
 	select {
-	case m.refused <- fmt.Errorf("the cluster cannot begin with this node: %s", why):
+	case m.refused <- why:
 	default:
 	}
 }
@@ -528,6 +562,8 @@ type Peer struct {
 	Drained bool
 	Zone    string
 	Heard   time.Time // zero: not since this process began
+	Program string    // its version, for people; "": not known
+	Level   uint8     // the highest that it knows; 0: not known
 
 	ClockWrong bool
 }
@@ -542,16 +578,18 @@ func (m *Membership) Peers() (peers []Peer) {
 			continue
 		}
 		seen[x.Node] = true
-		p := Peer{Node: x.Node, Address: x.Address, Member: true, Learner: x.Learner, Zone: x.Zone}
+		p := Peer{Node: x.Node, Address: x.Address, Member: true, Learner: x.Learner, Zone: x.Zone, Level: x.Level}
 		if o := m.others[x.Node]; o != nil {
 			p.Address, p.Heard, p.Drained, p.Zone = o.state.Address, o.heard, o.state.Drained, o.state.Zone
-			p.ClockWrong = o.state.ClockWrong
+			p.ClockWrong, p.Program, p.Level = o.state.ClockWrong, o.program, o.level
 		}
 		peers = append(peers, p)
 	}
 	for node, o := range m.others {
 		if !seen[node] && m.now().Sub(o.heard) <= forgetAfter {
-			peers = append(peers, Peer{Node: node, Address: o.state.Address, Heard: o.heard, Drained: o.state.Drained, Zone: o.state.Zone})
+			peers = append(peers, Peer{
+				Node: node, Address: o.state.Address, Heard: o.heard, Drained: o.state.Drained, Zone: o.state.Zone, Program: o.program, Level: o.level,
+			})
 		}
 	}
 	slices.SortFunc(peers, func(a, b Peer) int {

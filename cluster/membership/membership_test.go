@@ -1,6 +1,7 @@
 package membership
 
 import (
+	"bytes"
 	"log/slog"
 	"maps"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cairn/cluster/group"
 )
 
 // village is nodes that say what they say to each other when the test lets them.
@@ -38,7 +41,7 @@ func (v *village) add(dir string, expect int) *Membership {
 // say lets one node hear another.
 func (v *village) say(from, to *Membership) {
 	v.t.Helper()
-	if err := to.Heard(from.Identity().Node, 1, from.State(0, nil)); err != nil {
+	if err := to.Heard(from.Identity().Node, from.level, "", from.State(from.log, nil)); err != nil {
 		v.t.Fatal(err)
 	}
 }
@@ -315,6 +318,35 @@ func TestSessionsComeLate(t *testing.T) {
 	v.talk(late, a)
 	if why := refused(late); begun(late) || !strings.Contains(why, "begun already") {
 		t.Errorf("begun %v, refused: %q", begun(late), why)
+	}
+}
+
+// TestTooOld lets a node wait that does not know the level of the log: it is told which
+// version does, and the members report it once.
+func TestTooOld(t *testing.T) {
+	v := newVillage(t)
+	a, b, c := v.add(t.TempDir(), 3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	var reported bytes.Buffer
+	a.logger = slog.New(slog.NewTextHandler(&reported, nil))
+	log := Log{Level: group.Level(a.level), Program: "1.4"}
+	a.log = log
+	late := v.add(t.TempDir(), 3)
+	v.talk(late, a)
+	if why := refused(late); why != "" || reported.Len() > 0 {
+		t.Errorf("a node that knows the level: %s, %s", why, &reported)
+	}
+	log.Level, log.Program = log.Level+1, "1.5"
+	a.log = log
+	for range 3 {
+		v.talk(late, a, b) // b's level was noted when it was a member
+	}
+	if why := refused(late); begun(late) || !strings.Contains(why, "start version 1.5 or a later one") {
+		t.Errorf("begun %v, refused: %q", begun(late), why)
+	}
+	if n := strings.Count(reported.String(), "a node cannot join"); n != 1 || !strings.Contains(reported.String(), "needed=1.5") {
+		t.Errorf("it was reported %d times: %s", n, &reported)
 	}
 }
 

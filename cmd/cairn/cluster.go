@@ -98,7 +98,7 @@ func (s *server) clusterStatus() adminapi.Cluster {
 		c.Nodes = append(c.Nodes, adminapi.ClusterNode{
 			Node: group.FormatNode(node.Node), Address: node.Address, Self: node.Node == status.Node,
 			Member: node.Member, Learner: node.Learner, Connected: node.Connected, Leads: node.Leads,
-			Drained: node.Drained, Zone: node.Zone, ClockWrong: node.ClockWrong,
+			Drained: node.Drained, Zone: node.Zone, ClockWrong: node.ClockWrong, Version: node.Program,
 		})
 	}
 	for _, g := range status.Groups {

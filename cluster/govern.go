@@ -32,6 +32,7 @@ func (n *Node) govern() {
 			n.leave()
 			return
 		case <-ticker.C:
+			n.findClients()
 			n.watchSpace()
 			n.judgeClock(true)
 			for i, place := range *n.slots.Load() {
@@ -40,6 +41,13 @@ func (n *Node) govern() {
 				}
 			}
 		}
+	}
+}
+
+// findClients looks which nodes clients are told of.
+func (n *Node) findClients() {
+	if err := n.membership.FindClients(); err != nil {
+		n.logger.Debug("what clients are told of the nodes could not be noted", "error", err)
 	}
 }
 

@@ -35,6 +35,7 @@ type Options struct {
 	Cluster  string         // its name
 	Listener net.Listener   // for other nodes; Close closes it
 	Address  string         // of this node, for others
+	Client   string         // where clients reach this node; "": not known
 	Zone     string         // that it is in: what is in one zone may fail together; "": not known
 	Join     []string       // host:port of any nodes; names are resolved again and again
 	Expect   int            // how many nodes the cluster begins with
@@ -170,7 +171,7 @@ func (n *Node) meet() error {
 		return err
 	}
 	n.membership, err = membership.New(membership.Options{
-		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Zone: o.Zone, Expect: o.Expect, Level: uint8(o.Level), Logger: n.logger,
+		Dir: o.Engine.Dir, Identity: identity, Address: o.Address, Zone: o.Zone, Client: o.Client, Expect: o.Expect, Level: uint8(o.Level), Logger: n.logger,
 		Sessions: n.single != nil, Clock: func() time.Time { return n.clock.Now().Time() },
 	})
 	if err != nil {
@@ -223,6 +224,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	}
 	n.store.Store(n.Store)
 	n.dial(context.Background())
+	n.findClients()
 	n.running.Go(n.govern)
 	return nil
 }
@@ -241,9 +243,16 @@ func (n *Node) state() []byte {
 	var log membership.Log
 	if g := n.group(0); g != nil {
 		roster := g.Roster()
-		log = membership.Log{Applied: g.Status().Applied, Level: roster.Level, Program: roster.Program}
+		log = membership.Log{Applied: g.Status().Applied, Level: roster.Level, Program: roster.Program, Clock: g.Clock().Time()}
 	}
 	return n.membership.State(log, n.sums())
+}
+
+// Clients returns the addresses of the nodes that clients may use now, and their version,
+// which rises with each change of them and does not fall.
+func (n *Node) Clients() (addresses []string, version int64) {
+	c := n.membership.Clients()
+	return c.Addresses, c.Version
 }
 
 // join gets a copy of what the others have, if this node was none of those that the

@@ -11,18 +11,18 @@ import (
 
 // config is ElastiCache's discovery: config get cluster
 func (c *conn) config(r *protocol.Request, b *session.Burst) {
-	args := arguments(r)
-	if c.server.clusterConfig == "" || len(args) != 2 || args[0] != "get" || args[1] != "cluster" {
+	args, nodes := arguments(r), c.server.clusterNodes()
+	if nodes == "" || len(args) != 2 || args[0] != "get" || args[1] != "cluster" {
 		c.refuse(r, b, protocol.UnknownCommand)
 		return
 	}
-	c.say(r, b, c.server.clusterConfig)
+	c.say(r, b, fmt.Sprintf("CONFIG cluster 0 %d\r\n%s\r\nEND\r\n", len(nodes), nodes))
 }
 
 // answerBinaryConfig answers ElastiCache's discovery. Its answer is that of a
 // get; the only configuration is that of the cluster.
 func (c *conn) answerBinaryConfig(dst []byte, h protocol.BinaryHeader, a *answer, b *session.Burst) []byte {
-	nodes := clusterNodes(c.server.options.Nodes)
+	nodes := c.server.clusterNodes()
 	switch {
 	case nodes == "":
 		return protocol.AppendBinaryStatus(dst, h, protocol.StatusUnknownCommand)
@@ -33,9 +33,13 @@ func (c *conn) answerBinaryConfig(dst []byte, h protocol.BinaryHeader, a *answer
 }
 
 // clusterNodes returns the body of ElastiCache's cluster configuration: its
-// version and one "name|address|port" per node. See "Adding Auto Discovery to
-// Your Client Library" in Amazon's ElastiCache guide.
-func clusterNodes(nodes []string) string {
+// version and one "name|address|port" per node; "": there is none at present. See
+// "Adding Auto Discovery to Your Client Library" in Amazon's ElastiCache guide.
+func (s *Server) clusterNodes() string {
+	nodes, version := s.options.Nodes, int64(1)
+	if len(nodes) == 0 && s.options.LiveNodes != nil {
+		nodes, version = s.options.LiveNodes()
+	}
 	if len(nodes) == 0 {
 		return ""
 	}
@@ -51,15 +55,5 @@ func clusterNodes(nodes []string) string {
 		}
 		fields[i] = host + "|" + address + "|" + port
 	}
-	return "1\n" + strings.Join(fields, " ") + "\n"
-}
-
-// clusterConfig returns the whole answer to "config get cluster" in text, or ""
-// if there are no nodes.
-func clusterConfig(nodes []string) string {
-	body := clusterNodes(nodes)
-	if body == "" {
-		return ""
-	}
-	return fmt.Sprintf("CONFIG cluster 0 %d\r\n%s\r\nEND\r\n", len(body), body)
+	return fmt.Sprintf("%d\n%s\n", version, strings.Join(fields, " "))
 }

@@ -81,9 +81,14 @@ type Options struct {
 	Verbosity func(level int)
 
 	// Nodes are what "config get cluster" answers: the addresses of this
-	// server as clients know them, as host or host:port. Empty: there is no
-	// such configuration.
+	// server as clients know them, as host or host:port. If there are none, it
+	// answers LiveNodes, and without one, that there is no such configuration.
 	Nodes []string
+
+	// LiveNodes returns the addresses that there are now, in the same form, and
+	// their version, which rises with each change of them; none: they are not
+	// known at present. It returns quickly. Optional.
+	LiveNodes func() (addresses []string, version int64)
 
 	// Settings are lines for "stats settings" that describe the running
 	// process beyond this package.

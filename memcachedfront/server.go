@@ -21,11 +21,10 @@ const maxVerbosity = 2
 type Server struct {
 	*serve.Server
 
-	options       Options
-	limits        protocol.Limits
-	versionLine   string
-	clusterConfig string
-	started       session.Time
+	options     Options
+	limits      protocol.Limits
+	versionLine string
+	started     session.Time
 
 	counters    counterShards
 	verbosity   atomic.Int64
@@ -66,12 +65,11 @@ func newServer(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		options:       o,
-		limits:        protocol.Limits{MaxKeyLen: session.MaxKeyLen, MaxValueSize: o.MaxItemSize},
-		versionLine:   "VERSION " + o.Version + "\r\n",
-		clusterConfig: clusterConfig(o.Nodes),
-		started:       o.Clock.Now(),
-		counters:      counterShards{shards: make([]counters, o.Threads)},
+		options:     o,
+		limits:      protocol.Limits{MaxKeyLen: session.MaxKeyLen, MaxValueSize: o.MaxItemSize},
+		versionLine: "VERSION " + o.Version + "\r\n",
+		started:     o.Clock.Now(),
+		counters:    counterShards{shards: make([]counters, o.Threads)},
 	}
 	s.memoryLimit.Store(o.MemoryLimit)
 	return s, nil

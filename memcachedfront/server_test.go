@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -116,6 +117,36 @@ func TestAdministration(t *testing.T) {
 		} else if strings.Contains(says, "config get cluster") && !strings.HasSuffix(got, want[strings.Index(want, "\r\n"):]) {
 			t.Errorf("%q:\ngot  %q\nwant %q", says, got, want)
 		}
+	}
+}
+
+// TestLiveNodes lets discovery answer nodes that come and go.
+func TestLiveNodes(t *testing.T) {
+	var now atomic.Pointer[[]string]
+	now.Store(new([]string))
+	address := startServer(t, func(o *memcachedfront.Options) {
+		o.LiveNodes = func() ([]string, int64) { return *now.Load(), 1_800_000_003 - int64(len(*now.Load())) }
+	})
+	if got := converse(t, address, "config get cluster\r\n"); got != "ERROR\r\n" {
+		t.Errorf("without nodes: %q", got)
+	}
+	now.Store(&[]string{"10.0.0.1:11211", "10.0.0.2:11211"})
+	want := "1800000001\n10.0.0.1|10.0.0.1|11211 10.0.0.2|10.0.0.2|11211\n"
+	want = fmt.Sprintf("CONFIG cluster 0 %d\r\n%s\r\nEND\r\n", len(want), want)
+	if got := converse(t, address, "config get cluster\r\n"); got != want {
+		t.Errorf("two nodes: %q", got)
+	}
+	now.Store(&[]string{"10.0.0.2:11211"})
+	expectPackets(t, address, request(0x60, "cluster", ""), "60 0 \x00\x00\x00\x001800000002\n10.0.0.2|10.0.0.2|11211\n")
+	if got := converse(t, address, "config get cluster\r\n"); !strings.Contains(got, "\r\n1800000002\n10.0.0.2|10.0.0.2|11211\n") {
+		t.Errorf("one node: %q", got)
+	}
+	named := startServer(t, func(o *memcachedfront.Options) {
+		o.Nodes = []string{"named:1"}
+		o.LiveNodes = func() ([]string, int64) { return []string{"live:1"}, 7 }
+	})
+	if got := converse(t, named, "config get cluster\r\n"); !strings.Contains(got, "\r\n1\nnamed||1\n") {
+		t.Errorf("those that were named: %q", got)
 	}
 }
 

@@ -39,6 +39,9 @@ type Identity struct {
 	Adopts bool `json:"adopts,omitempty"`
 	Size   int  `json:"size,omitempty"`
 
+	// Clients is the version of what clients were told of the nodes last.
+	Clients int64 `json:"clients,omitempty"`
+
 	// Drained says that an operator wants the node to have no clients, and not to lead.
 	// An earlier version that starts with the directory ignores it, and forgets it.
 	Drained bool `json:"drained,omitempty"`
@@ -50,6 +53,7 @@ type Member struct {
 	Address string `json:"address"`           // where it was last heard of
 	Learner bool   `json:"learner,omitempty"` // it gets the log, and does not count yet
 	Level   uint8  `json:"level,omitempty"`   // the highest that it knows; 0: not known
+	Client  string `json:"client,omitempty"`  // where clients reach it, as it last said; "": not known
 	Zone    string `json:"zone,omitempty"`    // what fails together with it, as it last said; "": not known
 }
 

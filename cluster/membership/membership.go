@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cairn/cluster/group"
@@ -38,6 +39,9 @@ type state struct {
 	Now        int64 `json:"now,omitempty"` // what its clock shows, in Unix milliseconds; 0: it does not say
 	ClockWrong bool  `json:"clock_wrong,omitempty"`
 
+	Client  string   `json:"client,omitempty"`  // where clients reach it; "": not known, or it does not say
+	Clients *Clients `json:"clients,omitempty"` // what it answers them
+
 	LogLevel   group.Level `json:"log_level,omitempty"`   // of the first group's log; 0: it has none, or does not say
 	LogProgram string      `json:"log_program,omitempty"` // a version that knows that level
 
@@ -50,6 +54,7 @@ type Membership struct {
 	dir     string
 	address string
 	zone    string
+	client  string
 	expect  int
 	level   uint8
 	full    bool // this node's disk is
@@ -69,6 +74,7 @@ type Membership struct {
 	removed  chan struct{} // closed when it goes on without this node
 	since    time.Time     // when this process began to listen
 	log      Log           // as this node said last
+	clients  atomic.Pointer[Clients]
 }
 
 // Log is how far this node's replica of the first group is.
@@ -76,6 +82,7 @@ type Log struct {
 	Applied uint64      // index
 	Level   group.Level // 0: there is no replica at present
 	Program string      // a version that knows the level, for people; "": not known
+	Clock   time.Time   // of the log; zero: not known
 }
 
 type other struct {
@@ -93,6 +100,7 @@ type Options struct {
 	Identity *Identity
 	Address  string           // of this node, for others
 	Zone     string           // that it is in; "": none
+	Client   string           // where clients reach the node; "": not known
 	Expect   int              // how many nodes the cluster begins with
 	Level    uint8            // the highest that this node knows
 	Now      func() time.Time // default: time.Now
@@ -113,12 +121,13 @@ func New(o Options) (*Membership, error) {
 		o.Now = time.Now
 	}
 	m := &Membership{
-		dir: o.Dir, address: o.Address, zone: o.Zone, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, clock: o.Clock, logger: o.Logger,
+		dir: o.Dir, address: o.Address, zone: o.Zone, client: o.Client, expect: o.Expect, level: o.Level, holds: o.Sessions, now: o.Now, clock: o.Clock, logger: o.Logger,
 		identity: *o.Identity, others: map[uint64]*other{}, begun: make(chan struct{}), refused: make(chan error, 1), removed: make(chan struct{}), since: o.Now(),
 	}
+	m.clients.Store(&Clients{Version: m.identity.Clients})
 	if m.identity.Begun() {
 		close(m.begun)
-		return m, nil
+		return m, m.noteMember(m.identity.Node)
 	}
 	return m, m.think()
 }
@@ -150,12 +159,16 @@ func (m *Membership) State(log Log, replicas json.RawMessage) []byte {
 	if m.clock != nil {
 		shows = m.clock().UnixMilli()
 	}
+	clients := m.clients.Load()
+	if len(clients.Addresses) == 0 {
+		clients = nil
+	}
 	text, err := json.Marshal(state{
 		Address: m.address, Groups: m.identity.Groups, Expect: m.expect, Ready: m.saidReady(), Members: m.identity.Members,
 		At: max(log.Applied, m.identity.At), Founders: m.identity.Founders, Full: m.full, Sessions: m.holds && !m.identity.Begun(),
 		Drained: m.identity.Drained, Zone: m.zone,
 		Now: shows, ClockWrong: m.trust == wrong,
-		LogLevel: log.Level, LogProgram: log.Program,
+		LogLevel: log.Level, LogProgram: log.Program, Client: m.client, Clients: clients,
 		Replicas: replicas,
 	})
 	if err != nil {
@@ -192,7 +205,7 @@ func (m *Membership) Heard(node uint64, level uint8, program string, text []byte
 	if len(s.Members) > 0 && s.At > m.identity.At && !contains(s.Members, m.identity.Node) {
 		m.leave()
 	}
-	return m.noteMember(node, s.Address, s.Zone, level)
+	return m.noteMember(node)
 }
 
 // reportTooOld reports, once, that a node waits which cannot join: its version may be one
@@ -216,14 +229,14 @@ func (m *Membership) leave() {
 	}
 }
 
-// noteMember notes where a member is, and what it knows, if that is new.
-func (m *Membership) noteMember(node uint64, address, zone string, level uint8) error {
+// noteMember notes what a member says of itself, if that is new. The lock is held, or
+// nobody else knows m.
+func (m *Membership) noteMember(node uint64) error {
 	k := slices.IndexFunc(m.identity.Members, func(x Member) bool { return x.Node == node })
 	if k < 0 {
 		return nil
 	}
-	now := m.identity.Members[k]
-	now.Address, now.Level, now.Zone = address, level, zone
+	now := m.member(node, m.identity.Members[k].Learner)
 	if now == m.identity.Members[k] {
 		return nil
 	}
@@ -279,10 +292,10 @@ func (m *Membership) member(node uint64, learner bool) Member {
 		x = m.identity.Members[k]
 	}
 	if o := m.others[node]; o != nil {
-		x.Address, x.Level, x.Zone = o.state.Address, o.level, o.state.Zone
+		x.Address, x.Level, x.Zone, x.Client = o.state.Address, o.level, o.state.Zone, o.state.Client
 	}
 	if node == m.identity.Node {
-		x.Address, x.Level, x.Zone = m.address, m.level, m.zone
+		x.Address, x.Level, x.Zone, x.Client = m.address, m.level, m.zone, m.client
 	}
 	x.Learner = learner
 	return x
@@ -305,12 +318,17 @@ func (m *Membership) Strangers(level uint8) (nodes []uint64) {
 func (m *Membership) Silent(node uint64) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.silent(node)
+}
+
+// silent is Silent. The lock is held.
+func (m *Membership) silent(node uint64) time.Duration {
+	if node == m.identity.Node {
+		return 0
+	}
 	last := m.since
 	if o := m.others[node]; o != nil {
 		last = o.heard
-	}
-	if node == m.identity.Node {
-		return 0
 	}
 	return m.now().Sub(last)
 }

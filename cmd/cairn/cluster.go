@@ -46,6 +46,7 @@ func (s *server) keepTogether(ctx context.Context) (opener, error) {
 			Cluster:  s.cfg.ClusterName,
 			Listener: l,
 			Address:  s.cfg.ClusterAdvertise,
+			Client:   s.cfg.ClientAddress(),
 			Zone:     s.cfg.Zone,
 			Join:     s.cfg.Join,
 			Expect:   s.cfg.BootstrapExpect,
@@ -109,6 +110,21 @@ func (s *server) clusterStatus() adminapi.Cluster {
 		c.Groups = append(c.Groups, out)
 	}
 	return c
+}
+
+// clientNodes are what discovery names: the nodes of the cluster that answer now, or the
+// proxy, whose clients are to stay at it.
+func (s *server) clientNodes() (addresses []string, version int64) {
+	if s.cfg.Proxy() {
+		if address := s.cfg.ClientAddress(); address != "" {
+			return []string{address}, 1
+		}
+		return nil, 0
+	}
+	if n := s.node.Load(); n != nil {
+		return n.Clients()
+	}
+	return nil, 0
 }
 
 // changeCluster carries out an operator's order.

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -469,6 +471,74 @@ func TestClusterStatus(t *testing.T) {
 	})
 	if code, _, stderr := cairn("cluster status --url http://" + single); code != exitFailure || !strings.Contains(stderr, "not a node of a cluster") {
 		t.Errorf("exit code %d, %s", code, stderr)
+	}
+}
+
+// discover asks a server for the nodes, as clients of ElastiCache do.
+func discover(t *testing.T, server string) (version int64, addresses []string) {
+	t.Helper()
+	conn := connect(t, "tcp", server)
+	defer conn.Close()
+	conn.send("config get cluster\r\n")
+	var size int
+	if _, err := fmt.Fscanf(conn.replies, "CONFIG cluster 0 %d\r\n", &size); err != nil {
+		t.Fatal(err)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(conn.replies, body); err != nil {
+		t.Fatal(err)
+	}
+	first, nodes, _ := strings.Cut(string(body), "\n")
+	var err error
+	version, err = strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for node := range strings.FieldsSeq(nodes) {
+		f := strings.Split(node, "|")
+		if len(f) != 3 || f[0] != f[1] {
+			t.Fatalf("a node is %q", node)
+		}
+		addresses = append(addresses, net.JoinHostPort(f[1], f[2]))
+	}
+	slices.Sort(addresses)
+	return version, addresses
+}
+
+// TestClusterDiscovery asks nodes for the nodes while one of them is killed and comes back:
+// the list follows, and the version of no node's answer falls.
+func TestClusterDiscovery(t *testing.T) {
+	c := startTrio(t)
+	var latest [3]int64
+	agree := func(asked ...int) (version int64) {
+		t.Helper()
+		var want []string
+		for _, i := range asked {
+			want = append(want, c.nodes[i].addr)
+		}
+		slices.Sort(want)
+		awaitTrue(t, fmt.Sprintf("nodes %v name themselves", asked), func() bool {
+			same := true
+			for _, i := range asked {
+				now, addresses := discover(t, c.nodes[i].addr)
+				if now < latest[i] {
+					t.Errorf("the version of node %d fell from %d to %d", i, latest[i], now)
+				}
+				latest[i] = now
+				same = same && slices.Equal(addresses, want) && now == latest[asked[0]]
+			}
+			return same
+		})
+		return latest[asked[0]]
+	}
+	all := agree(0, 1, 2)
+	c.nodes[1].kill()
+	two := agree(0, 2)
+	c.nodes[1].launch()
+	c.nodes[1].serves()
+	again := agree(0, 1, 2)
+	if two <= all || again <= two {
+		t.Errorf("versions %d, %d without a node, and %d with it", all, two, again)
 	}
 }
 

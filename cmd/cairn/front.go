@@ -45,6 +45,9 @@ func (s *server) frontOptions() (memcachedfront.Options, error) {
 		Verbosity:      s.setVerbosity,
 		Settings:       s.settings,
 	}
+	if s.cfg.Clustered() || s.cfg.Proxy() {
+		o.LiveNodes = s.clientNodes
+	}
 	if s.cfg.EnableShutdown {
 		o.RequestShutdown = s.requestShutdown
 	}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -229,6 +230,9 @@ func TestProxyAlone(t *testing.T) {
 	conn := connect(t, "tcp", m.addr)
 	conn.send("version\r\nset k 0 0 1\r\nv\r\n")
 	conn.expect("VERSION " + compatibleVersion + "\r\nSERVER_ERROR")
+	if _, addresses := discover(t, m.addr); !slices.Equal(addresses, []string{m.addr}) {
+		t.Errorf("discovery names %q, and not the proxy", addresses)
+	}
 	_ = m.cmd.Process.Signal(syscall.SIGTERM)
 	if code := m.ends(); code != exitOK {
 		t.Errorf("exit code %d\n%s", code, m.log())

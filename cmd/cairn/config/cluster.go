@@ -50,6 +50,7 @@ func (c *Config) checkProxy() error {
 	if len(c.Join) == 0 {
 		errs = append(errs, errors.New("role proxy needs join: where nodes of the cluster are"))
 	}
+	errs = append(errs, c.checkClientAdvertise())
 	if c.ClusterName == "" {
 		errs = append(errs, errors.New("cluster-name must not be empty"))
 	}
@@ -68,7 +69,7 @@ func (c *Config) checkCluster() error {
 	}
 	if !c.Clustered() {
 		for _, name := range []string{
-			"cluster-advertise", "join", "bootstrap-expect", "replace-after", "fast-failover", "zone", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
+			"cluster-advertise", "client-advertise", "join", "bootstrap-expect", "replace-after", "fast-failover", "zone", "cluster-name", "cluster-cert", "cluster-key", "cluster-ca", "cluster-plaintext", "patience",
 		} {
 			if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
 				return fmt.Errorf("%s needs cluster-listen", name)
@@ -83,6 +84,7 @@ func (c *Config) checkCluster() error {
 	if err := checkAddress("cluster-advertise", c.ClusterAdvertise, false); err != nil && errs[0] == nil {
 		errs = append(errs, err)
 	}
+	errs = append(errs, c.checkClientAdvertise())
 	for _, address := range c.Join {
 		errs = append(errs, checkAddress("join", address, false))
 	}
@@ -133,9 +135,44 @@ func checkAddress(flag, address string, any bool) error {
 		return fmt.Errorf("%s %q needs a port from 1 to 65535", flag, address)
 	}
 	if ip := net.ParseIP(host); !any && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return fmt.Errorf("%s %q is not an address that other nodes can reach: set one with cluster-advertise", flag, address)
+		return fmt.Errorf("%s %q is not an address that others can reach: set one with %s", flag, address, flag)
 	}
 	return nil
+}
+
+func (c *Config) checkClientAdvertise() error {
+	if c.ClientAdvertise == "" {
+		return nil
+	}
+	return checkAddress("client-advertise", c.ClientAdvertise, false)
+}
+
+// ClientAddress is host:port where clients reach this node or proxy, as far as that is
+// known; "" if not.
+func (c *Config) ClientAddress() string {
+	if c.ClientAdvertise != "" {
+		return c.ClientAdvertise
+	}
+	addresses, err := c.Addresses()
+	if err != nil {
+		return "" // it does not start
+	}
+	for _, a := range addresses {
+		host, port, err := net.SplitHostPort(a.Addr)
+		if a.Network != "tcp" || err != nil || port == "0" {
+			continue
+		}
+		ip := net.ParseIP(host)
+		switch every := host == "" || ip != nil && ip.IsUnspecified(); {
+		case every && c.Proxy(): // it has no name
+		case every:
+			advertised, _, _ := net.SplitHostPort(c.ClusterAdvertise)
+			return net.JoinHostPort(advertised, port)
+		case c.Proxy() || !onLoopback(a.Addr) || onLoopback(c.ClusterAdvertise):
+			return a.Addr
+		}
+	}
+	return ""
 }
 
 // onLoopback reports whether nobody outside of the machine reaches an address.

@@ -32,7 +32,7 @@ type Config struct {
 	Listen      []string
 	UnixSocket  string
 	UnixMask    fs.FileMode
-	Nodes       []string
+	Nodes       []string // that discovery names; none: see its flag
 	ConnLimit   int
 	IdleTimeout time.Duration // 0: never
 
@@ -90,6 +90,7 @@ type Config struct {
 	Patience         time.Duration
 	ClusterListen    string // "": it is no node
 	ClusterAdvertise string // where others reach it
+	ClientAdvertise  string // where clients do; "": see ClientAddress
 	Join             []string
 	BootstrapExpect  int
 	ReplaceAfter     time.Duration // 0: never

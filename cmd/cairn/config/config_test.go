@@ -123,6 +123,9 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --replace-after 1s", want: "from 10s to 720h"},
 		{args: "--replace-after 1m", want: "needs cluster-listen"},
 		{args: "--zone a", want: "zone needs cluster-listen"},
+		{args: "--client-advertise a:1", want: "client-advertise needs cluster-listen"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --client-advertise a", want: `client-advertise "a" must be host:port`},
+		{args: "--role proxy --join 127.0.0.1:1 --client-advertise 0.0.0.0:1", want: "set one with client-advertise"},
 		{args: "--cluster-listen 127.0.0.1:1 --join a:1 --zone a/b", want: `zone "a/b" must have at most 63 letters`},
 		{args: "--fast-failover=false", want: "fast-failover needs cluster-listen"},
 		{args: "--role proxy --join a:1 --fast-failover=false", want: "fast-failover has no effect on a proxy"},
@@ -205,6 +208,31 @@ func TestCluster(t *testing.T) {
 	mustLoad(t, "--cluster-listen 0.0.0.0:7211 --cluster-advertise a:7211 --join b:1 --cluster-plaintext", nil, "", "")
 	mustLoad(t, "--cluster-listen :7211 --cluster-advertise a:7211 --join b:1 --cluster-cert c --cluster-key k --cluster-ca a", nil, "", "")
 	mustLoad(t, "--cluster-listen localhost:7211 --bootstrap-expect 1", nil, "", "")
+}
+
+// TestClientAddress looks at what discovery names.
+func TestClientAddress(t *testing.T) {
+	for args, want := range map[string]string{
+		"--cluster-listen 127.0.0.1:7211":                                                          "127.0.0.1:11211",
+		"--cluster-listen 127.0.0.1:7211 -l localhost:0":                                           "",
+		"--cluster-listen 127.0.0.1:7211 -s /run/cairn.sock":                                       "",
+		"--cluster-listen :7211 --cluster-advertise a:7211":                                        "", // others do not reach loopback
+		"--cluster-listen :7211 --cluster-advertise a:7211 -l 127.0.0.1,*":                         "a:11211",
+		"--cluster-listen :7211 --cluster-advertise a:7211 -l ::":                                  "a:11211",
+		"--cluster-listen :7211 --cluster-advertise a:7211 -l 10.0.0.1:3":                          "10.0.0.1:3",
+		"--cluster-listen :7211 --cluster-advertise [fd00::1]:7211 -l * -p 3":                      "[fd00::1]:3",
+		"--cluster-listen :7211 --cluster-advertise a:7211 -l 0.0.0.0 --client-advertise b:4":      "b:4",
+		"--cluster-listen :7211 --cluster-advertise a:7211 -l notls:127.0.0.1:1,b:2 --patience 1s": "b:2",
+		"--role proxy":                                 "127.0.0.1:11211",
+		"--role proxy -l 0.0.0.0":                      "",
+		"--role proxy -l *,a:2":                        "a:2",
+		"--role proxy -l * --client-advertise [::1]:3": "[::1]:3",
+	} {
+		c := mustLoad(t, args+" --join 127.0.0.1:7211 --cluster-plaintext", nil, "", "")
+		if got := c.ClientAddress(); got != want {
+			t.Errorf("%s: clients reach it at %q, want %q", args, got, want)
+		}
+	}
 }
 
 func TestSASLPasswordFileOfMemcached(t *testing.T) {

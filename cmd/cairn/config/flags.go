@@ -117,7 +117,7 @@ func (d *definition) network() {
 	d.add(secondsValue(&c.IdleTimeout), "idle-timeout", "",
 		"close a connection that was idle for so long; 0: never")
 	d.list(&c.Nodes, nil, "node-addresses", "",
-		"host:port of every server that ElastiCache-style discovery (config get cluster) names; empty turns it off")
+		"host:port of every server that ElastiCache-style discovery (config get cluster) names; if empty, a node of a cluster names the nodes that answer now, a proxy itself, and another server none")
 	d.add(udpValue{}, "udp-port", "U",
 		"only 0: UDP is not supported, because of amplification attacks")
 }
@@ -248,6 +248,8 @@ func (d *definition) cluster() {
 		"host:port to listen on for the other nodes of a cluster; makes this server a node of one. The flags of a node's first start work for later ones")
 	d.text(&c.ClusterAdvertise, "cluster-advertise", "",
 		"host:port at which other nodes reach this one; if empty, that of cluster-listen")
+	d.text(&c.ClientAdvertise, "client-advertise", "",
+		"host:port at which clients reach this node or proxy, which discovery (config get cluster) names; if empty, the first address of listen that others reach, with the host of cluster-advertise if that is every interface")
 	d.list(&c.Join, nil, "join", "",
 		"host:port of other nodes, or of a name that has the addresses of all; looked up again and again, and this node itself may be among them; for a proxy, of any nodes")
 	d.add(&value[time.Duration]{&c.Patience, "duration", parsePatience, time.Duration.String}, "patience", "",

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Cluster is a cluster as one of its nodes sees it.
@@ -27,6 +28,12 @@ type ClusterNode struct {
 	Drained    bool   `json:"drained" doc:"It was drained: it is not ready, so that it gets no new clients, and leads only while no other node can. It replicates and votes as before."`
 	ClockWrong bool   `json:"clock_wrong" doc:"Its clock is more than 5 s away from the median of the members' clocks, so it does not lead."`
 	Leads      int    `json:"leads" doc:"How many groups it leads."`
+
+	Lag       *int64  `json:"lag,omitempty" doc:"How many entries of the log its replica lacks, as the leader has said within the last seconds: those that it has not acknowledged to have on disk. Missing: no leader is heard of, or one of an earlier version."`
+	RoundTrip float64 `json:"round_trip_seconds,omitempty" doc:"How long it took to answer the node that answers this request, at the last of the measurements that there are each second. Missing: it has no connection, or is that node itself."`
+	DiskFull  bool    `json:"disk_full,omitempty" doc:"Its disk is full, or below --disk-reserve: it leads only while no other node can."`
+	DiskFree  int64   `json:"disk_free_bytes,omitempty" doc:"Free space of its data directory's file system, as it said last."`
+	DiskTotal int64   `json:"disk_size_bytes,omitempty" doc:"Size of that file system. Missing: it has not said so."`
 }
 
 // ClusterGroup is a group of a cluster, as its replica on the node that answers sees
@@ -41,6 +48,15 @@ type ClusterGroup struct {
 	Agreed    int64  `json:"agreed" doc:"Latest index at which the replicas of all members were compared and had the same; 0: this node has not heard of one since it was started."`
 	Differs   bool   `json:"differs,omitempty" doc:"The replica of the node that answers differs from most others, and is about to be replaced by a copy of another."`
 	Level     int    `json:"level" doc:"Which entries the log may have: the highest level that all members know. 0: the node that answers has no replica."`
+
+	Elections []ClusterElection `json:"elections,omitempty" doc:"The last ten changes of its leader that the node that answers has seen since it was started, the latest first."`
+}
+
+// ClusterElection is a change of who leads a group.
+type ClusterElection struct {
+	At     time.Time `json:"at" doc:"When the node that answers came to know of it."`
+	Term   int64     `json:"term"`
+	Leader string    `json:"leader" doc:"The node that led from then on; empty: none did, as far as was known."`
 }
 
 // ClusterChange is what is to become of a node.

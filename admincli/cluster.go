@@ -1,6 +1,7 @@
 package admincli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -16,8 +17,8 @@ func (a *app) clusterCommand() *cobra.Command {
 	}
 	status := &cobra.Command{
 		Use:     "status",
-		Short:   "Show the nodes of a cluster, who leads, and how far this node is",
-		Long:    "Show the nodes of the cluster as the server sees them, which of them leads, and how far the server has applied the log.",
+		Short:   "Show the nodes of a cluster, who leads, and how far they are",
+		Long:    "Show the nodes of the cluster as the server sees them: which of them leads, how many entries of the log each lacks,\nthe round trip to it and its disk; how far the server has applied the log, and the last elections that it has seen.",
 		Example: "  cairn cluster status\n  cairn cluster status -o json | jq -e 'all(.groups[]; .leader != \"\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -102,7 +103,7 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 		if n.Version != "" {
 			state += ", version " + n.Version
 		}
-		t.row("Node", n.Node, n.Address, state)
+		t.row("Node", n.Node, n.Address, state+nodeFigures(&n))
 	}
 	for _, g := range c.Groups {
 		leader := g.Leader
@@ -110,6 +111,9 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 			leader = "no leader"
 		}
 		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here, level %d%s", g.Term, g.Applied, g.Committed, g.Level, equality(&g)))
+		for _, e := range g.Elections {
+			t.row("Election", fmt.Sprint(g.Group), cmp.Or(e.Leader, "no leader"), fmt.Sprintf("term %d, %s", e.Term, moment(&e.At)))
+		}
 	}
 	return t.Flush()
 }
@@ -123,6 +127,23 @@ func equality(g *adminapi.ClusterGroup) string {
 		return fmt.Sprintf(", replicas are the same up to entry %d", g.Agreed)
 	}
 	return ""
+}
+
+// nodeFigures says how far a node is behind, and how its disk and the way to it are.
+func nodeFigures(n *adminapi.ClusterNode) (text string) {
+	if n.Lag != nil {
+		text += ", " + count(*n.Lag) + " entries behind"
+	}
+	if n.RoundTrip > 0 {
+		text += ", round trip " + secondsSpan(n.RoundTrip)
+	}
+	switch {
+	case n.DiskFull:
+		text += ", disk full"
+	case n.DiskTotal > 0:
+		text += ", " + size(n.DiskFree) + " of disk free"
+	}
+	return text
 }
 
 func nodeState(n *adminapi.ClusterNode) string {

@@ -23,10 +23,11 @@ type Figures struct {
 	Drained   bool
 	Clock     membership.Clock
 	Groups    int
-	Leading   int    // groups that this node leads
-	Leaders   int    // groups of which it knows who leads
-	Lag       uint64 // entries that are committed and not applied, of all groups
-	Suspects  int    // groups of which this node's replica differs from most
+	Leading   int           // groups that this node leads
+	Leaders   int           // groups of which it knows who leads
+	Lag       uint64        // entries that are committed and not applied, of all groups
+	Slowest   time.Duration // of the last round trips to other nodes
+	Suspects  int           // groups of which this node's replica differs from most
 
 	Group group.Figures // sums
 	Peers peer.Figures
@@ -51,6 +52,7 @@ var declared = figures.Set[*Figures]{
 	figures.Gauge("cairn_cluster_groups_led", "Groups that this node leads.", func(f *Figures) int { return f.Leading }),
 	figures.Gauge("cairn_cluster_groups_without_leader", "Groups of which this node knows no leader.", func(f *Figures) int { return f.Groups - f.Leaders }),
 	figures.Gauge("cairn_cluster_apply_lag_entries", "Entries that are committed and that this node has not applied yet.", func(f *Figures) uint64 { return f.Lag }),
+	figures.Gauge("cairn_cluster_round_trip_seconds", "Longest of the last round trips to the other nodes that are connected; 0: there is none.", func(f *Figures) float64 { return f.Slowest.Seconds() }),
 	figures.Gauge("cairn_cluster_replicas_differing", "Groups of which this node's replica is known to differ from most others.", func(f *Figures) int { return f.Suspects }),
 	figures.Counter("cairn_cluster_differences_total", "Comparisons of replicas that have shown that this node's differs, or that it is not known which one does.", func(f *Figures) int64 { return f.Group.Differences }),
 	figures.Counter("cairn_cluster_leader_changes_total", "Times that this node has come to know another leader of a group, or none.", func(f *Figures) int64 { return f.Group.Changes }),
@@ -79,6 +81,7 @@ func (n *Node) Figures() *Figures {
 		Peers: n.peers.Figures(), Forwarded: n.counts.forwarded.Load(), Again: n.counts.again.Load(),
 		Unavailable: n.counts.unavailable.Load(), Unknown: n.counts.unknown.Load(), Copies: n.repaired.Load(),
 		Proxies: n.peers.Proxies(), ProxyReads: n.forProxies.reads.Load(), ProxyRelays: n.forProxies.relays.Load(),
+		Slowest: n.seen.slowest(),
 	}
 	for _, g := range n.groups() {
 		s := g.Status()
@@ -137,12 +140,19 @@ type NodeStatus struct {
 	Drained    bool      // it is to have no new clients, and not to lead
 	Heard      time.Time // zero: not yet
 	Leads      int       // groups
+
+	Lag       uint64 // entries that it lacks of all groups, as their leaders said within the last seconds
+	LagKnown  bool
+	RoundTrip time.Duration // from this node to it and back, the last one; 0: not known
+	Full      bool          // its disk is
+	Disk      membership.Disk
 }
 
 // GroupStatus is a group, as its replica on this node sees it.
 type GroupStatus struct {
 	Group int
 	group.Status
+	Elections []Election // that this node has seen, the latest first
 }
 
 // Status returns how the cluster looks from here. The node is open.
@@ -158,22 +168,24 @@ func (n *Node) Status() Status {
 	for i, place := range *n.slots.Load() {
 		g := place.present()
 		if g == nil {
-			s.Groups = append(s.Groups, GroupStatus{Group: i})
+			s.Groups = append(s.Groups, GroupStatus{Group: i, Elections: n.seen.lastElections(i)})
 			continue
 		}
 		status := g.Status()
-		s.Groups = append(s.Groups, GroupStatus{i, status})
+		s.Groups = append(s.Groups, GroupStatus{i, status, n.seen.lastElections(i)})
 		leads[status.Leader]++
 	}
 	connected := map[uint64]bool{identity.Node: true}
 	for _, node := range n.peers.Connected() {
 		connected[node] = true
 	}
-	own := membership.Peer{Node: identity.Node, Address: n.o.Address, Zone: n.o.Zone, Program: n.o.Program, Member: true, Heard: time.Now(), Drained: identity.Drained, ClockWrong: n.membership.Clock().Wrong}
+	own := n.membership.Own()
+	own.Program = n.o.Program
 	for _, p := range append([]membership.Peer{own}, n.membership.Peers()...) {
 		s.Nodes = append(s.Nodes, NodeStatus{
 			Node: p.Node, Address: p.Address, Member: p.Member, Learner: p.Learner, Connected: connected[p.Node], Heard: p.Heard, Leads: leads[p.Node],
 			Drained: p.Drained, Zone: p.Zone, ClockWrong: p.ClockWrong, Program: p.Program,
+			Lag: p.Lag, LagKnown: p.LagKnown, RoundTrip: n.seen.roundTrip(p.Node), Full: p.Full, Disk: p.Disk,
 		})
 	}
 	return s

@@ -22,6 +22,7 @@ const (
 	forwardOrder  // an Order as JSON
 	forwardDrain  // draining as JSON: the leader tells a node
 	forwardSick   // group, index, digest: the leader tells a replica that it differs from most
+	forwardEcho   // nothing: it is answered at once
 )
 
 // Codes of answers.

@@ -38,6 +38,8 @@ func (n *Node) govern() {
 			for i, place := range *n.slots.Load() {
 				if g := place.present(); g != nil && g.Status().Leads {
 					n.step(i, g)
+				} else {
+					n.noteLags(i, group.Status{}, nil)
 				}
 			}
 		}
@@ -53,22 +55,24 @@ func (n *Node) findClients() {
 
 // watchSpace lets others lead while this node's disk is full, and tells them so.
 func (n *Node) watchSpace() {
-	full := false
+	full, disk := false, membership.Disk{}
 	for _, place := range *n.slots.Load() {
 		g, e := place.present(), place.presentEngine()
 		if g == nil {
 			continue
 		}
-		low := e.Stats().OutOfSpace
-		full = full || low
+		f := e.Figures()
+		low := f.Stats.OutOfSpace
+		full, disk = full || low, membership.Disk{Free: f.Disk.Free, Total: f.Disk.Total}
 		g.SetUnfit(group.Full, low)
 	}
-	n.membership.SetFull(full)
+	n.membership.SetDisk(full, disk)
 }
 
 // step takes the next step of a group that this node leads.
 func (n *Node) step(i int, g *group.Group) {
 	replicas, joint := g.Replicas()
+	n.noteLags(i, g.Status(), replicas)
 	if len(replicas) == 0 || joint {
 		return
 	}

@@ -108,6 +108,7 @@ type Node struct {
 	drains     sync.Mutex // one order to drain a node at a time
 	forProxies proxyCounts
 
+	seen       sightings
 	clocks     sync.Mutex       // guards clockFound
 	clockFound membership.Clock // at the last look
 }
@@ -226,6 +227,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.dial(context.Background())
 	n.findClients()
 	n.running.Go(n.govern)
+	n.running.Go(n.measure)
 	return nil
 }
 
@@ -318,7 +320,8 @@ func (n *Node) openGroup(i int) error {
 		CheckTicks: int(n.o.CompareEvery / group.TickEvery), PatientTicks: int(n.o.Patience / group.TickEvery), Unfit: n.membership.Unfit,
 	}, group.Hooks{
 		Send: func(messages []*raftpb.Message) { n.send(place, uint64(i), messages) },
-		Changed: func(group.Status) {
+		Changed: func(now group.Status) {
+			n.noteElection(i, now)
 			if s := n.store.Load(); s != nil {
 				s.Changed(i)
 			}
@@ -483,6 +486,10 @@ func (n *Node) engines() (engines []*engine.Store) {
 }
 
 func (h handler) Serve(_ uint64, body []byte, reply func(body []byte)) {
+	if len(body) > 0 && body[0] == forwardEcho {
+		reply(encodeAnswer(nil, nil))
+		return
+	}
 	if len(body) > 0 && body[0] == forwardBehind {
 		h.isBehind(body)
 		reply(encodeAnswer(nil, nil))

@@ -31,7 +31,8 @@ type state struct {
 	Members  []Member `json:"members,omitempty"` // once it has
 	At       uint64   `json:"at,omitempty"`      // an index as of which they are that
 	Founders []uint64 `json:"founders,omitempty"`
-	Full     bool     `json:"full,omitempty"`     // its disk is
+	Full     bool     `json:"full,omitempty"` // its disk is
+	Disk     Disk     `json:"disk,omitzero"`
 	Sessions bool     `json:"sessions,omitempty"` // it has some, and brings them into the cluster
 	Drained  bool     `json:"drained,omitempty"`
 	Zone     string   `json:"zone,omitempty"` // "": it has none, or is of a version that does not say
@@ -44,6 +45,8 @@ type state struct {
 
 	LogLevel   group.Level `json:"log_level,omitempty"`   // of the first group's log; 0: it has none, or does not say
 	LogProgram string      `json:"log_program,omitempty"` // a version that knows that level
+
+	Lags map[int]Lags `json:"lags,omitempty"` // of the groups that it leads
 
 	Replicas json.RawMessage `json:"replicas,omitempty"` // what it has to say of its replicas
 }
@@ -75,6 +78,20 @@ type Membership struct {
 	since    time.Time     // when this process began to listen
 	log      Log           // as this node said last
 	clients  atomic.Pointer[Clients]
+	disk     Disk
+	lags     map[int]Lags // of the groups that this node leads
+}
+
+// Lags are how many entries the replicas of a group lack, as a leader knows.
+type Lags struct {
+	Term    uint64            `json:"term"`
+	Entries map[uint64]uint64 `json:"entries"` // by node
+}
+
+// Disk is the file system of a node's data directory.
+type Disk struct {
+	Free  int64 `json:"free"`  // bytes
+	Total int64 `json:"total"` // 0: not known
 }
 
 // Log is how far this node's replica of the first group is.
@@ -169,6 +186,7 @@ func (m *Membership) State(log Log, replicas json.RawMessage) []byte {
 		Drained: m.identity.Drained, Zone: m.zone,
 		Now: shows, ClockWrong: m.trust == wrong,
 		LogLevel: log.Level, LogProgram: log.Program, Client: m.client, Clients: clients,
+		Disk: m.disk, Lags: m.lags,
 		Replicas: replicas,
 	})
 	if err != nil {
@@ -349,11 +367,48 @@ func (m *Membership) Zones() map[uint64]string {
 	return zones
 }
 
-// SetFull notes whether this node's disk is full.
-func (m *Membership) SetFull(full bool) {
+// SetDisk notes how this node's disk is, and whether it is full.
+func (m *Membership) SetDisk(full bool, disk Disk) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.full = full
+	m.full, m.disk = full, disk
+}
+
+// SetLags notes what the replicas lack of a group that this node leads; without Entries it
+// does not lead it.
+func (m *Membership) SetLags(group int, lags Lags) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lags == nil {
+		m.lags = map[int]Lags{}
+	}
+	if m.lags[group] = lags; len(lags.Entries) == 0 {
+		delete(m.lags, group)
+	}
+}
+
+// lag is how many entries a node lacks of all groups, as their latest leaders say that were
+// heard of lately. The lock is held.
+func (m *Membership) lag(node uint64) (entries uint64, known bool) {
+	latest := map[int]Lags{}
+	take := func(said map[int]Lags) {
+		for group, lags := range said {
+			if lags.Term >= latest[group].Term {
+				latest[group] = lags
+			}
+		}
+	}
+	take(m.lags)
+	for other, o := range m.others {
+		if m.silent(other) <= forgetAfter {
+			take(o.state.Lags)
+		}
+	}
+	for _, lags := range latest {
+		lag, ok := lags.Entries[node]
+		entries, known = entries+lag, known || ok
+	}
+	return entries, known
 }
 
 // SetDrained notes, durably, whether this node is drained.
@@ -584,6 +639,23 @@ type Peer struct {
 	Level   uint8     // the highest that it knows; 0: not known
 
 	ClockWrong bool
+	Full       bool // its disk is
+	Disk       Disk // as it was last heard of
+
+	Lag      uint64 // entries that it lacks, as the leaders of all groups say
+	LagKnown bool   // a leader says so
+}
+
+// Own is this node, in the way that others see it.
+func (m *Membership) Own() Peer {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := Peer{
+		Node: m.identity.Node, Address: m.address, Member: true, Drained: m.identity.Drained, Zone: m.zone, Heard: m.now(), Level: m.level,
+		ClockWrong: m.trust == wrong, Full: m.full, Disk: m.disk,
+	}
+	p.Lag, p.LagKnown = m.lag(p.Node)
+	return p
 }
 
 // Peers are the other nodes, by number.
@@ -600,7 +672,9 @@ func (m *Membership) Peers() (peers []Peer) {
 		if o := m.others[x.Node]; o != nil {
 			p.Address, p.Heard, p.Drained, p.Zone = o.state.Address, o.heard, o.state.Drained, o.state.Zone
 			p.ClockWrong, p.Program, p.Level = o.state.ClockWrong, o.program, o.level
+			p.Full, p.Disk = o.state.Full, o.state.Disk
 		}
+		p.Lag, p.LagKnown = m.lag(x.Node)
 		peers = append(peers, p)
 	}
 	for node, o := range m.others {

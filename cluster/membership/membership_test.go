@@ -321,6 +321,41 @@ func TestSessionsComeLate(t *testing.T) {
 	}
 }
 
+// TestLag lets a node hear two leaders: one that does not know yet that it leads no longer,
+// and the one that does. A third tells of another group.
+func TestLag(t *testing.T) {
+	v := newVillage(t)
+	a, b, c := v.add(t.TempDir(), 3), v.add(t.TempDir(), 3), v.add(t.TempDir(), 3)
+	v.talk(a, b, c)
+	v.talk(a, b, c)
+	of := a.identity.Node
+	lags := func(term, entries uint64) Lags { return Lags{term, map[uint64]uint64{of: entries}} }
+	expect := func(want uint64, known bool) {
+		t.Helper()
+		v.talk(v.nodes...)
+		for _, m := range v.nodes[:2] {
+			all := append(m.Peers(), m.Own())
+			p := all[slices.IndexFunc(all, func(p Peer) bool { return p.Node == of })]
+			if p.Lag != want || p.LagKnown != known {
+				t.Errorf("it lacks %d (known: %v), want %d", p.Lag, p.LagKnown, want)
+			}
+		}
+	}
+	expect(0, false)
+	a.SetLags(0, lags(5, 100))
+	expect(100, true)
+	b.SetLags(0, lags(6, 3))
+	expect(3, true)
+	c.SetLags(1, lags(2, 40))
+	expect(43, true)
+	a.SetLags(0, Lags{})
+	b.SetLags(0, Lags{Term: 7})
+	expect(40, true)
+	v.nodes = v.nodes[:2]
+	v.now = v.now.Add(time.Hour)
+	expect(0, false) // c is silent
+}
+
 // TestTooOld lets a node wait that does not know the level of the log: it is told which
 // version does, and the members report it once.
 func TestTooOld(t *testing.T) {

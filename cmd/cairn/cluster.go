@@ -96,16 +96,28 @@ func (s *server) clusterStatus() adminapi.Cluster {
 		c.Node = group.FormatNode(status.Node)
 	}
 	for _, node := range status.Nodes {
-		c.Nodes = append(c.Nodes, adminapi.ClusterNode{
+		out := adminapi.ClusterNode{
 			Node: group.FormatNode(node.Node), Address: node.Address, Self: node.Node == status.Node,
 			Member: node.Member, Learner: node.Learner, Connected: node.Connected, Leads: node.Leads,
 			Drained: node.Drained, Zone: node.Zone, ClockWrong: node.ClockWrong, Version: node.Program,
-		})
+			RoundTrip: node.RoundTrip.Seconds(), DiskFull: node.Full, DiskFree: node.Disk.Free, DiskTotal: node.Disk.Total,
+		}
+		if node.LagKnown {
+			out.Lag = new(int64(node.Lag))
+		}
+		c.Nodes = append(c.Nodes, out)
 	}
 	for _, g := range status.Groups {
 		out := adminapi.ClusterGroup{Group: g.Group, Leads: g.Leads, Term: int64(g.Term), Committed: int64(g.Committed), Applied: int64(g.Applied), Agreed: int64(g.Agreed), Differs: g.Suspect, Level: int(g.Level)}
 		if g.Leader != 0 {
 			out.Leader = group.FormatNode(g.Leader)
+		}
+		for _, e := range g.Elections {
+			seen := adminapi.ClusterElection{At: e.At, Term: int64(e.Term)}
+			if e.Leader != 0 {
+				seen.Leader = group.FormatNode(e.Leader)
+			}
+			out.Elections = append(out.Elections, seen)
 		}
 		c.Groups = append(c.Groups, out)
 	}

@@ -457,6 +457,12 @@ func TestClusterStatus(t *testing.T) {
 	if code != exitOK || !strings.Contains(out, node) || !strings.Contains(out, "answers, leads") || !strings.Contains(out, "Group") {
 		t.Errorf("exit code %d, %s%s", code, out, stderr)
 	}
+	for _, want := range []string{", version ", " entries behind", " of disk free", "Election"} {
+		awaitTrue(t, "the status has"+want, func() bool {
+			_, out, _ := cairn("cluster status --url http://" + http)
+			return strings.Contains(out, want)
+		})
+	}
 	if code, out, _ := cairn("cluster status -o json --url http://" + http); code != exitOK || !strings.Contains(out, `"leads": true`) {
 		t.Errorf("exit code %d, %s", code, out)
 	}

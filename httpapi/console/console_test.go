@@ -584,6 +584,19 @@ func TestCluster(t *testing.T) {
 	p.see("tbody tr", "not a member, learns")
 	p.see("tbody tr", "1,234,567")
 	p.see("tbody td.num", "7")
+	for node, figures := range map[string][]string{
+		"1f3870be274f6c49": {"7", "12 GiB of 20 GiB"},
+		"72b302bf297a228a": {"0", "420 µs", "full: 0 B of 20 GiB"},
+		"fa00fdc1a31d1b0c": {"54,321"},
+	} {
+		for _, figure := range figures {
+			p.see(`tr[data-node="`+node+`"] td.num`, figure)
+		}
+	}
+	p.see(`tr[data-node="72b302bf297a228a"] td.bad`, "full")
+	p.see("tbody tr", "2026-11-28 12:00:03")
+	p.see("tbody td", "72b302bf297a228a 10.0.0.2:7000")
+	p.see("tbody td.bad", "none")
 
 	p.click(`tr[data-node="72b302bf297a228a"] button`, "Drain")
 	p.see("dialog", "10.0.0.2:7000 will not be ready")

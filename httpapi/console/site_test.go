@@ -80,12 +80,16 @@ func newClusterSite(t *testing.T) *site {
 	nodes := adminapi.Cluster{
 		Name: "shop", Node: "1f3870be274f6c49",
 		Nodes: []adminapi.ClusterNode{
-			{Node: "1f3870be274f6c49", Address: "10.0.0.1:7000", Self: true, Member: true},
-			{Node: "72b302bf297a228a", Address: "10.0.0.2:7000", Zone: "hall-2", Connected: true, Member: true, Leads: 1},
-			{Node: "fa00fdc1a31d1b0c", Address: "10.0.0.3:7000", Member: true},
+			{Node: "1f3870be274f6c49", Address: "10.0.0.1:7000", Self: true, Member: true, Lag: new(int64(7)), DiskFree: 12 << 30, DiskTotal: 20 << 30},
+			{Node: "72b302bf297a228a", Address: "10.0.0.2:7000", Zone: "hall-2", Connected: true, Member: true, Leads: 1, Lag: new(int64), RoundTrip: 0.00042, DiskFull: true, DiskTotal: 20 << 30},
+			{Node: "fa00fdc1a31d1b0c", Address: "10.0.0.3:7000", Member: true, Lag: new(int64(54_321))},
 			{Node: "03c7c0ace395d801", Address: "10.0.0.4:7000", Connected: true, Learner: true},
 		},
-		Groups: []adminapi.ClusterGroup{{Group: 0, Leader: "72b302bf297a228a", Term: 7, Committed: 1_234_567, Applied: 1_234_560}},
+		Groups: []adminapi.ClusterGroup{{Group: 0, Leader: "72b302bf297a228a", Term: 7, Committed: 1_234_567, Applied: 1_234_560, Elections: []adminapi.ClusterElection{
+			{At: time.Date(2026, 11, 28, 12, 0, 3, 0, time.Local), Term: 7, Leader: "72b302bf297a228a"},
+			{At: time.Date(2026, 11, 28, 12, 0, 2, 0, time.Local), Term: 6},
+			{At: time.Date(2026, 11, 27, 9, 30, 0, 0, time.Local), Term: 5, Leader: "fa00fdc1a31d1b0c"},
+		}}},
 	}
 	var mu sync.Mutex
 	return openSite(t, httpapi.AuthOptions{}, engine.Options{}, func(o *httpapi.Options) {

@@ -94,7 +94,7 @@ func decodeForward(body []byte) (number uint64, w *group.Write, err error) {
 	if _, err := codec.DecodeBurst(body, w.Burst); err != nil {
 		return 0, nil, err
 	}
-	if len(w.Burst.Frames) > 0 {
+	if len(w.Burst.Frames) > 0 || internal(w.Burst) {
 		return 0, nil, errForward
 	}
 	return number, w, nil

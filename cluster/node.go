@@ -228,6 +228,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 	n.findClients()
 	n.running.Go(n.govern)
 	n.running.Go(n.measure)
+	n.running.Go(n.train)
 	return nil
 }
 

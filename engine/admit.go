@@ -49,12 +49,19 @@ func (s *Store) Admit(b *session.Burst, level codec.Level) error {
 
 // form returns what is stored for the value of e: the frame that it came with, if
 // that can be kept as it is. The body may stand in b.body, whose memory may have
-// been replaced by that of grown.
+// been replaced by that of grown. What is replayed is no sample for dictionaries:
+// whoever has admitted it had that one.
 func (b *burst) form(e *entry) (f compress.Form, body, grown []byte) {
-	if e.frame != nil && b.store.compression.values.Keeps(e.frame, e.key, e.value) {
-		return compress.Form{Codec: record.Codec(e.frame.Codec), Dictionary: e.frame.Dictionary}, e.frame.Data, b.body
+	values := b.store.compression.values
+	switch {
+	case !b.replaying():
+		return values.Encode(b.body, e.key, e.value)
+	case e.frame == nil || !values.Keeps(e.frame, e.key, e.value):
+		return values.EncodeUnsampled(b.body, e.key, e.value)
+	case e.frame.Codec == 0:
+		return compress.Form{}, e.value, b.body
 	}
-	return b.store.compression.values.Encode(b.body, e.key, e.value)
+	return compress.Form{Codec: record.Codec(e.frame.Codec), Dictionary: e.frame.Dictionary}, e.frame.Data, b.body
 }
 
 // fits answers TooLarge if the running command may not store a value of n

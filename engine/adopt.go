@@ -19,16 +19,30 @@ import (
 // TrainedDictionary trains a dictionary for a kind of session that waits for one
 // and returns the command that adopts it, for the log. ok is false if there is
 // none. It is for a store with an external log, as TrainDictionaries is for
-// others, and as slow: no entry is replayed meanwhile.
+// others, and as slow; entries are replayed meanwhile. One goroutine at a time may
+// call it. Samples are values that Admit has encoded.
 func (s *Store) TrainedDictionary() (c session.Command, ok bool) {
-	s.replayed.mu.Lock()
-	defer s.replayed.mu.Unlock()
-	d := s.compression.dictionaries.Propose()
+	id := s.dueDictionary()
+	if id == 0 {
+		return c, false
+	}
+	d := s.compression.dictionaries.Propose(id)
 	if d == nil {
 		return c, false
 	}
 	return session.Command{Op: session.OpAdopt, Value: appendDictionary(nil, d)}, true
 }
+
+// dueDictionary returns the ID of the dictionary that is to be trained; 0: none is.
+func (s *Store) dueDictionary() uint32 {
+	s.replayed.mu.Lock()
+	defer s.replayed.mu.Unlock()
+	return s.compression.dictionaries.Due()
+}
+
+// ForgetSamples lets go of what Admit has kept for TrainedDictionary, in a store that
+// admits nothing any more.
+func (s *Store) ForgetSamples() { s.compression.values.ForgetSamples() }
 
 // forgetReplayed forgets dictionaries, but none that an entry on its way may
 // still refer to: it was admitted before a newer one was adopted.

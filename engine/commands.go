@@ -269,10 +269,15 @@ func matches(it *entry, c *session.Command, r *session.Result) bool {
 	return true
 }
 
-// valueFrame returns the frame of the value of the command that runs; nil: none.
+// noFrame is that of a value of which Admit has found that it is better kept as it
+// is.
+var noFrame session.Frame
+
+// valueFrame returns the frame of the value of the command that runs, with a Codec of 0
+// if its value is to be kept as it is; nil: nobody has encoded it yet.
 func (b *burst) valueFrame() *session.Frame {
-	if b.frame == nil || b.frame.Codec == 0 {
-		return nil
+	if b.frame == nil && b.replaying() {
+		return &noFrame
 	}
 	return b.frame
 }

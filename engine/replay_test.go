@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -520,6 +521,84 @@ func TestTrainedDictionary(t *testing.T) {
 	}
 	if err := f.TrainDictionaries(context.Background()); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSamplesAreOfWhoAdmits lets one store admit what two replay. The other one has
+// nothing to train from, and has encoded nothing; when it admits, the first lets go of
+// its samples.
+func TestSamplesAreOfWhoAdmits(t *testing.T) {
+	leader := follow(t, testOptions(t, vfs.NewMem(), sessiontest.NewClock()))
+	o := testOptions(t, vfs.NewMem(), sessiontest.NewClock())
+	o.ExternalLog = true
+	other := openStore(t, o)
+	r := rand.New(rand.NewPCG(1, 1))
+	shop := func() string {
+		return string(bytes.Join([][]byte{sessionValue(r), sessionValue(r), sessionValue(r)}, nil))
+	}
+	random := func() string {
+		value := make([]byte, 500)
+		for i := range value {
+			value[i] = byte(r.IntN(256))
+		}
+		return string(value)
+	}
+	next := uint64(1)
+	store := func(count int) {
+		t.Helper()
+		for range count {
+			want(t, leader, session.OK, set(leader.Store, fmt.Sprintf("shop:%d", next%100), shop(), time.Hour))
+			want(t, leader, session.OK, set(leader.Store, fmt.Sprintf("shop:%d", next%90), shop(), time.Hour))
+			want(t, leader, session.OK, set(leader.Store, fmt.Sprintf("file:%d", next%100), random(), time.Hour)) // nothing compresses it
+			next++
+		}
+		leader.catchUp(t, other)
+	}
+	store(2000)
+	if f := other.Figures().Compression; f.In != 0 {
+		t.Errorf("it has encoded %d bytes", f.In)
+	}
+	for range 15 { // what is put together by replaying is encoded by all
+		b := &session.Burst{Now: leader.Now()}
+		for i := range 300 {
+			*b.Add() = set(leader.Store, fmt.Sprintf("shop:%d", i), shop(), time.Hour)
+			*b.Add() = session.Command{Op: session.OpAppend, Key: fmt.Append(nil, "shop:", i), Value: []byte(shop())}
+		}
+		session.Do(leader, b)
+	}
+	leader.catchUp(t, other)
+	if f := other.Figures().Compression; f.In == 0 {
+		t.Error("it has not encoded what was appended")
+	}
+	if c, found := other.TrainedDictionary(); found {
+		t.Errorf("it has trained a dictionary of %d bytes", len(c.Value))
+	}
+	leader.ForgetSamples()
+	if c, found := leader.TrainedDictionary(); found {
+		t.Errorf("a dictionary of %d bytes was trained from what was let go of", len(c.Value))
+	}
+	store(2000)
+	if _, found := leader.TrainedDictionary(); !found {
+		t.Fatal("no dictionary was trained from what came later")
+	}
+	leader.ForgetSamples() // it led no more, and the log has not got that one
+	store(2000)
+	adopt, found := leader.TrainedDictionary()
+	if !found {
+		t.Fatal("no dictionary was trained when the log did not take the first one")
+	}
+	want(t, leader, session.OK, adopt)
+	before := other.Figures().Compression
+	store(100)
+	after := other.Figures().Compression
+	if after.Dictionaries != 1 || after.In != before.In {
+		t.Errorf("%d dictionaries, %d bytes encoded", after.Dictionaries, after.In-before.In)
+	}
+	// Its own samples are what it needs as soon as it admits; what it has learnt stays.
+	other.ForgetSamples()
+	b := &session.Burst{Commands: []session.Command{set(other, "shop:1", shop(), time.Hour)}}
+	if err := other.Admit(b, codec.Latest); err != nil || len(b.Frames) != 1 || b.Frames[0].Dictionary != 1 {
+		t.Errorf("admitted with frames %+v, %v", b.Frames, err)
 	}
 }
 

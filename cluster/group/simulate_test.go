@@ -44,7 +44,7 @@ func TestSimulation(t *testing.T) {
 		counted.add(r.counts)
 	}
 	t.Logf("%d events: %+v", steps, counted)
-	if counted.crashes == 0 || counted.leads <= counted.worlds || counted.duplicates == 0 || counted.again == 0 || counted.copies == 0 || counted.changes == 0 {
+	if counted.crashes == 0 || counted.leads <= counted.worlds || counted.duplicates == 0 || counted.again == 0 || counted.copies == 0 || counted.changes == 0 || counted.adopted < counted.worlds {
 		t.Error("nothing much has happened")
 	}
 }
@@ -57,7 +57,7 @@ func TestSimulationNotices(t *testing.T) {
 		from uint64 // a seed that is not far from one that notices
 	}{
 		"acknowledged before the sync": {faults{lies: true}, 10},
-		"votes are forgotten":          {faults{forgetsVotes: true}, 70},
+		"votes are forgotten":          {faults{forgetsVotes: true}, 240},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := f.from; seed < f.from+400; seed++ {
@@ -107,7 +107,7 @@ func simulation(t *testing.T, seed uint64) simulated {
 
 // events say that a world was not a dull one.
 type events struct {
-	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes, heals, wrongLeads int
+	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes, heals, wrongLeads, adopted int
 }
 
 func (c *events) add(o events) {
@@ -122,6 +122,7 @@ func (c *events) add(o events) {
 	c.changes += o.changes
 	c.heals += o.heals
 	c.wrongLeads += o.wrongLeads
+	c.adopted += o.adopted
 }
 
 type simulated struct {
@@ -210,6 +211,7 @@ func newSimulation(seed uint64, f faults) *aSimulation {
 	}
 	w.After(time.Second, s.disturb)
 	w.After(tellEvery, s.tell)
+	w.After(trainEvery, s.train)
 	if f.corrupts {
 		for i := range count / 2 {
 			n := s.nodes[(w.Rand.IntN(count)+i)%count]
@@ -232,6 +234,30 @@ const (
 
 // tellEvery is how often replicas tell the others what they have come to.
 const tellEvery = 500 * time.Millisecond
+
+// trainEvery is how often a leader has a dictionary for the log to adopt.
+const trainEvery = 2 * time.Second
+
+// train lets leaders, and who takes itself for one, propose dictionaries.
+func (s *aSimulation) train() {
+	s.world.After(trainEvery, s.train)
+	for _, n := range s.nodes {
+		if n.core == nil || n.paused || !n.core.leads {
+			continue
+		}
+		n.trained++
+		w := &Write{Origin: Origin{0: 1, 15: byte(n.id)}, Seq: n.trained, Mark: n.trained, Done: func([]byte, error) {},
+			Burst: &session.Burst{Commands: []session.Command{n.engine.Adoption()}}}
+		register := &Write{Origin: w.Origin, Register: true, Done: w.Done}
+		n.do(func() {
+			if err := errors.Join(n.core.prepare(register), n.core.prepare(w)); err != nil {
+				s.err = err
+				return
+			}
+			n.core.write([]*Write{register, w})
+		})
+	}
+}
 
 // tell lets all replicas tell the others what they have come to, or that they are away.
 func (s *aSimulation) tell() {
@@ -292,6 +318,7 @@ func (s *aSimulation) run() error {
 	if s.err != nil {
 		return s.err
 	}
+	s.counts.adopted = s.nodes[0].engine.Dictionaries()
 	if !s.healed() {
 		return errors.New("what no entry has put there is there still, or not everywhere")
 	}
@@ -439,6 +466,7 @@ type node struct {
 	frozen  bool // paused for good
 	late    bool // a tick is due since it paused
 	leads   bool
+	trained Sequence // of the dictionaries that it has proposed
 	inbox   []func() // while paused
 	applies []*raftpb.Message
 }

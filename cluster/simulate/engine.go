@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,9 +17,10 @@ import (
 )
 
 // Engine is what a replica needs of an engine.Store with an external log, in
-// memory: get, set, add, touch, incr, delete and set with IfVersion. A crash takes
-// back what was applied since the last Flush. Everything else is as plain as can
-// be, so that a fault of what stands before it shows.
+// memory: get, set, add, touch, incr, delete, set with IfVersion, and the adoption of
+// dictionaries, which are numbers. A crash takes back what was applied since the last
+// Flush. Everything else is as plain as can be, so that a fault of what stands before it
+// shows.
 type Engine struct {
 	Clock func() session.Time
 
@@ -31,6 +33,8 @@ type engineState struct {
 	notes   map[string][]byte
 	applied engine.Position
 	now     session.Time
+
+	dictionaries uint32 // that were adopted, from 1 on; values are encoded with the last one
 }
 
 func (s engineState) clone() engineState {
@@ -60,7 +64,7 @@ func (e *Engine) Copy(other *Engine) {
 // Same reports whether two engines have the same sessions.
 func (e *Engine) Same(other *Engine) bool {
 	if e.current.applied != other.current.applied || len(e.current.notes) != len(other.current.notes) ||
-		len(e.current.items) != len(other.current.items) {
+		len(e.current.items) != len(other.current.items) || e.current.dictionaries != other.current.dictionaries {
 		return false
 	}
 	for key, it := range e.current.items {
@@ -100,14 +104,56 @@ func (e *Engine) Digest() (engine.Position, uint64, error) {
 	for _, key := range slices.Sorted(maps.Keys(s.notes)) {
 		text = fmt.Appendf(text, "%q %q\n", key, s.notes[key])
 	}
-	return s.applied, xxh3.Hash(fmt.Appendf(text, "%v %d", s.applied, s.now)), nil
+	return s.applied, xxh3.Hash(fmt.Appendf(text, "%v %d %d", s.applied, s.now, s.dictionaries)), nil
 }
 
 func (e *Engine) Now() session.Time { return max(e.Clock(), e.seen, e.current.now) }
 
 func (e *Engine) Admit(b *session.Burst, level codec.Level) error {
 	b.Now = max(b.Now, e.Now())
+	b.Frames = b.Frames[:0]
+	for i := range b.Commands {
+		c := &b.Commands[i]
+		if e.current.dictionaries > 0 && (c.Op == session.OpSet || c.Op == session.OpAdd) {
+			b.SizeFrames(len(b.Commands))
+			b.Frames[i] = session.Frame{Codec: aCodec, Dictionary: e.current.dictionaries, RawLen: uint32(len(c.Value)), Data: c.Value}
+		}
+	}
 	return codec.Check(b, level)
+}
+
+// aCodec is that of frames.
+const aCodec = 3
+
+// Adoption is the command that lets the log adopt the next dictionary.
+func (e *Engine) Adoption() session.Command {
+	return session.Command{Op: session.OpAdopt, Value: binary.LittleEndian.AppendUint32(nil, e.current.dictionaries+1)}
+}
+
+// Dictionaries is how many were adopted.
+func (e *Engine) Dictionaries() int { return int(e.current.dictionaries) }
+
+// adopt serves OpAdopt.
+func (e *Engine) adopt(c *session.Command) session.Result {
+	if binary.LittleEndian.Uint32(c.Value) != e.current.dictionaries+1 {
+		return session.Result{Status: session.Exists}
+	}
+	e.current.dictionaries++
+	return session.Result{Status: session.OK}
+}
+
+// open brings the values of frames back, if their dictionaries are known.
+func (e *Engine) open(b *session.Burst) error {
+	for i := range b.Frames {
+		switch f := &b.Frames[i]; {
+		case f.Codec == 0:
+		case f.Dictionary == 0 || f.Dictionary > e.current.dictionaries:
+			return errDictionary
+		default:
+			b.Commands[i].Value = f.Data
+		}
+	}
+	return nil
 }
 
 func (e *Engine) Apply(b *session.Burst, to session.Completer) {
@@ -144,11 +190,17 @@ func (e *Engine) MakeDurable(context.Context) (engine.Position, error) {
 	return e.durable.applied, nil
 }
 
-var errOrder = errors.New("simulate: an entry comes out of order")
+var (
+	errOrder      = errors.New("simulate: an entry comes out of order")
+	errDictionary = errors.New("simulate: a value was encoded with a dictionary that is not known")
+)
 
 func (e *Engine) ReplayNoting(at engine.Position, b *session.Burst, note func() []engine.Note) error {
 	if at.Index <= e.current.applied.Index {
 		return errOrder
+	}
+	if err := e.open(b); err != nil {
+		return err
 	}
 	b.Results = b.Results[:0]
 	b.SizeResults()
@@ -182,6 +234,8 @@ func (e *Engine) carryOut(c *session.Command, version uint64) session.Result {
 	it, found := e.current.items[string(c.Key)]
 	found = found && it.Live(e.current.now)
 	switch {
+	case c.Op == session.OpAdopt:
+		return e.adopt(c)
 	case c.Op == session.OpAdd && found:
 		return session.Result{Status: session.NotStored}
 	case c.Op == session.OpSet && !c.Has(session.IfVersion), c.Op == session.OpAdd:

@@ -89,19 +89,28 @@ func (d *Dictionaries) lastBucket() ttl.Bucket {
 // Train trains a dictionary for a kind of session that waits for one, stores it
 // and uses it from now on. It does nothing if no kind does.
 func (d *Dictionaries) Train() error {
-	if trained := d.Propose(); trained != nil {
-		return d.adopt(trained)
+	if id := d.Due(); id != 0 {
+		if trained := d.Propose(id); trained != nil {
+			return d.adopt(trained)
+		}
 	}
 	return nil
 }
 
-// Propose trains a dictionary for a kind of session that waits for one, and does
-// not use it; nil: no kind does, or there is nothing to learn.
-func (d *Dictionaries) Propose() *record.Dictionary {
+// Due returns the ID for a dictionary that is to be trained now; 0: no kind of
+// session waits for one.
+func (d *Dictionaries) Due() uint32 {
 	if !d.values.due.Swap(false) || len(d.known) >= maxDictionaries {
-		return nil
+		return 0
 	}
-	trained, err := d.values.trainer.Train(d.Next())
+	return d.Next()
+}
+
+// Propose trains a dictionary for a kind of session that waits for one, and does
+// not use it; nil: there is nothing to learn. It takes up to a second, and others
+// may use d meanwhile.
+func (d *Dictionaries) Propose(id uint32) *record.Dictionary {
+	trained, err := d.values.trainer.Train(id)
 	if err != nil {
 		d.logger.Debug("no dictionary", "reason", err)
 		return nil

@@ -54,7 +54,8 @@ func (v *Values) OpenFrame(f *session.Frame) ([]byte, error) {
 }
 
 // Keeps reports whether f, the frame of the value under key, may be stored as it
-// is: values are compressed, and with that dictionary.
+// is: values are compressed, and with that dictionary. A Codec of 0 stands for the
+// value as it is.
 func (v *Values) Keeps(f *session.Frame, key, value []byte) bool {
 	if !v.compress {
 		return false

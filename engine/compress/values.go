@@ -46,14 +46,34 @@ type Form struct {
 
 // Encode returns the body to store for the value under key. The body is the
 // value or stands in buf, whose memory may have been replaced by that of grown.
+// Some values become samples for dictionaries.
 func (v *Values) Encode(buf, key, value []byte) (f Form, body, grown []byte) {
+	return v.encode(buf, key, value, true)
+}
+
+// EncodeUnsampled is Encode, but the value becomes no sample.
+func (v *Values) EncodeUnsampled(buf, key, value []byte) (f Form, body, grown []byte) {
+	return v.encode(buf, key, value, false)
+}
+
+// ForgetSamples lets go of the samples that there are. A kind of session that is to
+// get a dictionary waits until there are new ones.
+func (v *Values) ForgetSamples() {
+	v.due.Store(false)
+	v.trainer.Forget(func(kind dictionary.Kind) bool {
+		_, has := v.set.Current(kind)
+		return has
+	})
+}
+
+func (v *Values) encode(buf, key, value []byte, sampled bool) (f Form, body, grown []byte) {
 	if !v.compress || len(value) < minBytes || len(value) > MaxBytes {
 		return Form{}, value, buf
 	}
 	kind := dictionary.KindOf(key, value)
 	most := len(value) - len(value)/8 // a longer frame is not worth it
 	frame, id := v.set.Encode(buf, value, kind)
-	if v.trainer.Observe(kind, value, len(frame)) {
+	if sampled && v.trainer.Observe(kind, value, len(frame)) {
 		v.due.Store(true)
 	}
 	v.in.Add(int64(len(value)))

@@ -102,6 +102,19 @@ func (t *Trainer) Trained(kind Kind) {
 	t.kinds[kind].trained, t.kinds[kind].restored = true, true
 }
 
+// Forget lets go of all samples. has tells which kinds have a dictionary.
+func (t *Trainer) Forget(has func(Kind) bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for kind, s := range t.kinds {
+		if has(kind) {
+			*s = samples{trained: true, restored: true}
+		} else {
+			delete(t.kinds, kind)
+		}
+	}
+}
+
 // Train builds a dictionary with the given id for one kind that is due. It
 // takes up to a second of one core and holds no lock meanwhile. If no kind is
 // due, or the samples have nothing in common, it returns ErrTooFew.

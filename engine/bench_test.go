@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cairn/session"
+	"cairn/session/codec"
 )
 
 const (
@@ -186,4 +187,42 @@ func benchCommit(b *testing.B, committers, spares int) {
 	tables, _ := s.TableFigures()
 	b.ReportMetric(tables.SyncTimes.Sum.Seconds()*1e6/float64(tables.SyncTimes.Count), "sync-µs")
 	b.ReportMetric(float64(s.Figures().Disk.WriteStalls), "stalls")
+}
+
+// BenchmarkReplay carries out entries of a log with one set each, as a node of a
+// cluster does.
+func BenchmarkReplay(b *testing.B) {
+	s, err := Open(Options{Dir: b.TempDir(), Logger: slog.New(slog.DiscardHandler), DiskReserve: -1, ExternalLog: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	r := rand.New(rand.NewPCG(1, 1))
+	entries := make([][]byte, 2000)
+	for i := range entries {
+		value := slices.Concat(sessionValue(r), sessionValue(r), sessionValue(r), sessionValue(r), sessionValue(r), sessionValue(r))
+		in := &session.Burst{Now: s.Now(), Commands: []session.Command{
+			{Op: session.OpSet, Key: benchKey(i), Value: value, Expiry: s.Now().Add(benchTTL)},
+		}}
+		if err := s.Admit(in, codec.Latest); err != nil {
+			b.Fatal(err)
+		}
+		if entries[i], err = codec.AppendBurst(nil, in, codec.Latest); err != nil {
+			b.Fatal(err)
+		}
+	}
+	var in session.Burst
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := codec.DecodeBurst(entries[i%len(entries)], &in); err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Replay(Position{Index: uint64(i + 1)}, &in); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -112,6 +112,7 @@ type replayed struct {
 	mu      sync.Mutex // held while an entry is replayed
 	applied Position   // the last entry whose effect is in the store
 	base    uint64     // of versions
+	values  scratch    // that the entry has as frames only
 	adopted uint64     // index of the last entry that adopted a dictionary, or of the start
 
 	// now is the latest instant that an entry has had. What is written depends

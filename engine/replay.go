@@ -38,7 +38,8 @@ var (
 // by then, as every entry does.
 //
 // b.Results is final when Replay returns. The store keeps nothing of b. Values
-// that b has only frames of are filled in.
+// that b has only frames of are filled in; they, and results that refer to them, are
+// valid until the next entry is replayed.
 //
 // If there is an error, other than session.ErrClosed, it is a *ReplayError; the
 // entry has had no effect, and no further one is applied.
@@ -95,6 +96,7 @@ func (s *Store) checkEntry(b *session.Burst) error {
 	if len(b.Frames) > len(b.Commands) {
 		return compress.ErrFrame
 	}
+	s.replayed.values.reset()
 	for i := range b.Frames {
 		if err := s.openFrame(&b.Frames[i], &b.Commands[i]); err != nil {
 			return err
@@ -111,9 +113,37 @@ func (s *Store) openFrame(f *session.Frame, c *session.Command) error {
 	if err := s.compression.values.CheckFrame(f); err != nil || c.Value != nil {
 		return err
 	}
-	value, err := s.compression.values.OpenFrame(f)
+	value := s.replayed.values.take(int(f.RawLen))
+	if err := s.compression.values.OpenFrame(value, f); err != nil {
+		return err
+	}
 	c.Value = value
-	return err
+	return nil
+}
+
+// scratch is memory for the values of one entry at a time.
+type scratch struct{ free []byte }
+
+const (
+	leastScratch = 64 << 10
+	keptScratch  = 1 << 20 // more is for the entry that needs it
+)
+
+// reset lets all that was taken be taken again.
+func (s *scratch) reset() {
+	if s.free = s.free[:0]; cap(s.free) > keptScratch {
+		s.free = nil
+	}
+}
+
+// take returns n bytes of any content, valid until reset.
+func (s *scratch) take(n int) []byte {
+	used := len(s.free)
+	if n > cap(s.free)-used {
+		s.free, used = make([]byte, 0, max(leastScratch, 2*cap(s.free), n)), 0
+	}
+	s.free = s.free[:used+n]
+	return s.free[used : used+n : used+n]
 }
 
 // replay applies an entry. The lock of s.replayed is held.

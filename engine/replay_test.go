@@ -602,6 +602,31 @@ func TestSamplesAreOfWhoAdmits(t *testing.T) {
 	}
 }
 
+// TestValuesOfFrames replays entries whose values take more memory than is kept for
+// them, and less, and reads them in the same entry and later.
+func TestValuesOfFrames(t *testing.T) {
+	f := follow(t, testOptions(t, vfs.NewMem(), sessiontest.NewClock()))
+	for round, count := range []int{600, 1, 40, 3} {
+		value := func(i int) string { return strings.Repeat(fmt.Sprintf("%d of round %d;", i, round), 200) }
+		b := &session.Burst{Now: f.Now()}
+		for i := range count {
+			*b.Add() = set(f.Store, fmt.Sprint("k", i), value(i), time.Hour)
+		}
+		for i := range count {
+			*b.Add() = session.Command{Op: session.OpGet, Key: fmt.Append(nil, "k", i)}
+		}
+		session.Do(f, b)
+		for i := range count {
+			if r := b.Results[count+i]; string(r.Item.Value) != value(i) {
+				t.Fatalf("round %d: value %d is %.40q, status %d", round, i, r.Item.Value, r.Status)
+			}
+			if r := do(f.Store, session.Command{Op: session.OpGet, Key: fmt.Append(nil, "k", i)}); string(r.Item.Value) != value(i) {
+				t.Fatalf("round %d: value %d is %.40q later, status %d", round, i, r.Item.Value, r.Status)
+			}
+		}
+	}
+}
+
 // TestFollowersSaySo checks that earlier versions, which cannot read a ledger with
 // a position, refuse the store, and its copies.
 func TestFollowersSaySo(t *testing.T) {

@@ -43,14 +43,13 @@ func (v *Values) CheckFrame(f *session.Frame) error {
 	return nil
 }
 
-// OpenFrame returns the value of a frame that CheckFrame has let through. It is
-// the caller's.
-func (v *Values) OpenFrame(f *session.Frame) ([]byte, error) {
-	value := make([]byte, f.RawLen)
+// OpenFrame decodes a frame that CheckFrame has let through into value, which is as
+// long as the frame says.
+func (v *Values) OpenFrame(value []byte, f *session.Frame) error {
 	if err := v.set.Decode(value, f.Data, f.Dictionary); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrFrame, err)
+		return fmt.Errorf("%w: %w", ErrFrame, err)
 	}
-	return value, nil
+	return nil
 }
 
 // Keeps reports whether f, the frame of the value under key, may be stored as it

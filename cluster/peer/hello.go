@@ -65,13 +65,25 @@ func greet(c net.Conn, r *bufio.Reader, own Hello) (other Hello, err error) {
 	return other, c.SetDeadline(time.Time{})
 }
 
+// name is what an error calls the sender. Nobody dials a proxy or 'cairn doctor', so they
+// have no address.
+func (h Hello) name() string {
+	switch {
+	case h.Address != "":
+		return "the node at " + h.Address
+	case h.Proxy:
+		return "a proxy"
+	}
+	return "the other side"
+}
+
 // accepts reports why two nodes do not belong together.
 func (h Hello) accepts(other Hello) error {
 	switch {
 	case other.Version != h.Version:
-		return fmt.Errorf("peer: the node at %s speaks version %d, this one %d", other.Address, other.Version, h.Version)
+		return fmt.Errorf("peer: %s speaks version %d, this one %d", other.name(), other.Version, h.Version)
 	case other.Cluster != h.Cluster:
-		return fmt.Errorf("peer: the node at %s belongs to cluster %q, this one to %q", other.Address, other.Cluster, h.Cluster)
+		return fmt.Errorf("peer: %s belongs to cluster %q, this one to %q", other.name(), other.Cluster, h.Cluster)
 	case other.Node == h.Node:
 		return ErrSelf
 	case other.Node == 0:

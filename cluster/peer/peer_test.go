@@ -18,6 +18,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,6 +137,29 @@ func TestDialedBack(t *testing.T) {
 	b, _, _ := nodeAt(t, 2, "c", nil, address)
 	b.Dial([]string{own})
 	connected(t, a, 2)
+}
+
+// A node of another cluster comes again and again, five times a second when it has found
+// three nodes: the log tells why it is refused, and not each time.
+func TestRefusedIsBounded(t *testing.T) {
+	a, _, _ := node(t, 1, "c", nil)
+	said := make(chan string, 100)
+	a.o.Logger = slog.New(&notes{said: said})
+	c, other := net.Pipe()
+	defer c.Close()
+	defer other.Close()
+	for range 100 {
+		a.refuse(c, ErrSelf)
+	}
+	if n := len(said); n < 1 || n > 20 {
+		t.Errorf("%d of 100 are in the log", n)
+	}
+	for want, hello := range map[string]Hello{"a proxy belongs": {Proxy: true}, "the node at x:1 belongs": {Address: "x:1"}, "the other side belongs": {}} {
+		hello.Version, hello.Cluster = Version, "another"
+		if err := a.o.Self.accepts(hello); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v", hello, err)
+		}
+	}
 }
 
 // notes is a slog.Handler that hands on what is said.

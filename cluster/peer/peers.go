@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
+	"golang.org/x/time/rate"
 )
 
 // Handler is told what other nodes have to say. Its methods return quickly, and may
@@ -75,6 +76,7 @@ type Peers struct {
 	dialing map[string]*dialer // by address
 
 	figures peerCounts
+	refused rate.Sometimes // bounds the log lines about nodes that do not belong here: they come again
 }
 
 // dialer keeps a connection to whoever is at an address.
@@ -94,7 +96,7 @@ func New(o Options) *Peers {
 	if o.Backoff == 0 {
 		o.Backoff = lastBackoff
 	}
-	p := &Peers{o: o, firstBackoff: firstBackoff, links: make(map[uint64]*conn), conns: make(map[*conn]bool), dialing: make(map[string]*dialer)}
+	p := &Peers{o: o, refused: rate.Sometimes{First: 10, Interval: 10 * time.Second}, firstBackoff: firstBackoff, links: make(map[uint64]*conn), conns: make(map[*conn]bool), dialing: make(map[string]*dialer)}
 	p.ctx, p.stop = context.WithCancel(context.Background())
 	if o.Listener != nil {
 		p.running.Go(p.accept)
@@ -283,13 +285,20 @@ func (p *Peers) meet(raw net.Conn, self Hello) (*conn, error) {
 	to, err := greet(raw, r, self)
 	if err != nil {
 		if !errors.Is(err, ErrSelf) && to.Node != 0 {
-			p.o.Logger.Warn("another node is refused", "address", raw.RemoteAddr().String(), "error", err)
+			p.refuse(raw, err)
 		}
 		return nil, err
 	}
 	c := newConn(raw, r, to)
 	c.received = received
 	return c, nil
+}
+
+// refuse tells why a node does not belong here.
+func (p *Peers) refuse(raw net.Conn, why error) {
+	p.refused.Do(func() {
+		p.o.Logger.Warn("another node is refused", "address", raw.RemoteAddr().String(), "error", why)
+	})
 }
 
 // Received is how many bytes have come from a node over the connection that was dialed
@@ -344,7 +353,7 @@ func (p *Peers) serve(raw net.Conn) {
 	if err != nil {
 		_ = raw.Close()
 		if errors.Is(err, errOnlyProxy) {
-			p.o.Logger.Warn("another node is refused", "address", raw.RemoteAddr().String(), "error", err)
+			p.refuse(raw, err)
 		}
 		return
 	}

@@ -4,11 +4,15 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
 	"cairn/adminapi"
 )
+
+// nodeNumber is the form of a node's number.
+var nodeNumber = regexp.MustCompile(`^[0-9a-f]{16}$`)
 
 func (a *app) clusterCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -72,6 +76,9 @@ func (a *app) clusterChange(op, short string) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			change.Node = args[0]
+			if !nodeNumber.MatchString(change.Node) {
+				return usagef("%q is not the number of a node: that is 16 digits, as 'cairn cluster status' shows them", change.Node)
+			}
 		}
 		if undo {
 			change.Op = "undrain"

@@ -48,6 +48,10 @@ func checked(cmd *cobra.Command) {
 	for _, sub := range cmd.Commands() {
 		checked(sub)
 	}
+	if !cmd.Runnable() && cmd.HasSubCommands() {
+		cmd.Args, cmd.RunE, cmd.DisableFlagsInUseLine = cobra.ArbitraryArgs, onlyCommands, true
+		return
+	}
 	check := cmd.Args
 	if check == nil {
 		return
@@ -59,6 +63,19 @@ func checked(cmd *cobra.Command) {
 		}
 		return nil
 	}
+}
+
+// onlyCommands is what a command does that has commands and does nothing by itself.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	path := cmd.CommandPath()
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		return usagef("unknown command %q; did you mean %s %s?", path+" "+args[0], path, strings.Join(like, " or "))
+	}
+	return usagef("unknown command %q; '%s --help' lists those that there are", path+" "+args[0], path)
 }
 
 // explain turns what a library says into what the operator can act upon.

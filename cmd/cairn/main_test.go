@@ -651,4 +651,17 @@ func TestWrongArguments(t *testing.T) {
 			t.Errorf("%s: exit code %d, %s", args, code, stderr)
 		}
 	}
+	for args, want := range map[string]string{
+		"cluster statuss":              `unknown command "cairn cluster statuss"; did you mean cairn cluster status?`,
+		"undo xyzzy a":                 `unknown command "cairn undo xyzzy"; 'cairn undo --help' lists`,
+		"cluster drain 127.0.0.1:7212": `"127.0.0.1:7212" is not the number of a node`,
+		"cluster transfer node-2":      `"node-2" is not the number of a node`,
+	} {
+		if code, _, stderr := cairn(args); code != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("%s: exit code %d, %s", args, code, stderr)
+		}
+	}
+	if code, out, _ := cairn("cluster"); code != exitOK || !strings.Contains(out, "  status ") {
+		t.Errorf("exit code %d, %s", code, out)
+	}
 }

@@ -224,7 +224,7 @@ func (n *Node) open(ctx context.Context) (err error) {
 		return err
 	}
 	n.store.Store(n.Store)
-	n.dial(context.Background())
+	_ = n.dial(context.Background()) // find reports what it does not find
 	n.findClients()
 	n.running.Go(n.govern)
 	n.running.Go(n.measure)
@@ -382,8 +382,10 @@ const findEvery = 2 * time.Second
 func (n *Node) find(ctx context.Context) {
 	ticker := time.NewTicker(findEvery)
 	defer ticker.Stop()
+	lookout := NewLookout(n.logger)
 	for {
-		n.dial(ctx)
+		unknown := n.dial(ctx)
+		lookout.Look(time.Now(), n.peers, n.needed(), unknown)
 		select {
 		case <-ctx.Done():
 			return
@@ -392,13 +394,27 @@ func (n *Node) find(ctx context.Context) {
 	}
 }
 
-// dial lets there be connections to all addresses that are known.
-func (n *Node) dial(ctx context.Context) {
+// dial lets there be connections to all addresses that are known, and returns which names
+// have none.
+func (n *Node) dial(ctx context.Context) (unknown []string) {
 	addresses := n.membership.Addresses()
 	if !n.membershipComplete(addresses) {
-		addresses = append(addresses, Resolve(ctx, n.o.Join)...)
+		var found []string
+		found, unknown = Resolve(ctx, n.o.Join)
+		addresses = append(addresses, found...)
 	}
 	n.peers.Dial(addresses)
+	return unknown
+}
+
+// needed is to how many other nodes there is to be a connection: to all that a new cluster
+// lacks, or to so many members that they are most of them.
+func (n *Node) needed() int {
+	identity := n.membership.Identity()
+	if !identity.Begun() {
+		return n.o.Expect - 1
+	}
+	return len(identity.Members) / 2
 }
 
 // membershipComplete reports whether there is a connection to every other member:
@@ -408,22 +424,23 @@ func (n *Node) membershipComplete(addresses []string) bool {
 	return identity.Begun() && len(n.peers.Connected()) >= len(identity.Members)-1 && len(addresses) >= len(identity.Members)-1
 }
 
-// Resolve returns the addresses of names, as far as they have any.
-func Resolve(ctx context.Context, names []string) (addresses []string) {
+// Resolve returns the addresses of names, as far as they have any, and why others have
+// none.
+func Resolve(ctx context.Context, names []string) (addresses, failures []string) {
 	for _, name := range names {
 		host, port, err := net.SplitHostPort(name)
-		if err != nil {
-			continue
+		var ips []string
+		if err == nil {
+			ips, err = net.DefaultResolver.LookupHost(ctx, host)
 		}
-		ips, err := net.DefaultResolver.LookupHost(ctx, host)
 		if err != nil {
-			continue // it is tried again
+			failures = append(failures, fmt.Sprintf("%s: %v", name, err))
 		}
 		for _, ip := range ips {
 			addresses = append(addresses, net.JoinHostPort(ip, port))
 		}
 	}
-	return addresses
+	return addresses, failures
 }
 
 // watchClock lets the clock follow the machine's.

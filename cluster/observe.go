@@ -134,11 +134,13 @@ func (n *Node) measureTo(node uint64) {
 }
 
 // noteLags tells how much of a group that this node leads its replicas lack; without any it
-// does not lead it.
+// does not lead it. What those lack that have not answered since it leads is not known.
 func (n *Node) noteLags(i int, s group.Status, replicas []group.Replica) {
 	lags := membership.Lags{Term: s.Term, Entries: map[uint64]uint64{}}
 	for _, r := range replicas {
-		lags.Entries[r.Node] = s.Committed - min(r.Match, s.Committed)
+		if r.Match > 0 {
+			lags.Entries[r.Node] = s.Committed - min(r.Match, s.Committed)
+		}
 	}
 	n.membership.SetLags(i, lags)
 }

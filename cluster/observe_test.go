@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"cairn/cluster/group"
+
 	"cairn/session"
 )
 
@@ -30,6 +32,11 @@ func TestObserved(t *testing.T) {
 	}
 
 	away := c.number(2)
+	c.handOver(0, c.number(0), func() bool { return c.leads(0) })
+	c.until("the new leader has heard of all replicas", func() bool {
+		replicas, _ := c.nodes[0].group(0).Replicas()
+		return !slices.ContainsFunc(replicas, func(r group.Replica) bool { return r.Match == 0 })
+	})
 	c.stop(2)
 	for i := range 50 {
 		c.set(i%2, "k", fmt.Sprint(i))

@@ -155,6 +155,9 @@ func (n *Node) obey(ctx context.Context, o Order) error {
 	}
 	switch o.Op {
 	case OrderTransfer:
+		if n.membership.Drained(o.Node) {
+			return refuseOrder("node %s is drained: 'cairn cluster drain --undo %[1]s' lets it lead again", group.FormatNode(o.Node))
+		}
 		return obeyTransfer(ctx, g, n.membership.Identity().Node, o.Node)
 	case OrderDrain, OrderUndrain:
 		return n.obeyDrain(ctx, g, o)

@@ -8,9 +8,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -81,8 +83,9 @@ type Peers struct {
 
 // dialer keeps a connection to whoever is at an address.
 type dialer struct {
-	stop context.CancelFunc
-	wake chan struct{} // ends a pause
+	stop   context.CancelFunc
+	wake   chan struct{} // ends a pause
+	failed error         // why there is no connection; nil: there is one, or it is not known yet
 }
 
 type peerCounts struct{ sent, received, dropped, calls, broken atomic.Int64 }
@@ -144,9 +147,9 @@ func (p *Peers) Dial(addresses []string) {
 	for address := range want {
 		if p.dialing[address] == nil {
 			ctx, stop := context.WithCancel(p.ctx)
-			d := &dialer{stop, make(chan struct{}, 1)}
+			d := &dialer{stop: stop, wake: make(chan struct{}, 1)}
 			p.dialing[address] = d
-			p.running.Go(func() { p.keepDialing(ctx, address, d.wake) })
+			p.running.Go(func() { p.keepDialing(ctx, address, d) })
 		}
 	}
 }
@@ -161,6 +164,19 @@ func (p *Peers) dialNow() {
 		default:
 		}
 	}
+}
+
+// Failures tells of each address that is dialed in vain why that is so, ascending.
+func (p *Peers) Failures() (texts []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for address, d := range p.dialing {
+		if d.failed != nil {
+			texts = append(texts, fmt.Sprintf("%s: %v", address, d.failed))
+		}
+	}
+	slices.Sort(texts)
+	return texts
 }
 
 // Connected returns the nodes to which there is a connection.
@@ -209,35 +225,51 @@ const (
 )
 
 // keepDialing keeps a connection to whoever is at an address. While there is none, it
-// pauses for longer and longer; wake ends a pause.
-func (p *Peers) keepDialing(ctx context.Context, address string, wake <-chan struct{}) {
-	backoff := p.firstBackoff
+// pauses for longer and longer; d.wake ends a pause.
+func (p *Peers) keepDialing(ctx context.Context, address string, d *dialer) {
+	backoff, brief := p.firstBackoff, p.firstBackoff
 	last := uint64(0) // who was there
 	for ctx.Err() == nil {
 		c, err := p.dial(ctx, address)
+		if errors.Is(err, ErrSelf) || errors.Is(err, errAlready) {
+			backoff = p.o.Backoff
+			err = nil
+		}
+		p.noteFailure(d, err)
 		switch {
-		case err == nil:
-			backoff = p.firstBackoff
+		case c != nil:
 			last = c.to.Node
-			if err := p.run(c, true); closedByOther(err) && ctx.Err() == nil {
+			begun := time.Now()
+			err := p.run(c, true)
+			if time.Since(begun) < p.o.Backoff { // perhaps it wants none from here
+				backoff, brief = brief, min(2*brief, p.o.Backoff)
+				break
+			}
+			backoff, brief = p.firstBackoff, p.firstBackoff
+			if closedByOther(err) && ctx.Err() == nil {
 				continue // at once: is it still there?
 			}
-		case errors.Is(err, ErrSelf), errors.Is(err, errAlready):
-			backoff = p.o.Backoff
 		case errors.Is(err, syscall.ECONNREFUSED) && last != 0:
 			p.o.Handler.Gone(last)
 			last = 0
-		default:
+		case err != nil:
 			p.o.Logger.Debug("another node cannot be reached", "address", address, "error", err)
 		}
 		select {
 		case <-ctx.Done():
-		case <-wake:
+		case <-d.wake:
 			backoff = p.firstBackoff
 		case <-time.After(backoff):
 			backoff = min(2*backoff, p.o.Backoff)
 		}
 	}
+}
+
+// noteFailure notes why an address was dialed in vain; nil: it was not.
+func (p *Peers) noteFailure(d *dialer, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d.failed = err
 }
 
 // closedByOther reports whether err is that of a connection that the other side, or
@@ -361,7 +393,10 @@ func (p *Peers) serve(raw net.Conn) {
 		p.serveStream(c)
 		return
 	}
-	if !c.to.Proxy {
+	p.mu.Lock()
+	err = p.twin(c)
+	p.mu.Unlock()
+	if !c.to.Proxy && err == nil {
 		// A node that was down is back, perhaps. It is heard now, but what this one has
 		// to say to it, its votes among that, needs a connection from here.
 		p.dialNow()
@@ -382,12 +417,24 @@ func (p *Peers) serveStream(c *conn) {
 func (p *Peers) keep(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ctx.Err() != nil {
+	if p.ctx.Err() != nil || p.twin(c) != nil { // a twin's other connections tell of it
 		_ = c.Close()
 		return false
 	}
 	p.conns[c] = true
 	return true
+}
+
+// twin returns an error if the node that c leads to is connected from another address: two
+// processes with one identity would vote twice. Who came first stays, until its connections
+// end. The lock is held.
+func (p *Peers) twin(c *conn) error {
+	for other := range p.conns {
+		if other.to.Node == c.to.Node && !other.to.Proxy && !c.to.Proxy && other.to.Address != c.to.Address {
+			return &TwinError{c.to.Node, other.to.Address, c.to.Address}
+		}
+	}
+	return nil
 }
 
 func (p *Peers) drop(c *conn) {
@@ -441,6 +488,12 @@ func (p *Peers) run(c *conn, dialed bool) error {
 		p.mu.Unlock()
 		c.fail(net.ErrClosed)
 		return net.ErrClosed
+	}
+	if err := p.twin(c); err != nil {
+		p.mu.Unlock()
+		p.refuse(c.Conn, err)
+		c.fail(err)
+		return err
 	}
 	p.conns[c] = true
 	if dialed {

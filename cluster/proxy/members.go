@@ -95,14 +95,19 @@ func newMembers(p *Proxy) *members {
 func (p *Proxy) find() {
 	ticker := time.NewTicker(findEvery)
 	defer ticker.Stop()
+	lookout := cluster.NewLookout(p.o.Logger)
 	for {
+		var unknown []string
 		addresses := p.members.addresses()
 		if len(addresses) == 0 || len(p.peers.Connected()) < len(addresses) {
-			addresses = append(addresses, cluster.Resolve(p.ctx, p.o.Join)...)
+			var found []string
+			found, unknown = cluster.Resolve(p.ctx, p.o.Join)
+			addresses = append(addresses, found...)
 			slices.Sort(addresses)
 			addresses = slices.Compact(addresses)
 		}
 		p.peers.Dial(addresses)
+		lookout.Look(time.Now(), p.peers, 1, unknown)
 		p.clock.Adjust()
 		select {
 		case <-p.ctx.Done():

@@ -87,7 +87,7 @@ func All(ctx context.Context, o Options) []Node {
 // says why.
 func resolve(ctx context.Context, names []string) (addresses []string) {
 	for _, name := range names {
-		if found := cluster.Resolve(ctx, []string{name}); len(found) > 1 {
+		if found, _ := cluster.Resolve(ctx, []string{name}); len(found) > 1 {
 			addresses = append(addresses, found...)
 		} else {
 			addresses = append(addresses, name)

@@ -919,7 +919,7 @@ func TestTheme(t *testing.T) {
 	}
 }
 
-// TestPhone checks that no view is wider than a small phone.
+// TestPhone checks that no view is wider than a small phone, nor would be with long numbers.
 func TestPhone(t *testing.T) {
 	s := newClusterSite(t)
 	fillSite(s)
@@ -929,8 +929,9 @@ func TestPhone(t *testing.T) {
 	p.see("#status", "Ready")
 	for _, v := range views {
 		p.visit(v)
-		if width := eval[int](p, "document.documentElement.scrollWidth"); width > 360 {
-			t.Errorf("%s is %d pixels wide", v.hash, width)
+		const width = `document.documentElement.scrollWidth`
+		if now, long := eval[int](p, width), eval[int](p, `(() => { for (const e of document.querySelectorAll("main td.num")) e.textContent = "12,345.6 ms"; return `+width+` })()`); now > 360 || long > 360 {
+			t.Errorf("%s is %d pixels wide, and %d with long numbers", v.hash, now, long)
 		}
 		beyond := `[...document.querySelectorAll("main button, main input, main select")].filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > innerWidth).map((e) => e.innerText || e.tagName)`
 		if names := eval[[]string](p, beyond); len(names) > 0 {

@@ -31,8 +31,9 @@ export class Overview {
     this.tiles = makeTiles();
     this.forecast = new ForecastPanel();
     this.health = h("dl", { class: "facts" });
-    this.buckets = h("div", { class: "body" });
-    this.verbs = h("div", { class: "body" });
+    const table = (label) => h("div", { class: "body scroll", tabindex: "0", role: "region", aria: { label } });
+    this.buckets = table("Deadline buckets");
+    this.verbs = table("Latency by verb");
     this.verdict = h("section", { class: "verdict", role: "status", aria: { label: "Verdict" } });
     this.first = new FirstRun();
     this.element = h("div", { class: "charts" });

@@ -10,6 +10,7 @@ import (
 
 var (
 	clusterKills = flag.Int("cluster.kills", 6, "how many nodes are killed in TestCluster and TestProxy")
+	clusterAll   = flag.Bool("cluster.all", false, "let clients of all kinds take part in TestCluster, which needs a quiet machine")
 	clusterProxy = flag.Bool("cluster.proxy", false, "run TestProxy, which takes a minute")
 )
 
@@ -26,9 +27,10 @@ func startCluster(t *testing.T) (nodes []*server) {
 	return nodes
 }
 
-// PHP's clients talk to one node while the other two are killed, one after the other,
-// the one that leads as well. None of them sees an error, and nobody's count is ever
-// behind: what one of them waits for is at most another leader.
+// Clients know the address of one node, while the other two are killed, one after the
+// other, the one that leads as well. None of them sees an error, and nobody's count is
+// ever behind: what one of them waits for is at most another leader. With -cluster.all
+// there are more of them, which is too much for a machine that does other work as well.
 func TestCluster(t *testing.T) {
 	need(t, "php")
 	if *peer != "" {
@@ -38,8 +40,19 @@ func TestCluster(t *testing.T) {
 	counters := []*counter{
 		{name: "php-memcached", question: "php", dialogue: startDialogue(t, nil, "php", "php/counting_client.php", nodes[0].addr)},
 	}
-	visitor, url := newVisitor(t), startPHP(t, nodes[0], "memcached.sess_binary_protocol=0", "memcached.sess_locking=1").start(long)
-	counters = append(counters, &counter{name: "PHP sessions", visit: func() (int, error) { return visitor.try(url) }})
+	sites := []*site{newSite(t, "PHP sessions", func(node *server) counterApps {
+		return startPHP(t, node, "memcached.sess_binary_protocol=0", "memcached.sess_locking=1")
+	})}
+	if *clusterAll {
+		counters = append(counters, otherCounters(t, nodes[0])...)
+		sites = append(sites,
+			newSite(t, "Dalli", func(node *server) counterApps { return startRuby(t, node, "ruby/rack_app.rb") }),
+			newSite(t, "connect-memcached", func(node *server) counterApps { return startExpress(t, node, "connect-memcached") }),
+		)
+	}
+	for _, s := range sites {
+		counters = append(counters, s.at(nodes[0]))
+	}
 	for _, c := range counters {
 		if err := c.count(); err != nil {
 			t.Fatal(err)
@@ -56,10 +69,41 @@ func TestCluster(t *testing.T) {
 			progress()
 		}
 	})
-	// Another node has the session, too.
-	if n, err := visitor.try(startPHP(t, nodes[2], "memcached.sess_binary_protocol=0", "memcached.sess_locking=1").start(long)); err != nil || int64(n) != counters[1].counted.Load()+1 {
-		t.Errorf("at another node the count is %d (%v) after %d", n, err, counters[1].counted.Load())
+	// Another node has the sessions, too.
+	for _, s := range sites {
+		if n, err := s.visitor.try(s.start(nodes[2]).start(long)); err != nil || int64(n) != s.counter.counted.Load()+1 {
+			t.Errorf("%s: at another node the count is %d (%v) after %d", s.counter.name, n, err, s.counter.counted.Load())
+		}
 	}
+}
+
+// site is an application that counts a visitor's requests in a session.
+type site struct {
+	start   func(node *server) counterApps
+	visitor visitor
+	counter *counter
+}
+
+func newSite(t *testing.T, name string, start func(node *server) counterApps) *site {
+	return &site{start, newVisitor(t), &counter{name: name}}
+}
+
+// at starts the application with its sessions at a node.
+func (s *site) at(node *server) *counter {
+	url := s.start(node).start(long)
+	s.counter.visit = func() (int, error) { return s.visitor.try(url) }
+	return s.counter
+}
+
+// otherCounters are clients that count in an item of their own at a node.
+func otherCounters(t *testing.T, node *server) (counters []*counter) {
+	needModule(t, "pymemcache")
+	classPath := compileJava(t, []string{spymemcached}, "java/MemcachedSessionManager.java")
+	for _, protocol := range []string{"TEXT", "BINARY"} {
+		counters = append(counters, &counter{name: "spymemcached " + protocol, question: "request " + protocol + " 3600", dialogue: startDialogue(t, nil,
+			"java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classPath, "MemcachedSessionManager", node.addr, protocol)})
+	}
+	return append(counters, &counter{name: "pymemcache", question: "python", dialogue: startDialogue(t, nil, python, "python/counting_client.py", node.addr)})
 }
 
 // whileCounting lets counters count while f runs, which calls progress to wait until

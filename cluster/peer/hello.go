@@ -34,17 +34,6 @@ type Hello struct {
 // ErrSelf is the error of a connection to oneself.
 var ErrSelf = errors.New("peer: the connection leads to this node")
 
-// TwinError is the error of a connection to a process that has the identity of another one,
-// which runs.
-type TwinError struct {
-	Node         uint64
-	First, Other string // addresses that the two advertise
-}
-
-func (e *TwinError) Error() string {
-	return fmt.Sprintf("peer: the node at %s has the number of the node at %s, %016x: one data directory is a copy of the other; stop the copy, and start it with an empty directory", e.Other, e.First, e.Node)
-}
-
 // helloTimeout bounds the time until both sides know each other.
 const helloTimeout = 3 * time.Second
 
@@ -95,8 +84,6 @@ func (h Hello) accepts(other Hello) error {
 		return fmt.Errorf("peer: %s speaks version %d, this one %d", other.name(), other.Version, h.Version)
 	case other.Cluster != h.Cluster:
 		return fmt.Errorf("peer: %s belongs to cluster %q, this one to %q", other.name(), other.Cluster, h.Cluster)
-	case other.Node == h.Node && other.Address != "" && h.Address != "" && other.Address != h.Address:
-		return &TwinError{h.Node, h.Address, other.Address}
 	case other.Node == h.Node:
 		return ErrSelf
 	case other.Node == 0:

@@ -162,49 +162,6 @@ func TestRefusedIsBounded(t *testing.T) {
 	}
 }
 
-// A process with a copy of another's directory, and so with its number, is refused by those
-// that have a connection to the other, and by the other itself. It does not dial them in
-// quick succession, and has its place when the other is gone.
-func TestTwin(t *testing.T) {
-	a, heard, at := node(t, 1, "c", nil)
-	said := make(chan string, 10_000)
-	a.o.Logger = slog.New(&notes{said: said})
-	first, _, firstAt := node(t, 2, "c", nil)
-	a.Dial([]string{firstAt})
-	first.Dial([]string{at})
-	connected(t, a, 2)
-	connected(t, first, 1)
-	receive(t, heard.heard, "word from the first")
-
-	copied, _, copiedAt := node(t, 2, "c", nil)
-	copied.Dial([]string{at, firstAt})
-	a.Dial([]string{firstAt, copiedAt})
-	for receive(t, said, "word of the copy") != "another node is refused" {
-	}
-	for len(copied.Failures()) == 0 {
-		time.Sleep(time.Millisecond)
-	}
-	want := fmt.Sprintf("%s: peer: the node at %s has the number of the node at %s, 0000000000000002", firstAt, firstAt, copiedAt)
-	if all := copied.Failures(); !strings.HasPrefix(all[0], want) {
-		t.Errorf("%q, want %q", all, want)
-	}
-	if n := copied.Figures().Broken; n > 20 {
-		t.Errorf("the copy has had %d connections", n)
-	}
-	if c := a.link(2); c == nil || c.to.Address != firstAt {
-		t.Errorf("connected to %+v", c)
-	}
-	if err := first.Close(); err != nil {
-		t.Error(err)
-	}
-	for {
-		if c := a.link(2); c != nil && c.to.Address == copiedAt {
-			return
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
 // notes is a slog.Handler that hands on what is said.
 type notes struct {
 	slog.Handler

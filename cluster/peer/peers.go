@@ -227,7 +227,7 @@ const (
 // keepDialing keeps a connection to whoever is at an address. While there is none, it
 // pauses for longer and longer; d.wake ends a pause.
 func (p *Peers) keepDialing(ctx context.Context, address string, d *dialer) {
-	backoff, brief := p.firstBackoff, p.firstBackoff
+	backoff := p.firstBackoff
 	last := uint64(0) // who was there
 	for ctx.Err() == nil {
 		c, err := p.dial(ctx, address)
@@ -238,15 +238,9 @@ func (p *Peers) keepDialing(ctx context.Context, address string, d *dialer) {
 		p.noteFailure(d, err)
 		switch {
 		case c != nil:
+			backoff = p.firstBackoff
 			last = c.to.Node
-			begun := time.Now()
-			err := p.run(c, true)
-			if time.Since(begun) < p.o.Backoff { // perhaps it wants none from here
-				backoff, brief = brief, min(2*brief, p.o.Backoff)
-				break
-			}
-			backoff, brief = p.firstBackoff, p.firstBackoff
-			if closedByOther(err) && ctx.Err() == nil {
+			if err := p.run(c, true); closedByOther(err) && ctx.Err() == nil {
 				continue // at once: is it still there?
 			}
 		case errors.Is(err, syscall.ECONNREFUSED) && last != 0:
@@ -393,10 +387,7 @@ func (p *Peers) serve(raw net.Conn) {
 		p.serveStream(c)
 		return
 	}
-	p.mu.Lock()
-	err = p.twin(c)
-	p.mu.Unlock()
-	if !c.to.Proxy && err == nil {
+	if !c.to.Proxy {
 		// A node that was down is back, perhaps. It is heard now, but what this one has
 		// to say to it, its votes among that, needs a connection from here.
 		p.dialNow()
@@ -417,24 +408,12 @@ func (p *Peers) serveStream(c *conn) {
 func (p *Peers) keep(c *conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.ctx.Err() != nil || p.twin(c) != nil { // a twin's other connections tell of it
+	if p.ctx.Err() != nil {
 		_ = c.Close()
 		return false
 	}
 	p.conns[c] = true
 	return true
-}
-
-// twin returns an error if the node that c leads to is connected from another address: two
-// processes with one identity would vote twice. Who came first stays, until its connections
-// end. The lock is held.
-func (p *Peers) twin(c *conn) error {
-	for other := range p.conns {
-		if other.to.Node == c.to.Node && !other.to.Proxy && !c.to.Proxy && other.to.Address != c.to.Address {
-			return &TwinError{c.to.Node, other.to.Address, c.to.Address}
-		}
-	}
-	return nil
 }
 
 func (p *Peers) drop(c *conn) {
@@ -488,12 +467,6 @@ func (p *Peers) run(c *conn, dialed bool) error {
 		p.mu.Unlock()
 		c.fail(net.ErrClosed)
 		return net.ErrClosed
-	}
-	if err := p.twin(c); err != nil {
-		p.mu.Unlock()
-		p.refuse(c.Conn, err)
-		c.fail(err)
-		return err
 	}
 	p.conns[c] = true
 	if dialed {

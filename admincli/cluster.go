@@ -113,11 +113,7 @@ func (a *app) clusterTable(c *adminapi.Cluster) error {
 		t.row("Node", n.Node, n.Address, state+nodeFigures(&n))
 	}
 	for _, g := range c.Groups {
-		leader := g.Leader
-		if leader == "" {
-			leader = "no leader"
-		}
-		t.row("Group", fmt.Sprint(g.Group), leader, fmt.Sprintf("term %d, %d of %d entries applied here, level %d%s", g.Term, g.Applied, g.Committed, g.Level, equality(&g)))
+		t.row("Group", fmt.Sprint(g.Group), cmp.Or(g.Leader, "no leader"), fmt.Sprintf("term %d, %d of %d entries applied here, level %d%s", g.Term, g.Applied, g.Committed, g.Level, equality(&g)))
 		for _, e := range g.Elections {
 			t.row("Election", fmt.Sprint(g.Group), cmp.Or(e.Leader, "no leader"), fmt.Sprintf("term %d, %s", e.Term, moment(&e.At)))
 		}

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,13 +90,7 @@ func (s *sightings) setRoundTrip(node uint64, took time.Duration) {
 func (s *sightings) keepOnly(nodes []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	kept := map[uint64]time.Duration{}
-	for _, node := range nodes {
-		if d := s.roundTrips[node]; d > 0 {
-			kept[node] = d
-		}
-	}
-	s.roundTrips = kept
+	maps.DeleteFunc(s.roundTrips, func(node uint64, _ time.Duration) bool { return !slices.Contains(nodes, node) })
 }
 
 // noteElection is told how a group is after its leader has changed.

@@ -188,13 +188,11 @@ func (s *Store) Try(*session.Burst) bool { return false }
 // one group: a burst is carried out group by group.
 func (s *Store) Apply(b *session.Burst, to session.Completer) {
 	b.SizeResults()
-	j := &job{b: b, to: to, begun: time.Now()}
 	if s.whole(b) {
-		j.left.Store(1)
-		p := &part{job: j, shard: s.shardOf(b), burst: b}
-		p.begin()
+		s.shardOf(b).carryOut(b, to)
 		return
 	}
+	j := &job{b: b, to: to, begun: time.Now()}
 	parts := j.split(s)
 	j.left.Store(int32(len(parts)))
 	if len(parts) == 0 {

@@ -51,9 +51,7 @@ func (d *shard) adopt(command session.Command) {
 	b := &session.Burst{Now: d.store.Now(), Commands: []session.Command{command}}
 	b.SizeResults()
 	done := make(adopted, 1)
-	j := &job{b: b, to: done, begun: time.Now()}
-	j.left.Store(1)
-	(&part{job: j, shard: d, burst: b}).begin()
+	d.carryOut(b, done)
 	select {
 	case <-done:
 	case <-d.store.ctx.Done():

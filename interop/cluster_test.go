@@ -37,14 +37,12 @@ func TestCluster(t *testing.T) {
 		t.Skip("memcached has no cluster")
 	}
 	nodes := startCluster(t)
-	counters := []*counter{
-		{name: "php-memcached", question: "php", dialogue: startDialogue(t, nil, "php", "php/counting_client.php", nodes[0].addr)},
-	}
+	counters := []*counter{phpCounter(t, nodes[0])}
 	sites := []*site{newSite(t, "PHP sessions", func(node *server) counterApps {
 		return startPHP(t, node, "memcached.sess_binary_protocol=0", "memcached.sess_locking=1")
 	})}
 	if *clusterAll {
-		counters = append(counters, otherCounters(t, nodes[0])...)
+		counters = append(counters, valueCounters(t, nodes[0])...)
 		sites = append(sites,
 			newSite(t, "Dalli", func(node *server) counterApps { return startRuby(t, node, "ruby/rack_app.rb") }),
 			newSite(t, "connect-memcached", func(node *server) counterApps { return startExpress(t, node, "connect-memcached") }),
@@ -95,15 +93,26 @@ func (s *site) at(node *server) *counter {
 	return s.counter
 }
 
-// otherCounters are clients that count in an item of their own at a node.
-func otherCounters(t *testing.T, node *server) (counters []*counter) {
+// phpCounter is PHP's client, which counts in an item at a server.
+func phpCounter(t *testing.T, srv *server) *counter {
+	return &counter{name: "php-memcached", question: "php", dialogue: startDialogue(t, nil, "php", "php/counting_client.php", srv.addr)}
+}
+
+// javaCounter is spymemcached with memcached-session-manager's sequence.
+func javaCounter(t *testing.T, srv *server, classPath, protocol string) *counter {
+	return &counter{name: "spymemcached " + protocol, question: "request " + protocol + " 1800", dialogue: startDialogue(t, nil,
+		"java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classPath, "MemcachedSessionManager", srv.addr, protocol)}
+}
+
+// valueCounters are clients of other languages that count in an item of their own.
+func valueCounters(t *testing.T, srv *server) []*counter {
+	t.Helper()
 	needModule(t, "pymemcache")
 	classPath := compileJava(t, []string{spymemcached}, "java/MemcachedSessionManager.java")
-	for _, protocol := range []string{"TEXT", "BINARY"} {
-		counters = append(counters, &counter{name: "spymemcached " + protocol, question: "request " + protocol + " 3600", dialogue: startDialogue(t, nil,
-			"java", "-Xmx64m", "-XX:TieredStopAtLevel=1", "-cp", classPath, "MemcachedSessionManager", node.addr, protocol)})
+	return []*counter{
+		javaCounter(t, srv, classPath, "TEXT"), javaCounter(t, srv, classPath, "BINARY"),
+		{name: "pymemcache", question: "python", dialogue: startDialogue(t, nil, python, "python/counting_client.py", srv.addr)},
 	}
-	return append(counters, &counter{name: "pymemcache", question: "python", dialogue: startDialogue(t, nil, python, "python/counting_client.py", node.addr)})
 }
 
 // whileCounting lets counters count while f runs, which calls progress to wait until
@@ -136,11 +145,7 @@ func TestProxy(t *testing.T) {
 	nodes := startCluster(t)
 	proxy := startServer(t, "--role=proxy", "--join", nodes[0].flags[1]+","+nodes[1].flags[1])
 	classPath := compileJava(t, []string{spymemcached}, "java/MemcachedSessionManager.java")
-	counters := []*counter{
-		{name: "spymemcached", question: "request TEXT 3600", dialogue: startDialogue(t, nil, "java", "-Xmx64m",
-			"-XX:TieredStopAtLevel=1", "-cp", classPath, "MemcachedSessionManager", proxy.addr, "TEXT")},
-		{name: "php-memcached", question: "php", dialogue: startDialogue(t, nil, "php", "php/counting_client.php", proxy.addr)},
-	}
+	counters := []*counter{javaCounter(t, proxy, classPath, "TEXT"), phpCounter(t, proxy)}
 	visitor, url := newVisitor(t), startPHP(t, proxy, "memcached.sess_binary_protocol=0", "memcached.sess_locking=1").start(long)
 	counters = append(counters, &counter{name: "PHP sessions", visit: func() (int, error) { return visitor.try(url) }})
 	backups := func() string {

@@ -34,16 +34,7 @@ func TestTakeover(t *testing.T) {
 	f := &family{t: t, pidFile: pidFile}
 	t.Cleanup(f.end)
 
-	classPath := compileJava(t, []string{spymemcached}, "java/MemcachedSessionManager.java")
-	java := func(protocol string) *counter {
-		return &counter{name: "spymemcached " + protocol, question: "request " + protocol + " 1800", dialogue: startDialogue(t, nil, "java", "-Xmx64m",
-			"-XX:TieredStopAtLevel=1", "-cp", classPath, "MemcachedSessionManager", srv.addr, protocol)}
-	}
-	counters := []*counter{
-		java("TEXT"), java("BINARY"),
-		{name: "pymemcache", question: "python", dialogue: startDialogue(t, nil, python, "python/counting_client.py", srv.addr)},
-		{name: "php-memcached", question: "php", dialogue: startDialogue(t, nil, "php", "php/counting_client.php", srv.addr)},
-	}
+	counters := append(valueCounters(t, srv), phpCounter(t, srv))
 	for _, c := range counters {
 		if err := c.count(); err != nil {
 			t.Fatal(err)

@@ -91,10 +91,7 @@ func (s *server) clusterStatus() adminapi.Cluster {
 	default:
 		return adminapi.NoCluster()
 	}
-	c := adminapi.Cluster{Name: status.Cluster, Removed: status.Removed, Nodes: []adminapi.ClusterNode{}, Groups: []adminapi.ClusterGroup{}}
-	if status.Node != 0 {
-		c.Node = group.FormatNode(status.Node)
-	}
+	c := adminapi.Cluster{Name: status.Cluster, Node: nodeNumber(status.Node), Removed: status.Removed, Nodes: []adminapi.ClusterNode{}, Groups: []adminapi.ClusterGroup{}}
 	for _, node := range status.Nodes {
 		out := adminapi.ClusterNode{
 			Node: group.FormatNode(node.Node), Address: node.Address, Self: node.Node == status.Node,
@@ -108,20 +105,21 @@ func (s *server) clusterStatus() adminapi.Cluster {
 		c.Nodes = append(c.Nodes, out)
 	}
 	for _, g := range status.Groups {
-		out := adminapi.ClusterGroup{Group: g.Group, Leads: g.Leads, Term: int64(g.Term), Committed: int64(g.Committed), Applied: int64(g.Applied), Agreed: int64(g.Agreed), Differs: g.Suspect, Level: int(g.Level)}
-		if g.Leader != 0 {
-			out.Leader = group.FormatNode(g.Leader)
-		}
+		out := adminapi.ClusterGroup{Group: g.Group, Leads: g.Leads, Term: int64(g.Term), Committed: int64(g.Committed), Applied: int64(g.Applied), Agreed: int64(g.Agreed), Differs: g.Suspect, Level: int(g.Level), Leader: nodeNumber(g.Leader)}
 		for _, e := range g.Elections {
-			seen := adminapi.ClusterElection{At: e.At, Term: int64(e.Term)}
-			if e.Leader != 0 {
-				seen.Leader = group.FormatNode(e.Leader)
-			}
-			out.Elections = append(out.Elections, seen)
+			out.Elections = append(out.Elections, adminapi.ClusterElection{At: e.At, Term: int64(e.Term), Leader: nodeNumber(e.Leader)})
 		}
 		c.Groups = append(c.Groups, out)
 	}
 	return c
+}
+
+// nodeNumber is a node's number for people; "" for 0, which is none.
+func nodeNumber(node uint64) string {
+	if node == 0 {
+		return ""
+	}
+	return group.FormatNode(node)
 }
 
 // clientNodes are what discovery names: the nodes of the cluster that answer now, or the

@@ -79,7 +79,7 @@ func runCluster(ctx context.Context, s *suite) (report.Section, error) {
 	}
 	r.sets = report.Table{
 		Title: "Throughput, latency, and the processor time of all nodes together",
-		Columns: []string{"server", "traffic", "ops/s", "±", "ratio", "CPU µs/op", "±", "ratio", "busy", "client busy",
+		Columns: []string{"server", "traffic", "ops/s", "±", "ratio", "CPU µs/op", "±", "ratio", "kernel threads µs", "busy", "client busy",
 			"p50", "p99", "p99.9", "max"},
 	}
 	err := r.enter(ctx)
@@ -261,6 +261,7 @@ func (r *clusterRun) measure(ctx context.Context, t *traffic) error {
 			e.name(), t.title,
 			report.Quantity(rate.Median), percent(rate.Deviation()), report.Ratio(ratio(e.rounds, baseline.rounds, throughput)),
 			fmt.Sprintf("%.1f", cost.Median), percent(cost.Deviation()), report.Ratio(ratio(e.rounds, baseline.rounds, (*Round).CPU)),
+			fmt.Sprintf("%.1f", median(e.rounds, func(r *Round) float64 { return r.KernelCPU })),
 			percent(median(e.rounds, func(r *Round) float64 { return r.ServerBusy })),
 			percent(median(e.rounds, func(r *Round) float64 { return r.ClientBusy })),
 		}, latency[2:]...))

@@ -70,7 +70,7 @@ func (s *suite) ratesSection(all []atRate) report.Section {
 	}
 	cost := report.Table{
 		Title: "Processor time and latency",
-		Columns: []string{"server", "ops/s due", "served", "CPU µs/op", "±", "ratio", "user µs", "system µs", "switches/op",
+		Columns: []string{"server", "ops/s due", "served", "CPU µs/op", "±", "ratio", "user µs", "system µs", "kernel threads µs", "switches/op",
 			"get p50", "get p99.9", "set p50", "set p99", "set p99.9", "max"},
 	}
 	cpu := report.Plot{Title: "Processor time of an operation", XLabel: "operations per second", YLabel: "microseconds"}
@@ -104,6 +104,7 @@ func costRow(name string, rate int, rounds, baseline []Round) []string {
 		name, report.Quantity(float64(rate)), report.Quantity(median(rounds, func(r *Round) float64 { return r.TurnRate })),
 		fmt.Sprintf("%.1f", cost.Median), percent(cost.Deviation()), report.Ratio(ratio(rounds, baseline, (*Round).CPU)),
 		number(func(r *Round) float64 { return r.UserCPU }), number(func(r *Round) float64 { return r.SystemCPU }),
+		number(func(r *Round) float64 { return r.KernelCPU }),
 		number(func(r *Round) float64 { return r.Switches }),
 		latency(func(r *Round) time.Duration { return r.Kinds["get"].P50 }),
 		latency(func(r *Round) time.Duration { return r.Kinds["get"].P999 }),

@@ -28,6 +28,8 @@ type Round struct {
 
 	UserCPU   float64 `json:"userMicrosecondsPerOperation"`
 	SystemCPU float64 `json:"systemMicrosecondsPerOperation"`
+	// KernelCPU is what threads of the kernel took meanwhile, for whomever.
+	KernelCPU float64 `json:"kernelThreadsMicrosecondsPerOperation"`
 	// Of the time of the round, in processors. A client that is busy all the
 	// time is what bounds the throughput, not the server.
 	ServerBusy float64 `json:"serverBusy"`
@@ -66,7 +68,7 @@ func newLatency(h *hdrhistogram.Histogram) Latency {
 func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round, *load.Result, error) {
 	var before peer.Usage
 	var usageErr error
-	var client time.Duration
+	var client, kernel time.Duration
 	if o.Interval == 0 {
 		o.Interval = time.Second // as a tail wants it
 	}
@@ -77,7 +79,7 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	o.Started = func() {
 		bare.begin()
 		before, usageErr = c.Usage()
-		client = ownCPU()
+		client, kernel = ownCPU(), kernelCPU()
 	}
 	result, err := s.drive(ctx, c, o)
 	syncs, syncErr := bare.finish()
@@ -87,7 +89,7 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	if usageErr != nil {
 		return Round{}, nil, usageErr
 	}
-	client = ownCPU() - client
+	client, kernel = ownCPU()-client, kernelCPU()-kernel
 	after, err := c.Usage()
 	if err != nil {
 		return Round{}, nil, err
@@ -97,6 +99,7 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	r.ClientBusy = float64(client) / float64(max(r.Elapsed, 1))
 	perOperation := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(max(r.Operations, 1)) }
 	r.UserCPU, r.SystemCPU = perOperation(after.User-before.User), perOperation(after.System-before.System)
+	r.KernelCPU = perOperation(max(kernel, 0))
 	r.Switches = float64(after.Switches-before.Switches) / float64(max(r.Operations, 1))
 	r.Tail = newTail(result.Timeline, syncs)
 	r.RSS, r.Written = after.RSS, after.Written-before.Written

@@ -17,7 +17,7 @@ func throughputTable(entries []*entry, baseline *entry) report.Table {
 	table := report.Table{
 		Title: "Throughput and processor time of the server",
 		Columns: []string{"server", "ops/s", "±", "ratio", "turns/s", "CPU µs/op", "±", "ratio",
-			"user µs", "system µs", "busy", "client busy", "hits"},
+			"user µs", "system µs", "kernel threads µs", "busy", "client busy", "hits"},
 	}
 	throughput := func(r *Round) float64 { return r.Throughput }
 	for _, e := range entries {
@@ -30,6 +30,7 @@ func throughputTable(entries []*entry, baseline *entry) report.Table {
 			fmt.Sprintf("%.2f", cost.Median), percent(cost.Deviation()), report.Ratio(ratio(e.rounds, baseline.rounds, (*Round).CPU)),
 			fmt.Sprintf("%.2f", median(e.rounds, func(r *Round) float64 { return r.UserCPU })),
 			fmt.Sprintf("%.2f", median(e.rounds, func(r *Round) float64 { return r.SystemCPU })),
+			fmt.Sprintf("%.2f", median(e.rounds, func(r *Round) float64 { return r.KernelCPU })),
 			percent(median(e.rounds, func(r *Round) float64 { return r.ServerBusy })),
 			percent(median(e.rounds, func(r *Round) float64 { return r.ClientBusy })),
 			percent(median(e.rounds, func(r *Round) float64 { return r.HitRatio })),

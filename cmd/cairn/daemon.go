@@ -16,6 +16,9 @@ import (
 // parent waits to hear that it serves.
 const readyVariable = "_CAIRN_READY_FD"
 
+// slackVariable tells a process that slacken has started the program again.
+const slackVariable = "_CAIRN_TIMER_SLACK"
+
 // startDaemon runs this program again with the same arguments in a session of
 // its own, and returns 0 once it serves. If it ends instead, its messages have
 // been copied to stderr and its exit code is returned.
@@ -73,13 +76,22 @@ func inBackground(environ []string) bool {
 }
 
 func readyFD(environ []string) (fd int, ok bool) {
+	value, ok := variable(environ, readyVariable)
+	if !ok {
+		return 0, false
+	}
+	fd, err := strconv.Atoi(value)
+	return fd, err == nil
+}
+
+// variable returns the value of an environment variable.
+func variable(environ []string, name string) (value string, ok bool) {
 	for _, entry := range environ {
-		if value, found := strings.CutPrefix(entry, readyVariable+"="); found {
-			fd, err := strconv.Atoi(value)
-			return fd, err == nil
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value, true
 		}
 	}
-	return 0, false
+	return "", false
 }
 
 // detach lets the process that waits for one in the background go. A daemon's

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,21 +30,21 @@ func main() {
 	if calledMemcached() {
 		args = append([]string{"serve"}, args...)
 	}
-	os.Exit(run(context.Background(), args, os.Environ(), os.Stdout, os.Stderr))
+	p := &program{args: args, environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr, slacken: slacken}
+	os.Exit(p.run(context.Background()))
 }
 
 // calledMemcached reports whether the program was started through a link with
 // memcached's name, and takes memcached's command line.
 func calledMemcached() bool { return filepath.Base(os.Args[0]) == "memcached" }
 
-// run is the whole program: it carries out args until it is done or ctx ends,
-// and returns the exit code.
-func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
-	p := &program{args: args, environ: environ, stdout: stdout, stderr: stderr}
+// run carries out the arguments until it is done or ctx ends, and returns the exit
+// code.
+func (p *program) run(ctx context.Context) int {
 	root := p.commands()
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetArgs(p.args)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	err := root.ExecuteContext(ctx)
 	var code exitCode
 	switch {
@@ -52,11 +53,11 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	case errors.As(err, &code):
 		return int(code)
 	}
-	fmt.Fprintln(stderr, "cairn:", withoutPackages(err.Error()))
+	fmt.Fprintln(p.stderr, "cairn:", withoutPackages(err.Error()))
 	var coded interface{ ExitCode() int }
 	if errors.As(err, &coded) {
 		if coded.ExitCode() == exitUsage {
-			fmt.Fprintln(stderr, "Run 'cairn help', or 'cairn COMMAND --help', for the commands and flags.")
+			fmt.Fprintln(p.stderr, "Run 'cairn help', or 'cairn COMMAND --help', for the commands and flags.")
 		}
 		return coded.ExitCode()
 	}
@@ -74,6 +75,8 @@ func withoutPackages(text string) string { return packageName.ReplaceAllString(t
 type program struct {
 	args, environ  []string
 	stdout, stderr io.Writer
+
+	slacken func(slack time.Duration, environ []string) // nil: timers are left alone
 }
 
 func (p *program) commands() *cobra.Command {

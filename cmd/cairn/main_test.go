@@ -47,6 +47,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// run runs the program in this process until ctx ends, whose timers stay as they are.
+func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) int {
+	return (&program{args: args, environ: environ, stdout: stdout, stderr: stderr}).run(ctx)
+}
+
 // cairn runs the program in this process to its end.
 func cairn(args string, environ ...string) (code int, stdout, stderr string) {
 	var out, err bytes.Buffer

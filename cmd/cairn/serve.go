@@ -60,6 +60,9 @@ func (p *program) serveCommand() *cobra.Command {
 		if cfg.Daemon && !inBackground(p.environ) {
 			return exitCode(startDaemon(p.args, p.environ, p.stderr, takeOver))
 		}
+		if p.slacken != nil {
+			p.slacken(cfg.TimerSlack, p.environ)
+		}
 		return p.serve(cmd.Context(), cfg, takeOver)
 	}
 	return cmd

@@ -112,6 +112,7 @@ type Config struct {
 
 	// The process.
 	Threads    int // 0: one per processor
+	TimerSlack time.Duration
 	User       string
 	Daemon     bool
 	PIDFile    string

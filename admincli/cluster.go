@@ -2,9 +2,11 @@ package admincli
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -26,29 +28,60 @@ func (a *app) clusterCommand() *cobra.Command {
 		Example: "  cairn cluster status\n  cairn cluster status -o json | jq -e 'all(.groups[]; .leader != \"\")'",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := a.client()
-			if err != nil {
+			status, err := a.clusterStatus(cmd.Context())
+			switch {
+			case err != nil:
 				return err
+			case a.json():
+				return printJSON(a.Stdout, status)
+			case status.Name == "":
+				return errNoCluster
 			}
-			status, err := c.Cluster(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if a.json() {
-				return printJSON(a.Stdout, &status)
-			}
-			if status.Name == "" {
-				return errors.New("the server is not a node of a cluster")
-			}
-			return a.clusterTable(&status)
+			return a.clusterTable(status)
 		},
 	}
-	cmd.AddCommand(status, a.clusterChange("add", "Add a waiting node to the members"),
+	members := &cobra.Command{
+		Use:     "members",
+		Short:   "List the members of a cluster, for scripts",
+		Long:    "List the members of the cluster, a line each: number, address, zone, version and state, apart by tabs; - where there is\nnone. A node that waits to be added is no member, and one that gets a copy of the sessions is.",
+		Example: "  cairn cluster members\n  cairn cluster members | awk -F'\\t' '$5 ~ /leads/ {print $1}'",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			status, err := a.clusterStatus(cmd.Context())
+			if err == nil && status.Name == "" {
+				err = errNoCluster
+			}
+			if err != nil {
+				return err
+			}
+			members := slices.DeleteFunc(status.Nodes, func(n adminapi.ClusterNode) bool { return !n.Member })
+			if a.json() {
+				return printJSON(a.Stdout, members)
+			}
+			for _, n := range members {
+				_, err = fmt.Fprintf(a.Stdout, "%s\t%s\t%s\t%s\t%s\n", n.Node, n.Address, cmp.Or(n.Zone, "-"), cmp.Or(n.Version, "-"), nodeState(&n))
+			}
+			return err
+		},
+	}
+	cmd.AddCommand(status, members, a.clusterChange("add", "Add a waiting node to the members"),
 		a.clusterChange("remove", "Remove a member"),
 		a.clusterChange("replace", "Replace a member with a new node, once that has caught up"),
 		a.clusterChange("transfer", "Make another member the leader"),
 		a.clusterChange("drain", "Take a member out of service, without removing it"))
 	return cmd
+}
+
+var errNoCluster = errors.New("the server is not a node of a cluster")
+
+// clusterStatus asks the server for its cluster, whose name is empty if it is in none.
+func (a *app) clusterStatus(ctx context.Context) (*adminapi.Cluster, error) {
+	c, err := a.client()
+	if err != nil {
+		return nil, err
+	}
+	status, err := c.Cluster(ctx)
+	return &status, err
 }
 
 // clusterChange is a command that changes the cluster.

@@ -466,6 +466,12 @@ func TestClusterStatus(t *testing.T) {
 	if code, out, _ := cairn("cluster status -o json --url http://" + http); code != exitOK || !strings.Contains(out, `"leads": true`) {
 		t.Errorf("exit code %d, %s", code, out)
 	}
+	if code, out, _ := cairn("cluster members --url http://" + http); code != exitOK || strings.Count(out, "\t") != 4 || !strings.Contains(out, "\t"+node+"\t-\t"+version+"\tanswers, leads\n") {
+		t.Errorf("exit code %d, %q", code, out)
+	}
+	if code, out, _ := cairn("cluster members -o json --url http://" + http); code != exitOK || !strings.Contains(out, `"address": "`+node+`"`) {
+		t.Errorf("exit code %d, %s", code, out)
+	}
 	if status, body := httpGet(t, "http://"+http+"/metrics"); status != 200 || !strings.Contains(body, "cairn_cluster_groups_led 1") || !strings.Contains(body, "cairn_sessions 0") {
 		t.Errorf("status %d, metrics %s", status, body)
 	}
@@ -475,8 +481,11 @@ func TestClusterStatus(t *testing.T) {
 		code, _, _ := cairn("ping --url http://" + single)
 		return code == exitOK
 	})
-	if code, _, stderr := cairn("cluster status --url http://" + single); code != exitFailure || !strings.Contains(stderr, "not a node of a cluster") {
-		t.Errorf("exit code %d, %s", code, stderr)
+	for _, command := range []string{"status", "members", "members -o json"} {
+		code, _, stderr := cairn("cluster " + command + " --url http://" + single)
+		if code != exitFailure || !strings.Contains(stderr, "not a node of a cluster") {
+			t.Errorf("%s: exit code %d, %s", command, code, stderr)
+		}
 	}
 }
 

@@ -148,9 +148,11 @@ type running struct {
 	done   chan error
 }
 
+// command is cairn with these arguments, which does not start twice, as it does for the
+// slack of its timers: with the race detector that takes long.
 func command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	cmd.Env = append(os.Environ(), asProgram+"=1", "CAIRN_TIMER_SLACK=0")
 	return cmd
 }
 

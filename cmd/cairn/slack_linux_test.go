@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/cmd/cairn/config"
 )
 
 // slacks returns how late each thread of a process may be woken up.
@@ -44,7 +46,7 @@ func TestTimerSlack(t *testing.T) {
 		args []string
 		want time.Duration
 	}{
-		{nil, 250 * time.Microsecond},
+		{[]string{"--timer-slack", config.New().TimerSlack.String()}, 250 * time.Microsecond},
 		{[]string{"--timer-slack", "2ms"}, 2 * time.Millisecond},
 		{[]string{"--timer-slack", "0"}, 50 * time.Microsecond},
 	} {
@@ -68,7 +70,7 @@ func TestTimerSlackOfTheParent(t *testing.T) {
 	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(chosen), 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
-	r := start(t, t.TempDir())
+	r := start(t, t.TempDir(), "--timer-slack", "250us")
 	for task, slack := range slacks(t, r.cmd.Process.Pid) {
 		if slack != chosen {
 			t.Errorf("thread %s has a slack of %v, want %v", task, slack, chosen)

@@ -431,6 +431,7 @@ func (c *core) step(m *raftpb.Message) {
 	}
 	c.observe()
 	c.listen(m)
+	c.learn(m)
 	switch {
 	case m.GetType() == raftpb.MsgPreVote && (c.dead.node != raft.None || c.leaderless()) && c.compare(m) > 0:
 		c.campaignAgain()
@@ -570,6 +571,7 @@ func (c *core) take(w *work) {
 			c.reads.confirm(state)
 		}
 		for _, m := range ready.Messages {
+			c.vouch(m)
 			switch m.GetTo() {
 			case raft.LocalAppendThread:
 				w.append = append(w.append, m)
@@ -647,7 +649,7 @@ func (c *core) campaignAgain() {
 }
 
 func (c *core) beginElection() {
-	if (c.lead == raft.None || c.leaderless()) && c.fitness() == fit {
+	if !c.follows() && c.fitness() == fit {
 		_ = c.node.Campaign()
 		c.observe()
 	}

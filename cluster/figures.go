@@ -158,12 +158,7 @@ type GroupStatus struct {
 // Status returns how the cluster looks from here. The node is open.
 func (n *Node) Status() Status {
 	identity := n.membership.Identity()
-	s := Status{Cluster: identity.Cluster, Node: identity.Node}
-	select {
-	case <-n.membership.Removed():
-		s.Removed = true
-	default:
-	}
+	s := Status{Cluster: identity.Cluster, Node: identity.Node, Removed: n.removed()}
 	leads := map[uint64]int{}
 	for i, place := range *n.slots.Load() {
 		g := place.present()

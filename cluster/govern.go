@@ -166,16 +166,25 @@ func (n *Node) configured(i int, index uint64, conf *raftpb.ConfState) {
 	}
 }
 
-// leave ends the replicas of a node that was removed. From then on it sends what comes
-// to the others.
+// leave takes the replicas out of a node that was removed. From then on it sends what comes
+// to the others. The replicas only answer those of others, and lead nothing: until the others
+// know of the removal they may not be able to elect a leader without this node.
 func (n *Node) leave() {
 	n.logger.Error("this node was removed from the cluster, and forwards requests to the others until it is stopped; to let it join as a new one, empty its data directory")
 	n.repairs.Lock()
 	n.closing = true // no copies any more
 	n.repairs.Unlock()
 	for _, place := range *n.slots.Load() {
-		if g := place.empty(); g != nil {
-			g.Close()
-		}
+		place.retire()
+	}
+}
+
+// removed reports whether the cluster goes on without this node.
+func (n *Node) removed() bool {
+	select {
+	case <-n.membership.Removed():
+		return true
+	default:
+		return false
 	}
 }

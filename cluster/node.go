@@ -357,7 +357,7 @@ func (n *Node) send(from *slot, number uint64, messages []*raftpb.Message) {
 			count++
 		}
 		if !n.peers.Send(to, number, messages[:count:count]) {
-			if g := from.present(); g != nil {
+			if g := from.voter(); g != nil {
 				g.Unreachable(to)
 			}
 		}
@@ -398,8 +398,10 @@ const campaignPause = 30 * time.Millisecond
 type handler struct{ *Node }
 
 func (h handler) Messages(_, number uint64, messages []*raftpb.Message) {
-	if g := h.group(number); g != nil {
-		g.Step(messages)
+	if slots := h.slots.Load(); slots != nil && number < uint64(len(*slots)) {
+		if g := (*slots)[number].voter(); g != nil {
+			g.Step(messages)
+		}
 	}
 }
 
@@ -412,11 +414,11 @@ func (n *Node) group(number uint64) *group.Group {
 	return (*slots)[number].present()
 }
 
-// groups are the replicas that are there.
+// groups are the replicas that are there, also those of a node that was removed.
 func (n *Node) groups() (groups []*group.Group) {
 	if slots := n.slots.Load(); slots != nil {
 		for _, s := range *slots {
-			if g := s.present(); g != nil {
+			if g := s.voter(); g != nil {
 				groups = append(groups, g)
 			}
 		}

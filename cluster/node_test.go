@@ -456,6 +456,24 @@ func TestFullLeader(t *testing.T) {
 	c.want(0, "full0", "1")
 }
 
+// startStranger starts a node that the cluster has begun without, and returns its number once
+// node 0 knows it. started is closed when it belongs to the cluster.
+func (c *town) startStranger(i int) (number uint64, started <-chan struct{}) {
+	c.t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.start(i)
+	}()
+	c.until("the new one is there", func() bool {
+		if all := c.nodes[0].membership.Strangers(0); len(all) == 1 {
+			number = all[0]
+		}
+		return number != 0
+	})
+	return number, done
+}
+
 // TestMoreAndFewer lets an operator add and remove nodes, and choose who leads.
 func TestMoreAndFewer(t *testing.T) {
 	c := newTown(t, 4)
@@ -475,18 +493,7 @@ func TestMoreAndFewer(t *testing.T) {
 	}
 	c.handOver(0, 0, func() bool { return !c.leads(2) && c.nodes[0].group(0).Status().Leader != 0 })
 
-	started := make(chan struct{})
-	go func() {
-		defer close(started)
-		c.start(3)
-	}()
-	var stranger uint64
-	c.until("the new one is there", func() bool {
-		if all := c.nodes[0].membership.Strangers(0); len(all) == 1 {
-			stranger = all[0]
-		}
-		return stranger != 0
-	})
+	stranger, started := c.startStranger(3)
 	c.until("the leader knows it", func() bool { return c.order(0, OrderAdd, stranger) == nil })
 	<-started
 	c.become(0, 1, 2, 3)
@@ -500,6 +507,9 @@ func TestMoreAndFewer(t *testing.T) {
 	c.until("the removed one knows", func() bool { return c.nodes[0].group(0) == nil })
 	if err := c.nodes[0].Check(); err != nil || !c.nodes[0].Status().Removed || c.nodes[1].Status().Removed {
 		t.Errorf("removed: %v, check: %v", c.nodes[0].Status().Removed, err)
+	}
+	if former := (*c.nodes[0].slots.Load())[0].voter(); former == nil || former.Check() != nil || former.Status().Leads {
+		t.Error("the replica of a removed node answers no others, which may need it")
 	}
 	c.set(0, "k", "through another")
 	c.want(3, "k", "through another")

@@ -121,6 +121,9 @@ func (n *Node) repair(i int) {
 				n.o.Fatal(fmt.Errorf("open the copy of group %d: %w", i, err))
 				return
 			}
+			if n.removed() { // meanwhile: leave has found no replica
+				place.retire()
+			}
 			n.repaired.Add(1)
 			n.logger.Info("the sessions of a group are a copy of another node's now", "group", i, "took", time.Since(begun).Round(time.Millisecond))
 			return

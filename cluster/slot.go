@@ -19,6 +19,7 @@ type slot struct {
 
 	mu     sync.Mutex
 	group  *group.Group // nil: away
+	former *group.Group // the cluster goes on without it; nil: none
 	engine *engine.Store
 	clock  session.Time // of the log, when the replica went away
 	turn   int
@@ -41,6 +42,30 @@ func (s *slot) empty() *group.Group {
 	}
 	s.group = nil
 	return g
+}
+
+// retire takes the replica out, if there is one. It leads nothing any more, but goes on
+// answering those of other nodes: they may need its vote, or its word, until they know that
+// they do not.
+func (s *slot) retire() {
+	g := s.empty()
+	if g == nil {
+		return
+	}
+	s.mu.Lock()
+	s.former = g
+	s.mu.Unlock()
+	g.SetUnfit(group.Removed, true)
+}
+
+// voter is the replica that answers those of other nodes, present or former.
+func (s *slot) voter() *group.Group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.group != nil {
+		return s.group
+	}
+	return s.former
 }
 
 func (s *slot) present() *group.Group {

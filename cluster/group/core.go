@@ -317,23 +317,25 @@ type fitness uint8
 const (
 	fit      fitness = iota
 	reserved         // if nobody else can
-	never            // its clock is wrong: what it stamps would be, too
+	never            // what it stamps would be wrong, or nobody asks it
 )
 
 // Reason is one why a node should not lead.
 type Reason uint8
 
-// Reasons. With one of the first two a node leads only while nobody else can.
+// Reasons. With one of the first two a node leads only while nobody else can, and with one of
+// the others never: raft may elect it, but it stamps nothing and asks another to lead.
 const (
 	Full    Reason = 1 << iota // its disk is
 	Drained                    // an operator wants it to have no clients
-	Clock                      // it is wrong, or not known to be right: the node never leads
+	Clock                      // it is wrong, or not known to be right
+	Removed                    // the cluster goes on without it
 )
 
 // fitness is that of a node with these reasons.
 func (r Reason) fitness() fitness {
 	switch {
-	case r&Clock != 0:
+	case r&(Clock|Removed) != 0:
 		return never
 	case r != 0:
 		return reserved

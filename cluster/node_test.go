@@ -474,6 +474,25 @@ func (c *town) startStranger(i int) (number uint64, started <-chan struct{}) {
 	return number, done
 }
 
+// TestOnlyNodeReplaced lets a new node take the place of the only one of a cluster, which leads.
+func TestOnlyNodeReplaced(t *testing.T) {
+	c := newTown(t, 2)
+	c.expect = 1
+	c.start(0)
+	c.set(0, "k", "v")
+	c.until("the cluster knows the level", func() bool { return c.nodes[0].group(0).Roster().Level == group.Latest })
+	c.expect = 2 // or it would begin another cluster
+	_, started := c.startStranger(1)
+	if err := c.order(0, OrderReplace, c.number(0)); err != nil {
+		t.Fatal(err)
+	}
+	<-started
+	c.become(1)
+	c.until("the former one knows", func() bool { return c.nodes[0].Status().Removed })
+	c.stop(0)
+	c.want(1, "k", "v")
+}
+
 // TestMoreAndFewer lets an operator add and remove nodes, and choose who leads.
 func TestMoreAndFewer(t *testing.T) {
 	c := newTown(t, 4)

@@ -404,18 +404,19 @@ func (c *core) compactable() (uint64, error) {
 }
 
 // successor is the node that has most of the log and is alive, besides this one; 0:
-// there is none, or this node does not lead. Those that should not lead are taken last;
-// should says that it is none of them.
+// there is none, or this node does not lead. Those that should not lead, or are to leave, are
+// taken last; should says that it is none of them.
 func (c *core) successor() (to uint64, should bool) {
 	most := uint64(0)
 	if !c.leads {
 		return 0, false
 	}
+	leaving := c.machine.Roster().Leaving
 	c.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
 		if id == c.o.Node || kind != raft.ProgressTypePeer || !p.RecentActive || p.Match == 0 {
 			return
 		}
-		if fits := !c.o.Unfit(id) && !slices.Contains(c.found.differ, id); fits && !should || fits == should && p.Match > most {
+		if fits := !c.o.Unfit(id) && !slices.Contains(c.found.differ, id) && !slices.Contains(leaving, id); fits && !should || fits == should && p.Match > most {
 			to, most, should = id, p.Match, fits
 		}
 	})

@@ -159,3 +159,34 @@ func TestUnknowingVoter(t *testing.T) {
 		s.elects()
 	}
 }
+
+// TestDrainedRatherThanLeaving lets the lead stay with a node that should not lead, as all
+// others, when one of them is to leave: that one would have to hand it over again.
+func TestDrainedRatherThanLeaving(t *testing.T) {
+	for seed := range uint64(falls) {
+		s := newEvenFall(t, seed)
+		unfit := []uint64{s.ahead.id, s.back.id}
+		for _, n := range s.nodes {
+			n.core.o.Unfit = func(node uint64) bool { return node == unfit[0] || node == unfit[1] }
+		}
+		for _, n := range []*node{s.ahead, s.back} {
+			n.do(func() { n.core.setReason(Drained, true) })
+		}
+		s.leader.do(func() {
+			roster := Roster{Number: 1, Level: LevelRoster, Leaving: []uint64{s.leader.id}}
+			if err := s.leader.core.proposeRoster(&roster); err != nil {
+				t.Fatal(err)
+			}
+		})
+		s.pass(time.Second)
+		if to, should := s.leader.core.successor(); to == 0 || should {
+			t.Fatalf("seed %d: %d should lead, %v", seed, to, should)
+		}
+		s.leader.do(func() { s.leader.core.transfer(s.ahead.id) })
+		s.until(time.Second, func() bool { return s.ahead.core.leads })
+		s.pass(3 * time.Second)
+		if !s.ahead.core.leads {
+			t.Errorf("seed %d: node %d leads, which is to leave", seed, s.led().id)
+		}
+	}
+}

@@ -46,7 +46,8 @@ type Step struct {
 const alive = 5 * time.Second
 
 // Next says what to do first. It never lets the living voters become fewer than the
-// majority of the next configuration.
+// majority of the next configuration, and never lets the leader remove itself: for a while
+// nobody would lead.
 func (v *View) Next() Step {
 	var voters, learners []Replica
 	for _, r := range v.Replicas {
@@ -75,6 +76,8 @@ func (v *View) Next() Step {
 		return Step{Remove: learners[dead].Node}
 	case ready != 0 && len(voters) < size && v.holds(voters, 0, ready):
 		return Step{Promote: ready}
+	case ready != 0 && gone == v.Self && len(voters) == 1 && v.holds(voters, 0, ready):
+		return Step{Promote: ready} // it can lead then
 	case ready != 0 && gone == v.Self && !surplus:
 		return Step{Lead: true}
 	case ready != 0 && gone != 0 && !surplus && v.holds(voters, gone, ready):

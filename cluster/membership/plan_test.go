@@ -43,6 +43,8 @@ func TestNext(t *testing.T) {
 		"one less would be too few": {View{Self: 1, Replicas: voters(0, 0, 0, dead, dead), Size: 4, Leaving: []uint64{2}}, Step{}},
 		"replaced by request":       {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), Size: 3, Leaving: []uint64{2}}, Step{Promote: 9, Swap: 2}},
 		"replaced, the leader":      {View{Self: 2, Replicas: append(voters(0, 0, 0), learner(9, true)), Size: 3, Leaving: []uint64{2}}, Step{Lead: true}},
+		"replaced, the only one":    {View{Self: 1, Replicas: append(voters(0), learner(9, true)), Size: 1, Leaving: []uint64{1}}, Step{Promote: 9}},
+		"replaced, the only other":  {View{Self: 1, Replicas: voters(0, 0), Size: 1, Leaving: []uint64{1}}, Step{Lead: true}},
 		"a learner is gone":         {View{Self: 1, Replicas: append(voters(0, 0, 0), Replica{Node: 9, Learner: true, Silent: dead}), ReplaceAfter: hour}, Step{Remove: 9}},
 		"a learner is to leave":     {View{Self: 1, Replicas: append(voters(0, 0, 0), learner(9, true)), Leaving: []uint64{9}}, Step{Remove: 9}},
 
@@ -105,6 +107,42 @@ func TestNextKeepsQuorum(t *testing.T) {
 		if len(v.Replicas) != v.Size || gone {
 			t.Errorf("seed %d: in the end %+v, not %d", seed, v.Replicas, v.Size)
 		}
+	}
+}
+
+// TestNextKeepsLeader takes views of all kinds, also such that cannot be: the leader never
+// removes itself.
+func TestNextKeepsLeader(t *testing.T) {
+	removals, leads := 0, 0
+	for seed := range uint64(20_000) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		some := func(nodes int) (all []uint64) {
+			for node := range uint64(nodes) {
+				if random.IntN(3) == 0 {
+					all = append(all, node+1)
+				}
+			}
+			return all
+		}
+		v := View{Self: 1 + random.Uint64N(6), Size: random.IntN(6), Leaving: some(8), Joining: some(10), Strangers: some(10), ReplaceAfter: time.Hour * time.Duration(random.IntN(2))}
+		for node := range uint64(1 + random.IntN(7)) {
+			r := Replica{Node: node + 1, Learner: node+1 != v.Self && random.IntN(3) == 0, CaughtUp: random.IntN(2) == 0}
+			if r.Node != v.Self {
+				r.Silent = []time.Duration{0, alive, week}[random.IntN(3)]
+			}
+			v.Replicas = append(v.Replicas, r)
+		}
+		switch s := v.Next(); {
+		case s.Remove == v.Self || s.Swap == v.Self:
+			t.Fatalf("seed %d: %+v: %+v", seed, v, s)
+		case s.Remove != 0 || s.Swap != 0:
+			removals++
+		case s.Lead:
+			leads++
+		}
+	}
+	if removals == 0 || leads == 0 {
+		t.Errorf("%d removals, the lead handed over %d times", removals, leads)
 	}
 }
 

@@ -425,7 +425,7 @@ func (c *core) successor() (to uint64, should bool) {
 
 // step takes a message from another node or from this node's disk.
 func (c *core) step(m *raftpb.Message) {
-	if c.dead.led(m) {
+	if c.dead.led(m) || m.GetType() == raftpb.MsgReadIndex && c.unsettled() { // that is asked again
 		return
 	}
 	defer c.attest(m)
@@ -618,6 +618,7 @@ func (c *core) carryOut(m *raftpb.Message) (last uint64, err error) {
 // done notes that the machine has come to an index.
 func (c *core) done(index uint64) {
 	c.applied = max(c.applied, index)
+	c.askLate()
 	c.serveReads()
 }
 

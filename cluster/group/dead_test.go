@@ -41,22 +41,32 @@ func newFall(t *testing.T, seed uint64) *aFall {
 // newEvenFall is newFall, but the leader has not stopped, and the others have as much of the
 // log.
 func newEvenFall(t *testing.T, seed uint64) *aFall {
+	s := newQuiet(t, seed, 3, 3)
+	s.until(10*time.Second, func() bool { return s.led() != nil })
+	s.pass(time.Second)
+	s.leader = s.led()
+	s.ahead, s.back = s.nodes[s.leader.id%3], s.nodes[(s.leader.id+1)%3]
+	return s
+}
+
+// newQuiet is a world without faults, of some nodes, the first of which are voters.
+func newQuiet(t *testing.T, seed uint64, voters, nodes int) *aFall {
 	cryptotest.SetGlobalRandom(t, seed)
 	w := simulate.New(seed)
 	s := &aFall{t: t, seed: seed, aSimulation: &aSimulation{world: w, calm: true, network: &simulate.Network{
 		World: w, Low: 200 * time.Microsecond, High: time.Millisecond,
 	}}}
-	for id := uint64(1); id <= 3; id++ {
-		n := &node{s: s.aSimulation, id: id, joined: true, log: simulate.NewLog(w, []uint64{1, 2, 3})}
+	var conf []uint64
+	for id := range uint64(voters) {
+		conf = append(conf, id+1)
+	}
+	for id := range uint64(nodes) {
+		n := &node{s: s.aSimulation, id: id + 1, joined: true, log: simulate.NewLog(w, conf)}
 		n.log.Low, n.log.High = 100*time.Microsecond, 5*time.Millisecond
 		n.engine = simulate.NewEngine(n.clock)
 		s.nodes = append(s.nodes, n)
 		n.start()
 	}
-	s.until(10*time.Second, func() bool { return s.led() != nil })
-	s.pass(time.Second)
-	s.leader = s.led()
-	s.ahead, s.back = s.nodes[s.leader.id%3], s.nodes[(s.leader.id+1)%3]
 	return s
 }
 

@@ -23,7 +23,7 @@ type reads struct {
 
 // questions are reads that ask together.
 type questions struct {
-	number uint64 // 0: not asked yet, since nobody leads
+	number uint64 // 0: not asked yet, since nobody leads who can tell
 	index  uint64 // the answer
 	age    int    // ticks since they came
 	waits  int    // ticks since they asked
@@ -43,12 +43,33 @@ func (c *core) read(batch []*Read) {
 
 func (c *core) ask(q *questions) {
 	q.number, q.waits = 0, 0
-	if c.lead == raft.None {
+	if c.lead == raft.None || c.unsettled() {
 		return
 	}
 	c.reads.last++
 	q.number = c.reads.last
 	c.node.ReadIndex(binary.BigEndian.AppendUint64(bytes.Clone(c.reads.life[:]), q.number))
+}
+
+// unsettled reports whether this node leads and need not know yet all that was committed before
+// its term: it was acknowledged, but after a crash the log does not say how far it was. With the
+// first entry of the term all before is committed. Raft lets questions wait for that, unless the
+// leader is the only voter.
+func (c *core) unsettled() bool {
+	if !c.leads || len(c.conf.GetVoters()) > 1 || joint(c.conf) {
+		return false
+	}
+	term, err := c.o.Storage.Term(c.node.BasicStatus().GetCommit())
+	return err != nil || term != c.term
+}
+
+// askLate asks what could not be asked when it came.
+func (c *core) askLate() {
+	for _, q := range c.reads.asked {
+		if q.number == 0 {
+			c.ask(q)
+		}
+	}
 }
 
 // askAgain asks another leader than before, or the same in another term.

@@ -2,12 +2,9 @@ package group
 
 import (
 	"testing"
-	"testing/cryptotest"
 	"time"
 
 	"go.etcd.io/raft/v3/raftpb"
-
-	"cairn/cluster/simulate"
 )
 
 // A change of the configuration is committed, and the word of it gets lost: in the worlds of
@@ -17,22 +14,7 @@ import (
 // newChange is a world of some voters and one learner, the last node. All have all of the log,
 // and one of the voters leads.
 func newChange(t *testing.T, seed uint64, voters int) *aFall {
-	cryptotest.SetGlobalRandom(t, seed)
-	w := simulate.New(seed)
-	s := &aFall{t: t, seed: seed, aSimulation: &aSimulation{world: w, calm: true, network: &simulate.Network{
-		World: w, Low: 200 * time.Microsecond, High: time.Millisecond,
-	}}}
-	var all []uint64
-	for id := range uint64(voters) {
-		all = append(all, id+1)
-	}
-	for id := uint64(1); id <= uint64(voters)+1; id++ {
-		n := &node{s: s.aSimulation, id: id, joined: true, log: simulate.NewLog(w, all)}
-		n.log.Low, n.log.High = 100*time.Microsecond, 5*time.Millisecond
-		n.engine = simulate.NewEngine(n.clock)
-		s.nodes = append(s.nodes, n)
-		n.start()
-	}
+	s := newQuiet(t, seed, voters, voters+1)
 	s.until(10*time.Second, func() bool { return s.led() != nil })
 	s.leader = s.led()
 	s.leader.do(func() { s.change(change(raftpb.ConfChangeAddLearnerNode, uint64(voters)+1)) })

@@ -66,7 +66,7 @@ func TestSimulationNotices(t *testing.T) {
 		from uint64 // a seed that is not far from one that notices
 	}{
 		"acknowledged before the sync": {faults{lies: true}, 10},
-		"votes are forgotten":          {faults{forgetsVotes: true}, 240},
+		"votes are forgotten":          {faults{forgetsVotes: true}, 275},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for seed := f.from; seed < f.from+400; seed++ {
@@ -104,7 +104,28 @@ func TestSimulationHeals(t *testing.T) {
 	}
 }
 
-type faults struct{ lies, forgetsVotes, corrupts bool }
+// TestSimulationChanges lets the replicas of a log change all the time, with one voter at times,
+// and leaders remove themselves: there must be a leader all the same.
+func TestSimulationChanges(t *testing.T) {
+	steps, counted := 0, events{}
+	for seed := max(1, *simulateSeed); steps < *simulateSteps && !t.Failed(); seed++ {
+		r := simulate1(t, seed, faults{changes: true})
+		if r.err != nil {
+			t.Errorf("-simulate.seed=%d: after %d events: %v", seed, r.steps, r.err)
+		}
+		steps += r.steps
+		counted.add(r.counts)
+		if *simulateSeed != 0 {
+			return
+		}
+	}
+	t.Logf("%d events: %+v", steps, counted)
+	if counted.removed < counted.worlds {
+		t.Error("few leaders were removed")
+	}
+}
+
+type faults struct{ lies, forgetsVotes, corrupts, changes bool }
 
 func simulation(t *testing.T, seed uint64) simulated {
 	r := simulate1(t, seed, faults{})
@@ -116,7 +137,7 @@ func simulation(t *testing.T, seed uint64) simulated {
 
 // events say that a world was not a dull one.
 type events struct {
-	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes, heals, wrongLeads, adopted int
+	worlds, crashes, leads, again, duplicates, notFound, commands, copies, changes, heals, wrongLeads, adopted, removed int
 }
 
 func (c *events) add(o events) {
@@ -132,6 +153,7 @@ func (c *events) add(o events) {
 	c.heals += o.heals
 	c.wrongLeads += o.wrongLeads
 	c.adopted += o.adopted
+	c.removed += o.removed
 }
 
 type simulated struct {
@@ -370,7 +392,11 @@ func (s *aSimulation) disturb() {
 	w.After(w.Between(50*time.Millisecond, 2*time.Second), s.disturb)
 	n := s.nodes[w.Rand.IntN(len(s.nodes))]
 	other := s.nodes[w.Rand.IntN(len(s.nodes))]
-	switch w.Rand.IntN(14) {
+	what := w.Rand.IntN(14)
+	if s.faults.changes && w.Chance(0.6) {
+		what = 11
+	}
+	switch what {
 	case 0, 1:
 		n.crash()
 	case 2:
@@ -432,6 +458,10 @@ func (n *node) reconfigure(other *node) {
 		n.work()
 		return
 	}
+	fewest := 2 // voters that stay
+	if n.s.faults.changes {
+		fewest = 1
+	}
 	var voters, learners []uint64
 	for _, r := range n.core.replicas() {
 		if r.Learner {
@@ -448,9 +478,13 @@ func (n *node) reconfigure(other *node) {
 	case slices.Contains(learners, other.id) && other.joined && w.Chance(0.7):
 		changes = append(changes, one(raftpb.ConfChangeAddNode, other.id))
 		if w.Chance(0.7) {
-			changes = append(changes, one(raftpb.ConfChangeRemoveNode, voters[w.Rand.IntN(len(voters))]))
+			gone := voters[w.Rand.IntN(len(voters))]
+			if n.s.faults.changes && w.Chance(0.7) {
+				gone = n.id
+			}
+			changes = append(changes, one(raftpb.ConfChangeRemoveNode, gone))
 		}
-	case slices.Contains(learners, other.id), slices.Contains(voters, other.id) && len(voters) > 2:
+	case slices.Contains(learners, other.id), slices.Contains(voters, other.id) && len(voters) > fewest:
 		changes = append(changes, one(raftpb.ConfChangeRemoveNode, other.id))
 	case !slices.Contains(voters, other.id):
 		changes = append(changes, one(raftpb.ConfChangeAddLearnerNode, other.id))
@@ -686,6 +720,9 @@ func (n *node) work() {
 	n.core.take(&todo)
 	if n.leads = n.core.leads; n.leads && !led {
 		n.s.counts.leads++
+	}
+	if led && !n.leads && !Contains(n.core.conf, n.id) {
+		n.s.counts.removed++
 	}
 	n.send(todo.send)
 	for _, m := range todo.append {

@@ -2,13 +2,12 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 	"time"
 
 	"cairn/cluster/peer"
+	"cairn/cluster/seed"
 )
 
 const findEvery = 2 * time.Second
@@ -29,13 +28,13 @@ func (n *Node) find(ctx context.Context) {
 	}
 }
 
-// dial lets there be connections to all addresses that are known, and returns which names
-// have none.
+// dial lets there be connections to all addresses that are known, and returns which entries of
+// Join have none, and why.
 func (n *Node) dial(ctx context.Context) (unknown []string) {
 	addresses := n.membership.Addresses()
 	if !n.membershipComplete(addresses) {
 		var found []string
-		found, unknown = Resolve(ctx, n.o.Join)
+		found, unknown = seed.Resolve(ctx, n.o.Resolver, n.o.Join)
 		addresses = append(addresses, found...)
 	}
 	n.peers.Dial(addresses)
@@ -59,25 +58,6 @@ func (n *Node) membershipComplete(addresses []string) bool {
 	return identity.Begun() && len(n.peers.Connected()) >= len(identity.Members)-1 && len(addresses) >= len(identity.Members)-1
 }
 
-// Resolve returns the addresses of names, as far as they have any, and why others have
-// none.
-func Resolve(ctx context.Context, names []string) (addresses, failures []string) {
-	for _, name := range names {
-		host, port, err := net.SplitHostPort(name)
-		var ips []string
-		if err == nil {
-			ips, err = net.DefaultResolver.LookupHost(ctx, host)
-		}
-		if err != nil {
-			failures = append(failures, fmt.Sprintf("%s: %v", name, err))
-		}
-		for _, ip := range ips {
-			addresses = append(addresses, net.JoinHostPort(ip, port))
-		}
-	}
-	return addresses, failures
-}
-
 const (
 	// lonelyAfter is for how long too few other nodes may be reached before that is
 	// reported, and lonelyEvery when it is reported again.
@@ -96,7 +76,7 @@ type Lookout struct {
 func NewLookout(logger *slog.Logger) *Lookout { return &Lookout{logger: logger} }
 
 // Look is called again and again. There should be connections to as many nodes as needed;
-// unknown tells which names have no address.
+// unknown tells which entries of --join have no address.
 func (l *Lookout) Look(now time.Time, peers *peer.Peers, needed int, unknown []string) {
 	connected := len(peers.Connected())
 	switch {

@@ -37,7 +37,8 @@ type Options struct {
 	Address  string         // of this node, for others
 	Client   string         // where clients reach this node; "": not known
 	Zone     string         // that it is in: what is in one zone may fail together; "": not known
-	Join     []string       // host:port of any nodes; names are resolved again and again
+	Join     []string       // entries of package seed: any nodes; names are resolved again and again
+	Resolver *net.Resolver  // of names in Join. nil: the system's
 	Expect   int            // how many nodes the cluster begins with
 	Groups   int            // that it begins with. Default: 1
 	Security *peer.Security // nil: plaintext

@@ -33,6 +33,8 @@ type town struct {
 	t         *testing.T
 	dirs      []string
 	addresses []string
+	join      []string      // where nodes look for others; nil: at all addresses
+	resolver  *net.Resolver // of names in join
 	nodes     []*Node
 	maxLog    int64
 	expect    int // 0: all
@@ -82,13 +84,17 @@ func (c *town) open(ctx context.Context, i int) (*Node, error) {
 	if c.levels != nil {
 		level = c.levels[i]
 	}
+	join := c.addresses
+	if c.join != nil {
+		join = c.join
+	}
 	return Open(ctx, Options{
 		Level: level, Program: release(level),
 		Engine: engine.Options{
 			Wall: wall,
 			Dir:  c.dirs[i], Logger: slog.New(slog.DiscardHandler), DiskReserve: reserve, MaxValueSize: session.DefaultMaxValueSize,
 		},
-		Cluster: "test", Listener: l, Address: c.addresses[i], Join: c.addresses, Expect: cmp.Or(c.expect, len(c.addresses)), MaxLog: c.maxLog, ReplaceAfter: c.replace,
+		Cluster: "test", Listener: l, Address: c.addresses[i], Join: join, Resolver: c.resolver, Expect: cmp.Or(c.expect, len(c.addresses)), MaxLog: c.maxLog, ReplaceAfter: c.replace,
 		CompareEvery: c.compare, Patience: patience, SlowFailover: c.slow,
 		Fatal: func(err error) { c.t.Errorf("node %d: %v", i, err) },
 	})

@@ -15,6 +15,7 @@ import (
 	"cairn/cluster/membership"
 	"cairn/cluster/peer"
 	"cairn/cluster/remote"
+	"cairn/cluster/seed/dnstest"
 	"cairn/cluster/visit"
 	"cairn/doctor"
 	"cairn/freeport"
@@ -139,6 +140,23 @@ func TestHealthyCluster(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
+}
+
+// TestClusterBySRV lets SRV records name the nodes, for a proxy, which knows them by nothing
+// else.
+func TestClusterBySRV(t *testing.T) {
+	const entry = "_cluster._tcp.cairn.test"
+	names := dnstest.New(t)
+	nodes := newCluster(t, 3)
+	start(t, nodes...)
+	proxy := func(c *doctor.Cluster) {
+		c.Proxy, c.Identity = true, nil
+		c.Visit.Addresses, c.Visit.Resolver = []string{entry}, names.Resolver()
+	}
+	want(t, examined(t, nodes, proxy), "quorum", doctor.Fail, "no node answers: "+entry+": lookup "+entry)
+	names.Addresses("node.cairn.test", "127.0.0.1")
+	names.SRV(entry, append(dnstest.Records("node.cairn.test", nodes[0].address), "0 0 7211 gone.cairn.test")...)
+	want(t, examined(t, nodes, proxy), "quorum", doctor.OK, "3 of 3")
 }
 
 func TestQuorum(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"cairn/cluster"
 	"cairn/cluster/remote"
+	"cairn/cluster/seed"
 	"cairn/session"
 )
 
@@ -101,7 +102,7 @@ func (p *Proxy) find() {
 		addresses := p.members.addresses()
 		if len(addresses) == 0 || len(p.peers.Connected()) < len(addresses) {
 			var found []string
-			found, unknown = cluster.Resolve(p.ctx, p.o.Join)
+			found, unknown = seed.Resolve(p.ctx, p.o.Resolver, p.o.Join)
 			addresses = append(addresses, found...)
 			slices.Sort(addresses)
 			addresses = slices.Compact(addresses)

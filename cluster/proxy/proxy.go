@@ -14,6 +14,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,7 +31,8 @@ import (
 // Options of a Proxy.
 type Options struct {
 	Cluster  string         // the name of the cluster
-	Join     []string       // host:port of any nodes; names are resolved again and again
+	Join     []string       // entries of package seed: any nodes; names are resolved again and again
+	Resolver *net.Resolver  // of names in Join. nil: the system's
 	Security *peer.Security // nil: plaintext
 	Program  string         // its version, for people
 	Patience time.Duration  // how long a burst waits before it fails. Default: 10 s

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cairn/cluster"
+	"cairn/cluster/seed/dnstest"
 	"cairn/engine"
 	"cairn/freeport"
 	"cairn/session"
@@ -263,5 +264,31 @@ func TestProxy(t *testing.T) {
 	c.do(session.Command{Op: session.OpFlush, FlushAt: c.proxy.Now()})
 	if r := c.do(get("later")); r[0].Status != session.NotFound {
 		t.Errorf("a flushed session has status %d", r[0].Status)
+	}
+}
+
+// TestFindBySRV starts a proxy before there are the SRV records that name the nodes, and one
+// of a node that is not there.
+func TestFindBySRV(t *testing.T) {
+	const entry = "_cluster._tcp.cairn.test"
+	names := dnstest.New(t)
+	c := newTown(t, nil, session.DefaultMaxValueSize)
+	c.start()
+	c.set("key", "value")
+	p := Open(Options{Cluster: "test", Join: []string{entry}, Resolver: names.Resolver(), Patience: patience, Logger: slog.New(slog.DiscardHandler)})
+	defer func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for names.Asked(entry) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	names.Addresses("node.cairn.test", "127.0.0.1")
+	names.SRV(entry, append(dnstest.Records("node.cairn.test", c.addresses...), "0 0 7211 gone.cairn.test")...)
+	b := &session.Burst{Now: p.Now(), Commands: []session.Command{get("key")}}
+	session.Do(p, b)
+	if r := b.Results[0]; string(r.Item.Value) != "value" {
+		t.Errorf("the value is %q, with status %d: %v", r.Item.Value, r.Status, r.Err)
 	}
 }

@@ -8,21 +8,23 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/json"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	"cairn/cluster"
 	"cairn/cluster/peer"
 	"cairn/cluster/remote"
+	"cairn/cluster/seed"
 	"cairn/session/codec"
 )
 
 // Options say whom to visit.
 type Options struct {
 	Cluster   string         // its name
-	Addresses []string       // host:port of nodes, or of names of several; members that these name are visited too
+	Addresses []string       // entries of package seed; members that these nodes name are visited too
+	Resolver  *net.Resolver  // of names in Addresses. nil: the system's
 	Security  *peer.Security // nil: plaintext
 	Program   string         // the visitor's version, for people
 }
@@ -49,12 +51,13 @@ const (
 
 // All visits the addresses, and those of members that are found, at the same time. The
 // answer has each node once, and each address at which there is none, in ascending order
-// of the addresses.
+// of the addresses. An entry of which SRV records, or a target of them, are not found is in it,
+// too, with the reason.
 func All(ctx context.Context, o Options) []Node {
 	self := peer.Hello{Cluster: o.Cluster, Node: number(), Level: uint8(codec.Latest), Program: o.Program}
-	var all []Node
+	next, all := resolve(ctx, o.Resolver, o.Addresses)
 	seen := map[string]bool{}
-	for next := resolve(ctx, o.Addresses); len(next) > 0; {
+	for len(next) > 0 {
 		var fresh []string
 		for _, a := range next {
 			if !seen[a] {
@@ -83,17 +86,21 @@ func All(ctx context.Context, o Options) []Node {
 	return all
 }
 
-// resolve returns the addresses of all names. A name that has none stays, and the visit
-// says why.
-func resolve(ctx context.Context, names []string) (addresses []string) {
-	for _, name := range names {
-		if found, _ := cluster.Resolve(ctx, []string{name}); len(found) > 1 {
-			addresses = append(addresses, found...)
-		} else {
-			addresses = append(addresses, name)
+// resolve returns the addresses of all entries, and what SRV records lack. A host that has no
+// address stays, and the visit says why.
+func resolve(ctx context.Context, r *net.Resolver, entries []string) (addresses []string, lacking []Node) {
+	for _, entry := range entries {
+		found, errs := seed.Lookup(ctx, r, entry)
+		if !seed.IsSRV(entry) && len(found) < 2 {
+			addresses = append(addresses, entry)
+			continue
+		}
+		addresses = append(addresses, found...)
+		for _, err := range errs {
+			lacking = append(lacking, Node{Address: entry, Err: err})
 		}
 	}
-	return addresses
+	return addresses, lacking
 }
 
 // number makes up a number for the visitor. It has the highest bit, as proxies' have.

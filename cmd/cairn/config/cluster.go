@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"cairn/cluster/seed"
 )
 
 // Clustered reports whether the server is to be a node of a cluster.
@@ -44,7 +46,7 @@ func (c *Config) checkProxy() error {
 	}
 	loopback := true
 	for _, address := range c.Join {
-		errs = append(errs, checkAddress("join", address, false))
+		errs = append(errs, checkJoin(address))
 		loopback = loopback && onLoopback(address)
 	}
 	if len(c.Join) == 0 {
@@ -86,7 +88,7 @@ func (c *Config) checkCluster() error {
 	}
 	errs = append(errs, c.checkClientAdvertise())
 	for _, address := range c.Join {
-		errs = append(errs, checkAddress("join", address, false))
+		errs = append(errs, checkJoin(address))
 	}
 	switch {
 	case c.ClusterName == "":
@@ -138,6 +140,23 @@ func checkAddress(flag, address string, any bool) error {
 		return fmt.Errorf("%s %q is not an address that others can reach: set one with %s", flag, address, flag)
 	}
 	return nil
+}
+
+// srvName is how SRV records are called: _service._protocol.domain.
+var srvName = regexp.MustCompile(`^_[A-Za-z0-9_-]+\._[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)+\.?$`)
+
+// checkJoin reports what is wrong with an entry of join.
+func checkJoin(entry string) error {
+	name, port, err := net.SplitHostPort(entry)
+	switch {
+	case !seed.IsSRV(entry) && err == nil:
+		return checkAddress("join", entry, false)
+	case srvName.MatchString(entry):
+		return nil
+	case seed.IsSRV(entry) && srvName.MatchString(name):
+		return fmt.Errorf("join %q must be %s alone: SRV records have the port, so leave out :%s", entry, name, port)
+	}
+	return fmt.Errorf("join %q must be host:port, or the name of SRV records, such as _cluster._tcp.example.com", entry)
 }
 
 func (c *Config) checkClientAdvertise() error {

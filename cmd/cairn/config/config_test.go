@@ -116,6 +116,13 @@ func TestFaultsAreNamed(t *testing.T) {
 		{args: "--cluster-listen 0.0.0.0:1 --join a:1 --cluster-plaintext", want: "set one with cluster-advertise"},
 		{args: "--cluster-listen 127.0.0.1:1", want: "needs join"},
 		{args: "--cluster-listen 127.0.0.1:1 --join a", want: `join "a" must be host:port`},
+		{args: "--cluster-listen 127.0.0.1:1 --join dnssrv+_cluster._tcp.a", want: "or the name of SRV records, such as _cluster._tcp.example.com"},
+		{args: "--cluster-listen 127.0.0.1:1 --join a:1,_cluster._tcp.a:7211", want: `join "_cluster._tcp.a:7211" must be _cluster._tcp.a alone: SRV records have the port, so leave out :7211`},
+		{args: "--cluster-listen 127.0.0.1:1 --join _cluster._tcp", want: `join "_cluster._tcp" must be host:port, or the name of SRV records`},
+		{args: "--cluster-listen 127.0.0.1:1 --join _cluster.a", want: `join "_cluster.a" must be`},
+		{args: "--cluster-listen 127.0.0.1:1 --join _a:1", want: `join "_a:1" must be`},
+		{args: "--role proxy --join _cluster._tcp.a:1 --cluster-plaintext", want: "leave out :1"},
+		{args: "--role proxy --join _cluster._tcp.localhost", want: "or cluster-plaintext"},
 		{args: "--cluster-listen 10.0.0.1:1 --join a:1", want: "or cluster-plaintext"},
 		{args: "--cluster-listen 10.0.0.1:1 --join a:1 --cluster-cert c", want: "go together"},
 		{args: "--cluster-listen 10.0.0.1:1 --join a:1 --cluster-cert c --cluster-key k --cluster-ca a --cluster-plaintext", want: "contradicts"},
@@ -208,6 +215,8 @@ func TestCluster(t *testing.T) {
 	mustLoad(t, "--cluster-listen 0.0.0.0:7211 --cluster-advertise a:7211 --join b:1 --cluster-plaintext", nil, "", "")
 	mustLoad(t, "--cluster-listen :7211 --cluster-advertise a:7211 --join b:1 --cluster-cert c --cluster-key k --cluster-ca a", nil, "", "")
 	mustLoad(t, "--cluster-listen localhost:7211 --bootstrap-expect 1", nil, "", "")
+	mustLoad(t, "--cluster-listen localhost:7211 --join _cluster._tcp.cairn-nodes.ns.svc.cluster.local", nil, "", "")
+	mustLoad(t, "--role proxy --join _cairn._tcp.service.consul.,a:1 --cluster-plaintext", nil, "", "")
 }
 
 // TestClientAddress looks at what discovery names.

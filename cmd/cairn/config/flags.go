@@ -260,7 +260,7 @@ func (d *definition) cluster() {
 	d.text(&c.ClientAdvertise, "client-advertise", "",
 		"host:port at which clients reach this node or proxy, which discovery (config get cluster) names; if empty, the first address of listen that others reach, with the host of cluster-advertise if that is every interface")
 	d.list(&c.Join, nil, "join", "",
-		"host:port of other nodes, or of a name that has the addresses of all; looked up again and again, and this node itself may be among them; for a proxy, of any nodes")
+		"host:port of other nodes, or of a name that has the addresses of all, or without a port the name of SRV records, such as _cluster._tcp.example.com; looked up again and again, and this node itself may be among them; for a proxy, of any nodes")
 	d.add(&value[time.Duration]{&c.Patience, "duration", parsePatience, time.Duration.String}, "patience", "",
 		"how long a request waits while there is no leader, or no node answers a proxy, before it fails, such as 10s")
 	d.add(intValue(&c.BootstrapExpect, 1, 99), "bootstrap-expect", "",

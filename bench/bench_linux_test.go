@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +14,7 @@ import (
 	"cairn/bench"
 	"cairn/bench/peer"
 	"cairn/bench/report"
+	"cairn/built"
 )
 
 // Every workload must run through on every server and report something for
@@ -260,12 +260,7 @@ func tiny(t *testing.T, servers ...string) bench.Config {
 // buildCairn builds the program under test, once; TestMain deletes it.
 var buildCairn = sync.OnceValues(func() (binary string, err error) {
 	binary = filepath.Join(buildDir, "cairn")
-	build := exec.Command("go", "build", "-o", binary, "cairn/cmd/cairn")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return binary, nil
+	return binary, built.Program{Package: "cairn/cmd/cairn", Static: true}.To(binary)
 })
 
 var buildDir string

@@ -64,20 +64,24 @@ type config struct {
 	Volumes    map[string]any
 }
 
-// buildImage builds the image with the container file and returns a copy of its
-// file system.
+// builtImage is how the image that buildImage has built runs.
+var builtImage config
+
+// buildImage builds the image with the container file, once for all tests, and returns
+// a copy of its file system.
 func buildImage(t *testing.T) (root string, image config) {
 	t.Helper()
-	context := t.TempDir()
-	build := exec.Command("go", "build", "-o", filepath.Join(context, "bin/cairn"), "cairn/cmd/cairn")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	output(t, build)
-	if err := os.CopyFS(filepath.Join(context, "deploy"), os.DirFS(".")); err != nil {
-		t.Fatal(err)
-	}
-	buildah := newBuildah(t)
-	buildah("bud", "--quiet", "--tag", "cairn", "--file", filepath.Join(context, "deploy/container/Containerfile"), context)
-	return unpackImage(t, buildah, "cairn")
+	root = shared(t, "image", func(root string) {
+		context := t.TempDir()
+		output(t, exec.Command("install", "-D", cairn(t), filepath.Join(context, "bin/cairn")))
+		if err := os.CopyFS(filepath.Join(context, "deploy"), os.DirFS(".")); err != nil {
+			t.Fatal(err)
+		}
+		buildah := newBuildah(t)
+		buildah("bud", "--quiet", "--tag", "cairn", "--file", filepath.Join(context, "deploy/container/Containerfile"), context)
+		builtImage = unpackImage(t, buildah, "cairn", root)
+	})
+	return root, builtImage
 }
 
 // newBuildah returns a function that runs buildah with a store of the test's own.
@@ -92,18 +96,20 @@ func newBuildah(t *testing.T) func(args ...string) string {
 	}
 }
 
-// unpackImage returns a copy of an image's file system, and how it runs.
-func unpackImage(t *testing.T, buildah func(args ...string) string, name string) (root string, image config) {
+// unpackImage copies an image's file system to root, and returns how it runs.
+func unpackImage(t *testing.T, buildah func(args ...string) string, name, root string) (image config) {
 	t.Helper()
 	var inspected struct{ OCIv1 struct{ Config config } }
 	if err := json.Unmarshal([]byte(buildah("inspect", "--type", "image", name)), &inspected); err != nil {
 		t.Fatal(err)
 	}
 	container := buildah("from", "--pull-never", name)
-	root = t.TempDir()
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	output(t, exec.Command("cp", "-a", buildah("mount", container)+"/.", root))
 	buildah("umount", container)
-	return root, inspected.OCIv1.Config
+	return inspected.OCIv1.Config
 }
 
 // start runs the image's command until the test ends, and checks that it stops

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"cairn/built"
 )
 
 // everything switches on what the chart has, and gives odd texts to what takes any.
@@ -45,6 +47,8 @@ priorityClassName: high
 // manifests against the types of the Kubernetes API.
 func TestChart(t *testing.T) {
 	helm := buildHelmCheck(t)
+	installChecker(t)
+	dir, files := t.TempDir(), []string{}
 	for name, values := range map[string]string{
 		"defaults":   "",
 		"everything": everything,
@@ -87,13 +91,12 @@ func TestChart(t *testing.T) {
 				t.Errorf("there is also %v", kinds)
 			}
 			checkConfiguration(t, decodeAll(t, rendered))
-			installChecker(t)
-			file := filepath.Join(t.TempDir(), "rendered.yaml")
-			write(t, file, builtIn.String(), 0o644)
-			if words, err := check(t, file); err != nil {
-				t.Error(words)
-			}
+			files = append(files, filepath.Join(dir, name+".yaml"))
+			write(t, files[len(files)-1], builtIn.String(), 0o644)
 		})
+	}
+	if words, err := check(t, files...); err != nil {
+		t.Error(words)
 	}
 }
 
@@ -239,7 +242,7 @@ func checkConfiguration(t *testing.T, all []manifest) {
 	write(t, file, ofKind(t, all, "ConfigMap").Data["cairn.yaml"], 0o644)
 	set := ofKind(t, all, "StatefulSet")
 	settings := []string{"/data", ":8211", "/etc/cairn-tokens/tokens"}
-	show := exec.Command("go", "run", "../cmd/cairn", "config", "--config", file)
+	show := exec.Command(cairn(t), "config", "--config", file)
 	show.Env = os.Environ()
 	for _, v := range set.Spec.Template.Spec.Containers[0].Env {
 		if v.Value != "" {
@@ -340,11 +343,11 @@ func buildHelmCheck(t *testing.T) (program string) {
 	if testing.Short() {
 		t.Skip("builds Helm's library")
 	}
-	program = filepath.Join(t.TempDir(), "check")
-	build := exec.Command("go", "build", "-o", program, ".")
-	build.Dir = "helm/check"
-	output(t, build)
-	return program
+	return shared(t, "check", func(path string) {
+		if err := (built.Program{Package: ".", Dir: "helm/check"}).To(path); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 func renderChart(t *testing.T, helm, values string) (manifests string, err error) {

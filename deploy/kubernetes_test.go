@@ -17,10 +17,8 @@ const (
 // Kubernetes API.
 func TestManifests(t *testing.T) {
 	installChecker(t)
-	for _, file := range []string{manifests, "kubernetes/cluster.yaml", "kubernetes/proxy.yaml"} {
-		if words, err := check(t, file); err != nil {
-			t.Error(words)
-		}
+	if words, err := check(t, manifests, "kubernetes/cluster.yaml", "kubernetes/proxy.yaml"); err != nil {
+		t.Error(words)
 	}
 }
 
@@ -46,20 +44,33 @@ func TestManifestFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, fault := range [][2]string{
-		{"readinessProbe:", "readyProbe:"},
-		{"containerPort: 8211", "containerPort: http"},
-	} {
-		bad := filepath.Join(t.TempDir(), "bad.yaml")
-		write(t, bad, strings.Replace(string(good), fault[0], fault[1], 1), 0o644)
-		if words, err := check(t, bad); err == nil {
+	dir := t.TempDir()
+	fine := filepath.Join(dir, "fine.yaml")
+	write(t, fine, string(good), 0o644)
+	faults := map[string][2]string{
+		"field.yaml": {"readinessProbe:", "readyProbe:"},
+		"value.yaml": {"containerPort: 8211", "containerPort: http"},
+	}
+	files := []string{fine}
+	for name, fault := range faults {
+		files = append(files, filepath.Join(dir, name))
+		write(t, files[len(files)-1], strings.Replace(string(good), fault[0], fault[1], 1), 0o644)
+	}
+	words, err := check(t, files...)
+	if err == nil || strings.Contains(words, "fine.yaml") {
+		t.Errorf("%v: %s", err, words)
+	}
+	for name, fault := range faults {
+		if !strings.Contains(words, name) {
 			t.Errorf("%q in place of %q passed: %s", fault[1], fault[0], words)
 		}
 	}
 }
 
-func check(t *testing.T, file string) (words string, err error) {
+// check checks files, all in one run of the compiler, and returns what is wrong with
+// which.
+func check(t *testing.T, files ...string) (words string, err error) {
 	t.Helper()
-	out, err := exec.Command("node", filepath.Join(checker, "check.mjs"), file).CombinedOutput()
+	out, err := exec.Command("node", append([]string{filepath.Join(checker, "check.mjs")}, files...)...).CombinedOutput()
 	return string(out), err
 }

@@ -16,9 +16,12 @@ func TestPackage(t *testing.T) {
 		need(t, program)
 	}
 	dir := t.TempDir()
-	for _, version := range []string{"1.0.0", "1.1.0"} {
-		buildRelease(t, dir, "-version", version, "-arch", runtime.GOARCH, "-only", "deb")
+	buildRelease(t, dir, "-version", "1.0.0", "-arch", runtime.GOARCH, "-only", "deb")
+	newer, err := filepath.Glob(filepath.Join(sharedRelease(t), "cairn_"+sharedVersion+"_*.deb"))
+	if err != nil || len(newer) != 1 {
+		t.Fatal(newer, err)
 	}
+	output(t, exec.Command("cp", newer[0], dir))
 	for _, name := range []string{"package.sh", "cairn-test.service"} {
 		content, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {

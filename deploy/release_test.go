@@ -21,6 +21,17 @@ func buildRelease(t *testing.T, dir string, args ...string) {
 	t.Log(output(t, build))
 }
 
+// sharedVersion is that of the release that several tests use.
+const sharedVersion = "1.2.3"
+
+// sharedRelease returns the directory of a whole release for this processor.
+func sharedRelease(t *testing.T) (dir string) {
+	t.Helper()
+	return shared(t, "release", func(dir string) {
+		buildRelease(t, dir, "-version", sharedVersion, "-arch", runtime.GOARCH)
+	})
+}
+
 // TestRelease builds a release twice, byte for byte the same, and looks at each
 // part of it with the programs that users have for that.
 func TestRelease(t *testing.T) {
@@ -28,9 +39,8 @@ func TestRelease(t *testing.T) {
 	for _, program := range []string{"dpkg-deb", "rpm", "buildah", "sha256sum"} {
 		need(t, program)
 	}
-	first, second := t.TempDir(), t.TempDir()
-	buildRelease(t, first, "-version", "1.2.3", "-arch", runtime.GOARCH)
-	buildRelease(t, second, "-version", "1.2.3", "-arch", runtime.GOARCH)
+	first, second := sharedRelease(t), t.TempDir()
+	buildRelease(t, second, "-version", sharedVersion, "-arch", runtime.GOARCH)
 	sums := read(t, first, "SHA256SUMS")
 	if again := read(t, second, "SHA256SUMS"); again != sums || strings.Count(sums, "\n") != 9 {
 		t.Errorf("two builds differ, or lack something:\n%s\n%s", sums, again)
@@ -121,9 +131,10 @@ func testSBOM(t *testing.T, text string) {
 func testImage(t *testing.T, archive string) {
 	buildah := newBuildah(t)
 	buildah("pull", "--quiet", "docker-archive:"+archive)
-	root, image := unpackImage(t, buildah, "localhost/cairn:1.2.3")
+	root := t.TempDir()
+	image := unpackImage(t, buildah, "localhost/cairn:1.2.3", root)
 	wantRoot, want := buildImage(t)
-	want.Env = slices.DeleteFunc(want.Env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) // buildah's
+	want.Env = slices.DeleteFunc(slices.Clone(want.Env), func(v string) bool { return strings.HasPrefix(v, "PATH=") }) // buildah's
 	if !reflect.DeepEqual(image, want) {
 		t.Errorf("the image is %+v, the container file's %+v", image, want)
 	}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"cairn/built"
 )
 
 var (
@@ -38,9 +40,8 @@ func buildAndRun(m *testing.M) int {
 	if *peer != "" {
 		return m.Run()
 	}
-	build := exec.Command("go", "build", buildFlag, "-o", binary, "cairn/cmd/cairn")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the server: %v\n%s", err, out)
+	if err := (built.Program{Package: "cairn/cmd/cairn", Flags: buildFlags}).To(binary); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

@@ -2,4 +2,4 @@
 
 package interop
 
-const buildFlag = "-race=false"
+var buildFlags = []string{"-race=false"}

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
 	"time"
 
+	"cairn/built"
 	"cairn/engine"
 )
 
@@ -60,14 +60,14 @@ func TestMain(m *testing.M) {
 			code = max(code, 1)
 		}
 	}
-	if built.dir != "" {
-		os.RemoveAll(built.dir)
+	if underTest.dir != "" {
+		os.RemoveAll(underTest.dir)
 	}
 	os.Exit(code)
 }
 
-// built is the program under test, made at most once.
-var built struct {
+// underTest is the program under test, made at most once.
+var underTest struct {
 	once sync.Once
 	dir  string
 	path string
@@ -77,21 +77,18 @@ var built struct {
 // cairn gives the path of the program, built from this source.
 func cairn(t testing.TB) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "cairn-torture"); built.err != nil {
+	underTest.once.Do(func() {
+		if underTest.dir, underTest.err = os.MkdirTemp("", "cairn-torture"); underTest.err != nil {
 			return
 		}
-		built.path = filepath.Join(built.dir, "cairn")
-		build := exec.Command("go", "build", "-tags", buildTags(), "-o", built.path, "cairn/cmd/cairn")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0") // as releases are
-		if out, err := build.CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("%w\n%s", err, out)
-		}
+		underTest.path = filepath.Join(underTest.dir, "cairn")
+		program := built.Program{Package: "cairn/cmd/cairn", Flags: []string{"-tags", buildTags()}, Static: true}
+		underTest.err = program.To(underTest.path)
 	})
-	if built.err != nil {
-		t.Fatal("build: ", built.err)
+	if underTest.err != nil {
+		t.Fatal(underTest.err)
 	}
-	return built.path
+	return underTest.path
 }
 
 // newRand gives the randomness of one test. The seed is in the log of a test

@@ -106,10 +106,10 @@ journalctl --no-pager --unit=cairn.service | grep -q 'no setting "nonsense"'
 
 step 'upgrade keeps data, configuration and connections'
 echo '# mine' >>/etc/cairn/cairn.yaml
-dpkg -i cairn_1.1.0_*.deb
+dpkg -i cairn_1.2.3_*.deb
 systemctl is-active cairn.service
 [ "$(main_pid)" != "$before" ]
-[ "$(running_version)" = 1.1.0 ]
+[ "$(running_version)" = 1.2.3 ]
 grep -q '# mine' /etc/cairn/cairn.yaml
 ask 'get first\r\n' 'VALUE first 0 5 hello END'
 
@@ -124,7 +124,7 @@ systemctl stop cairn.service
 systemctl start cairn.socket cairn-http.socket
 connect # it starts the service
 ask 'get first\r\n' 'VALUE first 0 5 hello END'
-[ "$(running_version)" = 1.1.0 ]
+[ "$(running_version)" = 1.2.3 ]
 before=$(main_pid)
 systemctl reload cairn.service
 [ "$(main_pid)" != "$before" ]
@@ -171,7 +171,7 @@ dpkg -r cairn
 systemctl is-active cairn.service && false
 [ ! -e /usr/bin/cairn ]
 [ -e /etc/cairn/cairn.yaml ]
-dpkg -i cairn_1.1.0_*.deb
+dpkg -i cairn_1.2.3_*.deb
 connect
 ask 'get first\r\n' 'VALUE first 0 5 hello END'
 

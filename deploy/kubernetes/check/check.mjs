@@ -6,7 +6,7 @@
 
 import { readFileSync, writeFileSync, mkdtempSync, rmSync } from "node:fs";
 import { execFileSync } from "node:child_process";
-import { join, dirname } from "node:path";
+import { basename, join, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseAllDocuments } from "yaml";
 
@@ -19,8 +19,10 @@ const fault = (message) => {
   faults++;
 };
 
-const lines = [];
+let manifests = 0;
+const sources = [];
 for (const file of process.argv.slice(2)) {
+  const lines = [];
   for (const document of parseAllDocuments(readFileSync(file, "utf8"))) {
     document.errors.forEach((error) => fault(`${file}: ${error.message}`));
     const manifest = document.toJSON();
@@ -33,14 +35,16 @@ for (const file of process.argv.slice(2)) {
       fault(`${file}: ${manifest.kind} ${manifest.metadata?.name}: ${error.message}`);
     }
   }
+  manifests += lines.length;
+  sources.push(join(work, `${sources.length}-${basename(file)}.ts`));
+  writeFileSync(sources.at(-1), lines.join("\n"));
 }
-writeFileSync(join(work, "manifests.ts"), lines.join("\n"));
 try {
   execFileSync(process.execPath, [join(here, "node_modules/typescript/bin/tsc"), "--noEmit", "--strict", "--skipLibCheck",
-    "--module", "nodenext", "--moduleResolution", "nodenext", "--target", "es2022", join(work, "manifests.ts")], { encoding: "utf8" });
+    "--module", "nodenext", "--moduleResolution", "nodenext", "--target", "es2022", ...sources], { encoding: "utf8" });
 } catch (error) {
   fault(error.stdout);
 }
 rmSync(work, { recursive: true });
-console.log(`${lines.length} manifests, ${faults} faults`);
+console.log(`${manifests} manifests, ${faults} faults`);
 process.exit(faults ? 1 : 0);

@@ -1,0 +1,4 @@
+// Command none does not compile.
+package main
+
+func main() { nothing() }

@@ -51,7 +51,8 @@ type Instance struct {
 	// fast; it must be at least 1,000.
 	MaxValueSize int
 
-	// Slow says that each burst takes milliseconds: random tests are a tenth as long.
+	// Slow says that each burst takes milliseconds: tests that repeat one thing, and random
+	// ones, are a tenth as long.
 	Slow bool
 
 	// Reopen closes the store and opens it again on the same data. It is nil

@@ -369,7 +369,8 @@ var concurrencyTests = []suiteTest{
 		}
 	}},
 	{"CASLosesNothing", func(f *fixture) {
-		const workers, increments = 6, 30
+		const workers = 6
+		increments := f.rounds(30)
 		f.set("n", "0")
 		parallel(workers, func(w int) {
 			for done := 0; done < increments; {
@@ -418,7 +419,7 @@ var concurrencyTests = []suiteTest{
 	{"CrossingBurstsDoNotDeadlock", func(f *fixture) {
 		parallel(8, func(w int) {
 			rng := rand.New(rand.NewPCG(1, uint64(w)))
-			for range 40 {
+			for range f.rounds(40) {
 				b := &session.Burst{Now: f.clock.Now()}
 				for range 10 {
 					*b.Add() = set(fmt.Sprint(rng.IntN(12)), fmt.Sprint(w), f.in(time.Hour))

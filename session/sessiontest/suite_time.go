@@ -105,7 +105,7 @@ var expiryTests = []suiteTest{
 	{"SlidingLivesOn", func(f *fixture) {
 		f.mustOK(set("k", "v", f.in(30*time.Minute)))
 		f.mustOK(set("abandoned", "v", f.in(30*time.Minute)))
-		for range 200 {
+		for range f.rounds(200) {
 			f.clock.Advance(29 * time.Minute)
 			c := command(session.OpTouch, "k")
 			c.Expiry = f.in(30 * time.Minute)

@@ -70,16 +70,6 @@ func newQuiet(t *testing.T, seed uint64, voters, nodes int) *aFall {
 	return s
 }
 
-// led is the node that leads, if one does.
-func (s *aFall) led() *node {
-	for _, n := range s.nodes {
-		if n.core != nil && n.core.leads {
-			return n
-		}
-	}
-	return nil
-}
-
 // until lets the world go on until there is what is asked for.
 func (s *aFall) until(atMost time.Duration, found func() bool) {
 	s.t.Helper()

@@ -418,24 +418,9 @@ func (g *Group) round(mail *mailbox) {
 	g.share()
 }
 
-// A leader whose log has been at one sync for longer than slowSync asks another to
-// lead; from stuckSync on it lets no time pass, so that others find one.
-const (
-	slowSync  = 500 * time.Millisecond
-	stuckSync = time.Second
-)
-
 func (g *Group) tick() {
 	c := g.core
-	waits := g.appends.longest()
-	if c.leads && waits > slowSync {
-		if to, _ := c.successor(); to != 0 {
-			c.transfer(to)
-		}
-	}
-	if waits < stuckSync {
-		c.tick()
-	}
+	c.pass(g.appends.longest(time.Now()))
 	if g.ticks++; g.ticks%behindTicks != 0 {
 		return
 	}

@@ -125,7 +125,7 @@ func TestSimulationChanges(t *testing.T) {
 	}
 }
 
-type faults struct{ lies, forgetsVotes, corrupts, changes bool }
+type faults struct{ lies, forgetsVotes, keepsSuffix, corrupts, changes bool }
 
 func simulation(t *testing.T, seed uint64) simulated {
 	r := simulate1(t, seed, faults{})
@@ -195,21 +195,27 @@ type aSimulation struct {
 	faults  faults
 	spread  bool
 	calm    bool    // no more faults
+	long    bool    // logs are always too long
 	crashes float64 // how likely one is after each event of a node
 	err     error
 
 	lost func(m *raftpb.Message) bool // that message, which it may change; nil: chance decides
 
+	writes  *simulate.Writes  // nil: nobody counts them
+	leaders map[uint64]uint64 // who has led in a term
+	entries map[uint64]uint64 // the term of each entry that was carried out
+
 	latest  session.Time // of any clock
 	counts  events
 	history []porcupine.Operation
 	left    int // commands to be begun
+	later   int // of these, not before a test says so
 	open    int // and not answered
 }
 
 func newSimulation(seed uint64, f faults) *aSimulation {
 	w := simulate.New(seed)
-	s := &aSimulation{world: w, faults: f, left: opsPerRun, crashes: 0.0005, network: &simulate.Network{
+	s := &aSimulation{world: w, faults: f, left: opsPerRun, crashes: 0.0005, leaders: map[uint64]uint64{}, entries: map[uint64]uint64{}, network: &simulate.Network{
 		World: w, Drop: w.Rand.Float64() * 0.1, Duplicate: w.Rand.Float64() * 0.1,
 		Low: 200 * time.Microsecond, High: 20 * time.Millisecond, Late: 3 * time.Second,
 	}}
@@ -224,20 +230,11 @@ func newSimulation(seed uint64, f faults) *aSimulation {
 	for i := range voters {
 		voters[i] = uint64(i + 1)
 	}
-	for id := uint64(1); id <= uint64(count+spares); id++ {
-		n := &node{s: s, id: id, skew: time.Duration(w.Rand.IntN(6001)-3000) * time.Millisecond}
-		n.joined = id <= uint64(count)
-		n.log = simulate.NewLog(w, voters)
-		n.log.Low, n.log.High = 100*time.Microsecond, 30*time.Millisecond
-		n.log.Lies, n.log.ForgetsVotes = f.lies, f.forgetsVotes
-		n.engine = simulate.NewEngine(n.clock)
-		s.nodes = append(s.nodes, n)
-		n.start()
+	for range count + spares {
+		s.addNode(voters)
 	}
-	for i := range clients {
-		c := &client{s: s, number: i, skew: time.Duration(w.Rand.IntN(4001)-2000) * time.Millisecond}
-		binary.BigEndian.PutUint64(c.origin[8:], uint64(i)+1)
-		s.clients = append(s.clients, c)
+	for range clients {
+		c := s.addClient()
 		for range opsAtATime {
 			w.After(w.Between(0, time.Second), c.next)
 		}
@@ -257,6 +254,27 @@ func newSimulation(seed uint64, f faults) *aSimulation {
 		}
 	}
 	return s
+}
+
+// addNode adds the next node, one of the voters or a spare one, and starts it.
+func (s *aSimulation) addNode(voters []uint64) {
+	n := &node{s: s, id: uint64(len(s.nodes)) + 1, skew: time.Duration(s.world.Rand.IntN(6001)-3000) * time.Millisecond}
+	n.joined = slices.Contains(voters, n.id)
+	n.log = simulate.NewLog(s.world, voters)
+	n.log.Low, n.log.High = 100*time.Microsecond, 30*time.Millisecond
+	n.log.Lies, n.log.ForgetsVotes, n.log.KeepsSuffix = s.faults.lies, s.faults.forgetsVotes, s.faults.keepsSuffix
+	n.log.Node, n.log.Writes = n.id, s.writes
+	n.engine = simulate.NewEngine(n.clock)
+	s.nodes = append(s.nodes, n)
+	n.start()
+}
+
+// addClient adds the next client.
+func (s *aSimulation) addClient() *client {
+	c := &client{s: s, number: len(s.clients), skew: time.Duration(s.world.Rand.IntN(4001)-2000) * time.Millisecond}
+	binary.BigEndian.PutUint64(c.origin[8:], uint64(c.number)+1)
+	s.clients = append(s.clients, c)
+	return c
 }
 
 // ghost is the key of an item that nobody has stored, and lastGhost when it has come.
@@ -381,6 +399,16 @@ func (s *aSimulation) settle() {
 			n.core.setFitness(fit)
 		}
 	}
+}
+
+// led is the node that leads, in the latest term; nil: none does.
+func (s *aSimulation) led() (leader *node) {
+	for _, n := range s.nodes {
+		if n.core != nil && n.core.leads && (leader == nil || n.core.term > leader.core.term) {
+			leader = n
+		}
+	}
+	return leader
 }
 
 // disturb does something to somebody, again and again.
@@ -514,6 +542,7 @@ type node struct {
 	trained Sequence // of the dictionaries that it has proposed
 	inbox   []func() // while paused
 	applies []*raftpb.Message
+	appends appends
 }
 
 func (n *node) clock() session.Time {
@@ -539,25 +568,30 @@ func (n *node) start() {
 	n.work()
 }
 
-// logSize is more than enough half of the time: then replicas that are away lose the
-// log.
-func (n *node) logSize() int64 { return int64(n.s.world.Rand.IntN(2)) }
+// logSize is more than enough half of the time, or always: then replicas that are away lose
+// the log.
+func (n *node) logSize() int64 {
+	if n.s.long {
+		return 1
+	}
+	return int64(n.s.world.Rand.IntN(2))
+}
 
 // mend gives a copy of the leader's engine to replicas that need one.
 func (n *node) mend() {
 	if n.core.suspect {
 		return
 	}
-	behind := n.core.behind()
+	s, behind := n.s, n.core.behind()
 	for _, r := range n.core.replicas() {
-		if !n.s.nodes[r.Node-1].joined {
+		if !s.nodes[r.Node-1].joined {
 			behind = append(behind, r.Node)
 		}
 	}
 	for _, id := range behind {
-		to := n.s.nodes[id-1]
+		to := s.nodes[id-1]
 		life, joined := to.life, to.joined
-		n.s.network.Send(n.id, id, func() {
+		s.network.Send(n.id, id, func() {
 			if (to.core == nil) == joined || to.paused || to.life != life || n.core == nil {
 				return
 			}
@@ -565,15 +599,17 @@ func (n *node) mend() {
 			if last, _ := to.log.LastIndex(); last >= at.Index {
 				return // it was long under way
 			}
-			n.s.counts.copies++
-			n.s.spread = n.s.spread || n.engine.Has(ghost)
+			s.counts.copies++
+			s.spread = s.spread || n.engine.Has(ghost)
 			if to.joined {
 				to.stop()
 			}
-			to.joined = true
 			to.log.Crash()
-			to.engine.Copy(n.engine)
-			to.log.Restart(at.Index, at.Term, n.log.ConfState(at.Index))
+			s.writes.Do(id, "copy", func() {
+				to.joined = true
+				to.engine.Copy(n.engine)
+				to.log.Restart(at.Index, at.Term, n.log.ConfState(at.Index))
+			})
 			to.start()
 		})
 	}
@@ -619,6 +655,7 @@ func (n *node) fetch() {
 func (n *node) stop() {
 	n.core.stop()
 	n.core, n.paused, n.late, n.leads, n.inbox, n.applies = nil, false, false, false, nil, nil
+	n.appends.begun = nil
 	n.life++
 }
 
@@ -630,7 +667,12 @@ func (n *node) crash() {
 	n.stop()
 	n.log.Crash()
 	n.engine.Crash()
-	n.s.world.After(n.s.world.Between(10*time.Millisecond, 5*time.Second), func() {
+	n.startIn(5 * time.Second)
+}
+
+// startIn starts a node that is down, in a while.
+func (n *node) startIn(atMost time.Duration) {
+	n.s.world.After(n.s.world.Between(10*time.Millisecond, atMost), func() {
 		if n.core == nil {
 			n.start()
 		}
@@ -679,7 +721,7 @@ func (n *node) resume() {
 	}
 	if n.late && n.core != nil && !n.paused { // a late ticker is one tick
 		n.late = false
-		n.do(n.core.tick)
+		n.do(n.pass)
 	}
 }
 
@@ -693,7 +735,7 @@ func (n *node) tick() {
 		if n.paused || n.frozen {
 			n.late = true
 		} else {
-			n.do(n.core.tick)
+			n.do(n.pass)
 			if life == n.life && n.core.differences.Load() > 0 && !n.s.faults.corrupts {
 				n.s.err = fmt.Errorf("replica %d finds that replicas differ", n.id)
 			}
@@ -708,6 +750,15 @@ func (n *node) tick() {
 	}
 	n.s.world.After(n.s.world.Between(0, tickTime), again)
 }
+
+// pass lets a tick of time pass.
+func (n *node) pass() { n.core.pass(n.waits()) }
+
+// waits is for how long the disk has let the node wait.
+func (n *node) waits() time.Duration { return n.appends.longest(n.instant()) }
+
+// instant is one of a clock that never jumps.
+func (n *node) instant() time.Time { return time.Time{}.Add(n.s.world.Now()) }
 
 // work does what the core wants.
 func (n *node) work() {
@@ -724,11 +775,21 @@ func (n *node) work() {
 	if led && !n.leads && !Contains(n.core.conf, n.id) {
 		n.s.counts.removed++
 	}
+	n.s.lead(n)
 	n.send(todo.send)
 	for _, m := range todo.append {
 		responses := m.GetResponses()
-		respond := n.here(func() { n.respond(responses) })
-		n.log.Append(m, promises(responses), func(error) { respond() })
+		sync := promises(responses)
+		if sync {
+			n.appends.begin(n.instant())
+		}
+		respond := n.here(func() {
+			if sync {
+				n.appends.end()
+			}
+			n.respond(responses)
+		})
+		n.log.Append(m, sync, func(error) { respond() })
 	}
 	if len(todo.apply) > 0 {
 		n.applies = append(n.applies, todo.apply...)
@@ -741,10 +802,33 @@ func (n *node) work() {
 	}
 }
 
+// lead sees that nobody leads in a term in which another node has led.
+func (s *aSimulation) lead(n *node) {
+	if !n.core.leads || s.leaders == nil {
+		return
+	}
+	if other, found := s.leaders[n.core.term]; found && other != n.id {
+		s.err = fmt.Errorf("replica %d leads in term %d, and so did %d", n.id, n.core.term, other)
+	}
+	s.leaders[n.core.term] = n.id
+}
+
+// carry sees that nobody carries out another entry than a replica has before.
+func (s *aSimulation) carry(n *node, e *raftpb.Entry) {
+	if s.entries == nil {
+		return
+	}
+	if term, found := s.entries[e.GetIndex()]; found && term != e.GetTerm() {
+		s.err = fmt.Errorf("replica %d carries out entry %d of term %d, and another one that of term %d", n.id, e.GetIndex(), e.GetTerm(), term)
+	}
+	s.entries[e.GetIndex()] = e.GetTerm()
+}
+
 func (n *node) apply() {
 	m := n.applies[0]
 	n.applies = n.applies[1:]
 	for _, e := range m.GetEntries() {
+		n.s.carry(n, e)
 		if e, err := decodeEntry(e.GetData(), Latest); err == nil && e.form == formBurst && n.core.machine.origins.judge(&e) == duplicate {
 			n.s.counts.duplicates++
 		}
@@ -758,13 +842,20 @@ func (n *node) apply() {
 	n.respond(m.GetResponses())
 	w := n.s.world
 	if w.Chance(0.02) {
-		n.engine.Flush()
+		n.flush()
 	}
 	if w.Chance(0.02) {
 		n.compact()
 	}
 	if len(n.applies) > 0 {
 		w.After(w.Between(0, 5*time.Millisecond), n.here(n.apply))
+	}
+}
+
+// flush makes durable what the engine has.
+func (n *node) flush() {
+	if durable, _ := n.engine.DurablePosition(); durable != n.engine.Applied() {
+		n.s.writes.Do(n.id, "flush", n.engine.Flush)
 	}
 }
 
@@ -833,7 +924,7 @@ type call struct {
 // next begins a command.
 func (c *client) next() {
 	s, w := c.s, c.s.world
-	if s.left == 0 {
+	if s.left == s.later {
 		return
 	}
 	s.left--

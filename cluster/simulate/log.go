@@ -14,9 +14,16 @@ type Log struct {
 	World     *World
 	Low, High time.Duration // a sync's time
 
-	// Lies makes done come before the sync, and ForgetsVotes makes a crash take
-	// back votes: both to see whether a test notices.
-	Lies, ForgetsVotes bool
+	// Lies makes done come before the sync, ForgetsVotes makes a crash take back votes,
+	// and KeepsSuffix makes one bring back what entries have taken the place of, behind
+	// them: all to see whether a test notices.
+	Lies, ForgetsVotes, KeepsSuffix bool
+
+	// AtOnce makes done come at once where sync is not set, as it may.
+	AtOnce bool
+
+	Node   uint64  // whose log it is, to Writes
+	Writes *Writes // nil: nobody counts them
 
 	current, durable logState
 	pending          []*pendingAppend
@@ -50,7 +57,7 @@ func NewLog(w *World, voters []uint64) *Log {
 // Append is group.Storage's.
 func (l *Log) Append(m *raftpb.Message, sync bool, done func(error)) {
 	l.current.append(m, len(m.GetEntries()), true)
-	if !sync && len(m.GetEntries()) == 0 && m.Term == nil && m.Vote == nil && m.Commit == nil {
+	if !sync && len(m.GetEntries()) == 0 && !setsHard(m) {
 		life := l.life
 		l.World.After(0, func() {
 			if life == l.life {
@@ -59,7 +66,7 @@ func (l *Log) Append(m *raftpb.Message, sync bool, done func(error)) {
 		})
 		return
 	}
-	if l.Lies {
+	if l.Lies || l.AtOnce && !sync {
 		life, early := l.life, done
 		l.World.After(0, func() {
 			if life == l.life {
@@ -87,7 +94,7 @@ func (l *Log) sync() {
 		done := l.pending[:batch:batch]
 		l.pending = l.pending[batch:]
 		for _, p := range done {
-			l.durable.append(p.m, len(p.m.GetEntries()), true)
+			l.write(p.m)
 		}
 		for _, p := range done {
 			if life == l.life {
@@ -100,17 +107,46 @@ func (l *Log) sync() {
 	})
 }
 
+// write makes a message durable. Its parts are its entries, and then the hard state.
+func (l *Log) write(m *raftpb.Message) {
+	entries := len(m.GetEntries())
+	parts := entries
+	if setsHard(m) || entries == 0 {
+		parts++
+	}
+	l.Writes.do(l.Node, "append", parts, func(parts int) {
+		l.persist(m, min(parts, entries), parts > entries)
+	})
+}
+
+func setsHard(m *raftpb.Message) bool { return m.Term != nil || m.Vote != nil || m.Commit != nil }
+
+// persist puts entries of a message on the disk, and its hard state.
+func (l *Log) persist(m *raftpb.Message, entries int, hard bool) {
+	s := &l.durable
+	before := s.entries
+	s.append(m, entries, hard)
+	if l.KeepsSuffix && len(s.entries) < len(before) {
+		s.entries = append(s.entries, before[len(s.entries):]...)
+	}
+}
+
 // Crash forgets what was not synced, but for a random part from its beginning on.
 func (l *Log) Crash() {
-	l.life++
 	survive := l.World.Rand.IntN(len(l.pending) + 1)
 	for _, p := range l.pending[:survive] {
-		l.durable.append(p.m, len(p.m.GetEntries()), true)
+		l.persist(p.m, len(p.m.GetEntries()), true)
 	}
 	if survive < len(l.pending) { // one is torn
 		torn := l.pending[survive].m
-		l.durable.append(torn, l.World.Rand.IntN(len(torn.GetEntries())+1), false)
+		l.persist(torn, l.World.Rand.IntN(len(torn.GetEntries())+1), false)
 	}
+	l.Lose()
+}
+
+// Lose forgets all that was not synced.
+func (l *Log) Lose() {
+	l.life++
 	if l.ForgetsVotes && l.durable.hard != nil {
 		l.durable.hard = &raftpb.HardState{Term: l.durable.hard.Term, Commit: l.durable.hard.Commit}
 	}
@@ -121,10 +157,14 @@ func (l *Log) Crash() {
 
 // SetConf is group.Storage's.
 func (l *Log) SetConf(index uint64, state *raftpb.ConfState) error {
+	l.Writes.Do(l.Node, "configuration", func() { l.setConf(index, state) })
+	return nil
+}
+
+func (l *Log) setConf(index uint64, state *raftpb.ConfState) {
 	for _, s := range []*logState{&l.current, &l.durable} {
 		s.confs = s.confs.set(index, state)
 	}
-	return nil
 }
 
 // ConfState is group.Storage's.
@@ -138,7 +178,7 @@ func (s *logState) append(m *raftpb.Message, entries int, hard bool) {
 		}
 		s.entries = append(s.entries[:e.GetIndex()-offset:e.GetIndex()-offset], e)
 	}
-	if hard && (m.Term != nil || m.Vote != nil || m.Commit != nil) {
+	if hard && setsHard(m) {
 		s.hard = &raftpb.HardState{Term: m.Term, Vote: m.Vote, Commit: m.Commit}
 	}
 }
@@ -147,7 +187,7 @@ func (s *logState) append(m *raftpb.Message, entries int, hard bool) {
 // another replica's engine, unless it has that entry.
 func (l *Log) Restart(index, term uint64, conf *raftpb.ConfState) {
 	if own, err := l.Term(index); err == nil && own == term {
-		_ = l.SetConf(index, conf)
+		l.setConf(index, conf)
 		return
 	}
 	for _, s := range []*logState{&l.current, &l.durable} {
@@ -203,6 +243,13 @@ func (l *Log) Snapshot() (*raftpb.Snapshot, error) {
 
 // Compact is group.Storage's. It is as durable as what is.
 func (l *Log) Compact(index uint64) error {
+	if index > l.current.entries[0].GetIndex() {
+		l.Writes.Do(l.Node, "compaction", func() { l.compact(index) })
+	}
+	return nil
+}
+
+func (l *Log) compact(index uint64) {
 	for _, s := range []*logState{&l.current, &l.durable} {
 		offset := s.entries[0].GetIndex()
 		last := s.entries[len(s.entries)-1].GetIndex()
@@ -213,5 +260,4 @@ func (l *Log) Compact(index uint64) error {
 		rest[0] = &raftpb.Entry{Index: rest[0].Index, Term: rest[0].Term}
 		s.entries = rest
 	}
-	return nil
 }

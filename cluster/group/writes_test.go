@@ -257,7 +257,9 @@ func (s *story) govern() {
 	for _, n := range s.nodes {
 		n.do(func() {
 			n.compact() // by what an earlier flush has made durable
-			n.flush()
+			if s.world.Chance(0.2) {
+				n.flush()
+			}
 		})
 	}
 }

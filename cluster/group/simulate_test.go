@@ -588,6 +588,8 @@ func (n *node) mend() {
 			behind = append(behind, r.Node)
 		}
 	}
+	first, _ := n.log.FirstIndex()
+	term, _ := n.log.Term(first - 1)
 	for _, id := range behind {
 		to := s.nodes[id-1]
 		life, joined := to.life, to.joined
@@ -595,8 +597,12 @@ func (n *node) mend() {
 			if (to.core == nil) == joined || to.paused || to.life != life || n.core == nil {
 				return
 			}
+			if own, err := to.log.Term(first - 1); joined && err == nil && own == term { // as in Node.isBehind
+				to.do(func() { to.core.attested = max(to.core.attested, first-1) })
+				return
+			}
 			at := n.engine.Applied()
-			if last, _ := to.log.LastIndex(); last >= at.Index {
+			if at.Index <= to.engine.Applied().Index {
 				return // it was long under way
 			}
 			s.counts.copies++

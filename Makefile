@@ -5,8 +5,8 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 FUZZTIME ?= 10s
 # All builds are like those of a release, so that they share what is compiled.
 export GOFLAGS := $(GOFLAGS) -trimpath
-# lint vets; without DWARF some seventy test programs are linked in half the time.
-TESTFLAGS := -race -tags cairn_invariants -vet=off -ldflags=-w -timeout 30m
+# lint vets; without symbols for debuggers some seventy test programs are linked in half the time.
+TESTFLAGS := -race -tags cairn_invariants -vet=off -ldflags=-s -timeout 30m
 
 .PHONY: run cluster build bench-program test short lint vulncheck fuzz interop clients bench microbench random torture torture-race release clean
 

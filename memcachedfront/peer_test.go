@@ -137,7 +137,7 @@ func differentialCairn(t testing.TB) (address string) {
 
 // differentialCommands is the number of commands that each differential test
 // sends: fewer with the race detector, with which they cost several times as much, and
-// .ci/run sends 200,000 without it. CAIRN_DIFFERENTIAL_COMMANDS makes it longer.
+// .ci/run sends 40,000 more without it. CAIRN_DIFFERENTIAL_COMMANDS makes it longer.
 func differentialCommands() int {
 	if n, err := strconv.Atoi(os.Getenv("CAIRN_DIFFERENTIAL_COMMANDS")); err == nil {
 		return n

@@ -60,7 +60,7 @@ func (p *program) serveCommand() *cobra.Command {
 		if cfg.Daemon && !inBackground(p.environ) {
 			return exitCode(startDaemon(p.args, p.environ, p.stderr, takeOver))
 		}
-		if p.slacken != nil {
+		if p.slacken != nil && !cfg.Proxy() { // which syncs nothing, and is to start fast
 			p.slacken(cfg.TimerSlack, p.environ)
 		}
 		return p.serve(cmd.Context(), cfg, takeOver)

@@ -288,7 +288,7 @@ func (d *definition) process() {
 	d.text(&c.File, "config", "", "YAML (.yaml, .yml) or TOML (.toml) file with any of these settings by their long names")
 	d.add(intValue(&c.Threads, 0, 1<<10), "threads", "t", "processors to use; 0 uses all")
 	d.add(&value[time.Duration]{&c.TimerSlack, "duration", parseSlack, time.Duration.String}, "timer-slack", "",
-		"how late the kernel may wake up a thread that waits for a time, on Linux: a sync of the log then costs fewer wake-ups, and takes less processor time; 0 leaves it as it is, mostly 50µs")
+		"how late the kernel may wake up a thread that waits for a time, on Linux: a sync of the log then costs fewer wake-ups, and takes less processor time; 0 leaves it as it is, mostly 50µs, and so does a proxy")
 	d.text(&c.User, "user", "u", "user to become when started as root; the data directory will belong to it")
 	d.yes(&c.Daemon, "daemon", "d", "go into the background once the server answers")
 	d.text(&c.PIDFile, "pidfile", "P", "file to write the process id to")

@@ -79,7 +79,7 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	o.Started = func() {
 		bare.begin()
 		before, usageErr = c.Usage()
-		client, kernel = ownCPU(), kernelCPU()
+		client, kernel = ownCPU(), peer.KernelCPU()
 	}
 	result, err := s.drive(ctx, c, o)
 	syncs, syncErr := bare.finish()
@@ -89,7 +89,7 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 	if usageErr != nil {
 		return Round{}, nil, usageErr
 	}
-	client, kernel = ownCPU()-client, kernelCPU()-kernel
+	client, kernel = ownCPU()-client, peer.KernelCPU()-kernel
 	after, err := c.Usage()
 	if err != nil {
 		return Round{}, nil, err

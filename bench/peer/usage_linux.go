@@ -91,10 +91,39 @@ func switches(dir string) (n int64, err error) {
 	return n, nil
 }
 
-// readStat takes the processor times out of /proc/<pid>/stat (proc(5): fields
-// 14 to 17), in which the second field, the name, may hold anything.
+// KernelCPU is the processor time that the kernel's own threads have used since the
+// machine started: what they do for a server, such as a sync that it does not wait for
+// itself, is counted for no process. Threads that have ended are not in it.
+func KernelCPU() (total time.Duration) {
+	paths, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is a good one
+	for _, path := range paths {
+		if stat, err := os.ReadFile(path); err == nil { // or it has ended
+			total += kernelThreadCPU(stat)
+		}
+	}
+	return total
+}
+
+// kernelThreadCPU is the processor time of a process, by its stat file; 0 for one that is
+// no thread of the kernel, which all have the same parent.
+func kernelThreadCPU(stat []byte) time.Duration {
+	const parent, kthreadd = 4 - 3, "2"
+	var u Usage
+	if fields := statFields(stat); len(fields) <= parent || string(fields[parent]) != kthreadd || u.readStat(stat) != nil {
+		return 0
+	}
+	return u.CPU()
+}
+
+// statFields are those of /proc/<pid>/stat (proc(5)) from the third on. The second one,
+// the name, may hold anything.
+func statFields(stat []byte) [][]byte {
+	return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+}
+
+// readStat takes the processor times out of /proc/<pid>/stat, fields 14 to 17.
 func (u *Usage) readStat(stat []byte) error {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	fields := statFields(stat)
 	if len(fields) < 15 {
 		return fmt.Errorf("peer: unexpected /proc/<pid>/stat: %q", stat)
 	}

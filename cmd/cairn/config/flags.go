@@ -206,17 +206,8 @@ func (d *definition) upstream() {
 	d.text(&c.UpstreamCA, "upstream-ca", "", "PEM file of the authorities that sign its certificate; without one the system's are trusted")
 	d.text(&c.UpstreamCert, "upstream-cert", "", "PEM file of the client certificate for it")
 	d.text(&c.UpstreamKey, "upstream-key", "", "PEM file of its private key")
-	d.add(&value[time.Duration]{&c.UpstreamTimeout, "duration", parseTimeout, time.Duration.String}, "upstream-timeout", "",
+	d.add(durationValue(&c.UpstreamTimeout, time.Millisecond, time.Minute, "from 1ms to 1m"), "upstream-timeout", "",
 		"timeout of a request to the upstream, such as 500ms; after it, a session counts as absent")
-}
-
-// parsePatience reads a duration from 100ms to 10m.
-func parsePatience(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 100*time.Millisecond || d > 10*time.Minute {
-		return 0, errors.New("must be a duration from 100ms to 10m")
-	}
-	return d, nil
 }
 
 // parseReplaceAfter reads a duration from 10s to 30 days; 0 is never.
@@ -224,24 +215,6 @@ func parseReplaceAfter(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d != 0 && d < 10*time.Second || d > 30*24*time.Hour {
 		return 0, errors.New("must be a duration from 10s to 720h, or 0")
-	}
-	return d, nil
-}
-
-// parseSlack reads a duration of 10ms at most.
-func parseSlack(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 || d > 10*time.Millisecond {
-		return 0, errors.New("must be a duration from 0 to 10ms, such as 250us")
-	}
-	return d, nil
-}
-
-// parseTimeout reads a duration from 1ms to 1m.
-func parseTimeout(text string) (time.Duration, error) {
-	d, err := time.ParseDuration(text)
-	if err != nil || d < time.Millisecond || d > time.Minute {
-		return 0, errors.New("must be a duration from 1ms to 1m")
 	}
 	return d, nil
 }
@@ -261,7 +234,7 @@ func (d *definition) cluster() {
 		"host:port at which clients reach this node or proxy, which discovery (config get cluster) names; if empty, the first address of listen that others reach, with the host of cluster-advertise if that is every interface")
 	d.list(&c.Join, nil, "join", "",
 		"host:port of other nodes, or of a name that has the addresses of all, or without a port the name of SRV records, such as _cluster._tcp.example.com; looked up again and again, and this node itself may be among them; for a proxy, of any nodes")
-	d.add(&value[time.Duration]{&c.Patience, "duration", parsePatience, time.Duration.String}, "patience", "",
+	d.add(durationValue(&c.Patience, 100*time.Millisecond, 10*time.Minute, "from 100ms to 10m"), "patience", "",
 		"how long a request waits while there is no leader, or no node answers a proxy, before it fails, such as 10s")
 	d.add(intValue(&c.BootstrapExpect, 1, 99), "bootstrap-expect", "",
 		"number of nodes of a new cluster, which starts once all of them know each other; 3 or 5")
@@ -287,7 +260,7 @@ func (d *definition) process() {
 	c.LogFormat, c.LogLevel, c.TimerSlack = "text", "info", 250*time.Microsecond
 	d.text(&c.File, "config", "", "YAML (.yaml, .yml) or TOML (.toml) file with any of these settings by their long names")
 	d.add(intValue(&c.Threads, 0, 1<<10), "threads", "t", "processors to use; 0 uses all")
-	d.add(&value[time.Duration]{&c.TimerSlack, "duration", parseSlack, time.Duration.String}, "timer-slack", "",
+	d.add(durationValue(&c.TimerSlack, 0, 10*time.Millisecond, "from 0 to 10ms, such as 250us"), "timer-slack", "",
 		"how late the kernel may wake up a thread that waits for a time, on Linux: a sync of the log then costs fewer wake-ups, and takes less processor time; 0 leaves it as it is, mostly 50µs, and so does a proxy")
 	d.text(&c.User, "user", "u", "user to become when started as root; the data directory will belong to it")
 	d.yes(&c.Daemon, "daemon", "d", "go into the background once the server answers")

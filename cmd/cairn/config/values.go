@@ -154,6 +154,18 @@ func durationText(at *time.Duration) *value[time.Duration] {
 	return &value[time.Duration]{at, "duration", parse, session.FormatDuration}
 }
 
+// durationValue is a duration within [least, most]; bounds says so in the error.
+func durationValue(at *time.Duration, least, most time.Duration, bounds string) *value[time.Duration] {
+	parse := func(text string) (time.Duration, error) {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < least || d > most {
+			return 0, errors.New("must be a duration " + bounds)
+		}
+		return d, nil
+	}
+	return &value[time.Duration]{at, "duration", parse, time.Duration.String}
+}
+
 // intValue is a number within [least, most].
 func intValue(at *int, least, most int) *value[int] {
 	parse := func(text string) (int, error) {

@@ -399,8 +399,8 @@ const campaignPause = 30 * time.Millisecond
 type handler struct{ *Node }
 
 func (h handler) Messages(_, number uint64, messages []*raftpb.Message) {
-	if slots := h.slots.Load(); slots != nil && number < uint64(len(*slots)) {
-		if g := (*slots)[number].voter(); g != nil {
+	if place := h.place(number); place != nil {
+		if g := place.voter(); g != nil {
 			g.Step(messages)
 		}
 	}
@@ -408,11 +408,19 @@ func (h handler) Messages(_, number uint64, messages []*raftpb.Message) {
 
 // group is the replica of a group; nil: it is not there.
 func (n *Node) group(number uint64) *group.Group {
+	if place := n.place(number); place != nil {
+		return place.present()
+	}
+	return nil
+}
+
+// place is that of a group's replica; nil: there is no such group yet.
+func (n *Node) place(number uint64) *slot {
 	slots := n.slots.Load()
 	if slots == nil || number >= uint64(len(*slots)) {
 		return nil
 	}
-	return (*slots)[number].present()
+	return (*slots)[number]
 }
 
 // groups are the replicas that are there, also those of a node that was removed.

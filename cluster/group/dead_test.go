@@ -60,12 +60,8 @@ func newQuiet(t *testing.T, seed uint64, voters, nodes int) *aFall {
 	for id := range uint64(voters) {
 		conf = append(conf, id+1)
 	}
-	for id := range uint64(nodes) {
-		n := &node{s: s.aSimulation, id: id + 1, joined: true, log: simulate.NewLog(w, conf)}
-		n.log.Low, n.log.High = 100*time.Microsecond, 5*time.Millisecond
-		n.engine = simulate.NewEngine(n.clock)
-		s.nodes = append(s.nodes, n)
-		n.start()
+	for range nodes {
+		s.add(&node{joined: true}, conf, 5*time.Millisecond)
 	}
 	return s
 }

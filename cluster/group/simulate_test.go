@@ -33,15 +33,9 @@ var (
 // that nothing that was seen to have expired came back, that nothing left before
 // its time, and that the replicas are the same in the end.
 func TestSimulation(t *testing.T) {
+	steps, _, counted := simulations(t, faults{})
 	if *simulateSeed != 0 {
-		simulation(t, *simulateSeed)
 		return
-	}
-	steps, counted := 0, events{}
-	for seed := uint64(1); steps < *simulateSteps && !t.Failed(); seed++ {
-		r := simulation(t, seed)
-		steps += r.steps
-		counted.add(r.counts)
 	}
 	t.Logf("%d events: %+v", steps, counted)
 	if counted.crashes == 0 || counted.leads <= counted.worlds || counted.duplicates == 0 || counted.again == 0 || counted.copies == 0 || counted.changes == 0 || counted.adopted < counted.worlds {
@@ -54,7 +48,7 @@ func TestSimulationAgain(t *testing.T) {
 	for _, seed := range []uint64{
 		6432, // a leader that was removed refused its vote, and nobody else could be elected
 	} {
-		simulation(t, seed)
+		simulation(t, seed, faults{})
 	}
 }
 
@@ -83,20 +77,9 @@ func TestSimulationNotices(t *testing.T) {
 // TestSimulationHeals lets a replica, or two of five, have what no entry has put there.
 // The others must find it out, and it must have become a copy of theirs in the end.
 func TestSimulationHeals(t *testing.T) {
-	steps, spread, counted := 0, 0, events{}
-	for seed := max(1, *simulateSeed); steps < *simulateSteps && !t.Failed(); seed++ {
-		r := simulate1(t, seed, faults{corrupts: true})
-		if r.err != nil {
-			t.Errorf("-simulate.seed=%d: after %d events: %v", seed, r.steps, r.err)
-		}
-		steps += r.steps
-		counted.add(r.counts)
-		if r.spread {
-			spread++
-		}
-		if *simulateSeed != 0 {
-			return
-		}
+	steps, spread, counted := simulations(t, faults{corrupts: true})
+	if *simulateSeed != 0 {
+		return
 	}
 	t.Logf("%d events: %+v, copies of wrong replicas in %d worlds", steps, counted, spread)
 	if counted.heals < counted.worlds/2 || counted.wrongLeads == 0 || spread > counted.worlds/4 {
@@ -107,17 +90,9 @@ func TestSimulationHeals(t *testing.T) {
 // TestSimulationChanges lets the replicas of a log change all the time, with one voter at times,
 // and leaders remove themselves: there must be a leader all the same.
 func TestSimulationChanges(t *testing.T) {
-	steps, counted := 0, events{}
-	for seed := max(1, *simulateSeed); steps < *simulateSteps && !t.Failed(); seed++ {
-		r := simulate1(t, seed, faults{changes: true})
-		if r.err != nil {
-			t.Errorf("-simulate.seed=%d: after %d events: %v", seed, r.steps, r.err)
-		}
-		steps += r.steps
-		counted.add(r.counts)
-		if *simulateSeed != 0 {
-			return
-		}
+	steps, _, counted := simulations(t, faults{changes: true})
+	if *simulateSeed != 0 {
+		return
 	}
 	t.Logf("%d events: %+v", steps, counted)
 	if counted.removed < counted.worlds {
@@ -127,8 +102,25 @@ func TestSimulationChanges(t *testing.T) {
 
 type faults struct{ lies, forgetsVotes, keepsSuffix, corrupts, changes bool }
 
-func simulation(t *testing.T, seed uint64) simulated {
-	r := simulate1(t, seed, faults{})
+// simulations are as many worlds as -simulate.steps asks for, up to one that fails, or the one of
+// -simulate.seed; spread is in how many of them a replica got a copy of a wrong one.
+func simulations(t *testing.T, f faults) (steps, spread int, counted events) {
+	for seed := max(1, *simulateSeed); steps < *simulateSteps && !t.Failed(); seed++ {
+		r := simulation(t, seed, f)
+		steps += r.steps
+		counted.add(r.counts)
+		if r.spread {
+			spread++
+		}
+		if *simulateSeed != 0 {
+			break
+		}
+	}
+	return steps, spread, counted
+}
+
+func simulation(t *testing.T, seed uint64, f faults) simulated {
+	r := simulate1(t, seed, f)
 	if r.err != nil {
 		t.Errorf("-simulate.seed=%d: after %d events: %v", seed, r.steps, r.err)
 	}
@@ -209,7 +201,6 @@ type aSimulation struct {
 	counts  events
 	history []porcupine.Operation
 	left    int // commands to be begun
-	later   int // of these, not before a test says so
 	open    int // and not answered
 }
 
@@ -258,10 +249,15 @@ func newSimulation(seed uint64, f faults) *aSimulation {
 
 // addNode adds the next node, one of the voters or a spare one, and starts it.
 func (s *aSimulation) addNode(voters []uint64) {
-	n := &node{s: s, id: uint64(len(s.nodes)) + 1, skew: time.Duration(s.world.Rand.IntN(6001)-3000) * time.Millisecond}
-	n.joined = slices.Contains(voters, n.id)
+	skew := time.Duration(s.world.Rand.IntN(6001)-3000) * time.Millisecond
+	s.add(&node{skew: skew, joined: len(s.nodes) < len(voters)}, voters, 30*time.Millisecond)
+}
+
+// add makes n the next node, whose syncs take so long at most, and starts it.
+func (s *aSimulation) add(n *node, voters []uint64, slowest time.Duration) {
+	n.s, n.id = s, uint64(len(s.nodes))+1
 	n.log = simulate.NewLog(s.world, voters)
-	n.log.Low, n.log.High = 100*time.Microsecond, 30*time.Millisecond
+	n.log.Low, n.log.High = 100*time.Microsecond, slowest
 	n.log.Lies, n.log.ForgetsVotes, n.log.KeepsSuffix = s.faults.lies, s.faults.forgetsVotes, s.faults.keepsSuffix
 	n.log.Node, n.log.Writes = n.id, s.writes
 	n.engine = simulate.NewEngine(n.clock)
@@ -498,24 +494,21 @@ func (n *node) reconfigure(other *node) {
 			voters = append(voters, r.Node)
 		}
 	}
-	one := func(kind raftpb.ConfChangeType, node uint64) *raftpb.ConfChangeSingle {
-		return &raftpb.ConfChangeSingle{Type: &kind, NodeId: &node}
-	}
 	var changes []*raftpb.ConfChangeSingle
 	switch {
 	case slices.Contains(learners, other.id) && other.joined && w.Chance(0.7):
-		changes = append(changes, one(raftpb.ConfChangeAddNode, other.id))
+		changes = append(changes, change(raftpb.ConfChangeAddNode, other.id))
 		if w.Chance(0.7) {
 			gone := voters[w.Rand.IntN(len(voters))]
 			if n.s.faults.changes && w.Chance(0.7) {
 				gone = n.id
 			}
-			changes = append(changes, one(raftpb.ConfChangeRemoveNode, gone))
+			changes = append(changes, change(raftpb.ConfChangeRemoveNode, gone))
 		}
 	case slices.Contains(learners, other.id), slices.Contains(voters, other.id) && len(voters) > fewest:
-		changes = append(changes, one(raftpb.ConfChangeRemoveNode, other.id))
+		changes = append(changes, change(raftpb.ConfChangeRemoveNode, other.id))
 	case !slices.Contains(voters, other.id):
-		changes = append(changes, one(raftpb.ConfChangeAddLearnerNode, other.id))
+		changes = append(changes, change(raftpb.ConfChangeAddLearnerNode, other.id))
 	}
 	if n.core.change(changes) == nil && len(changes) > 0 {
 		n.s.counts.changes++
@@ -678,11 +671,13 @@ func (n *node) crash() {
 
 // startIn starts a node that is down, in a while.
 func (n *node) startIn(atMost time.Duration) {
-	n.s.world.After(n.s.world.Between(10*time.Millisecond, atMost), func() {
-		if n.core == nil {
-			n.start()
-		}
-	})
+	n.s.world.After(n.s.world.Between(10*time.Millisecond, atMost), n.startIfDown)
+}
+
+func (n *node) startIfDown() {
+	if n.core == nil {
+		n.start()
+	}
 }
 
 // do lets f happen at the node, if it lives then as now, once it is not paused.
@@ -930,7 +925,7 @@ type call struct {
 // next begins a command.
 func (c *client) next() {
 	s, w := c.s, c.s.world
-	if s.left == s.later {
+	if s.left == 0 {
 		return
 	}
 	s.left--

@@ -171,7 +171,7 @@ func newStory(t *testing.T, seed uint64, f faults, l loss) *story {
 	for range storyClients {
 		s.addClient()
 	}
-	at := func(d time.Duration, f func()) { w.After(d, f) }
+	at := w.After
 	at(tellEvery, s.aSimulation.tell)
 	at(trainEvery, s.train)
 
@@ -301,12 +301,6 @@ func (s *story) replace(leader *node) {
 func (s *story) moved() bool {
 	leader := s.led()
 	return leader != nil && len(leader.core.conf.GetVoters()) == storyVoters && Contains(leader.core.conf, storyVoters+1)
-}
-
-func (n *node) startIfDown() {
-	if n.core == nil {
-		n.start()
-	}
 }
 
 // step lets the next event happen, and whoever loses its power in it crash.

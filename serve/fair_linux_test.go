@@ -163,16 +163,18 @@ func (f foresight) Try(b *session.Burst) bool {
 	return f.handy.Try(b)
 }
 
-// Of several commands of a client the store hears before it is asked for the first. Who
-// is answered from memory leaves the arena empty for the next.
+// Of several commands, of one client or of several, the store hears before it is asked for
+// the first. Who is answered from memory leaves the arena empty for the next.
 func TestPrefetchesBeforeItTries(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		asks []string
 		want string
 	}{
-		{"clients", []string{"1\n", "2\n"}, "reads tries answers reads prefetches tries answers"},
-		{"no command", []string{"0\n", "0\n"}, "reads answers reads answers"},
+		{"one command", []string{"1\n"}, "reads tries answers"},
+		{"one client", []string{"2\n"}, "reads prefetches tries answers"},
+		{"two clients", []string{"1\n", "1\n"}, "reads reads prefetches prefetches tries answers tries answers"},
+		{"no command", []string{"0\n"}, "reads answers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			d := new(diary)

@@ -33,6 +33,7 @@ func (l *loop) serveBulk() {
 		taken++
 		before := len(cl.in)
 		l.takeTurn(cl)
+		l.carryOut()
 		l.moved += max(len(cl.in)-before, 0)
 	}
 	rest := copy(l.bulk, l.bulk[taken:])

@@ -50,6 +50,7 @@ type loop struct {
 	began     time.Time             // the same
 	arena     *arena                // for the input to come
 	arenas    int                   // in use
+	begun     []*turn               // to be carried out
 	passing   []*turn               // to be passed to the store
 	spare     []*turn               // for later
 	answered  []answered            // not yet told how long it took

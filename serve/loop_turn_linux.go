@@ -102,18 +102,21 @@ func (l *loop) serve() {
 	l.tellTimes()
 }
 
-// serveReady gives some of the ready connections their turn.
+// serveReady gives some of the ready connections their turn. It reads from all of them
+// before it carries out the first, so that the store hears of all of it in advance.
 func (l *loop) serveReady() {
 	n := min(len(l.ready), maxTurns)
 	for _, cl := range l.ready[:n] {
 		l.takeTurn(cl)
 	}
+	l.carryOut()
 	rest := copy(l.ready, l.ready[n:])
 	clear(l.ready[rest:])
 	l.ready = l.ready[:rest]
 }
 
-// takeTurn gives cl its turn, unless it was closed or parked meanwhile.
+// takeTurn gives cl its turn, unless it was closed or parked meanwhile. What it asks for
+// is left to carryOut.
 func (l *loop) takeTurn(cl *loopClient) {
 	cl.queued = false
 	switch {
@@ -166,8 +169,7 @@ func (l *loop) take(cl *loopClient) error {
 		l.arena.used += used
 		l.arena.users++
 		t.arena = l.arena
-		l.carryOut(t)
-		l.arena.rewind()
+		l.begun = append(l.begun, t)
 	}
 	return nil
 }
@@ -185,7 +187,7 @@ func (l *loop) takeOwn(cl *loopClient) error {
 	}
 	if t, used := l.consume(cl, cl.in); t != nil {
 		t.used = used
-		l.carryOut(t)
+		l.begun = append(l.begun, t)
 	}
 	return nil
 }
@@ -216,21 +218,34 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 	return t, used
 }
 
-// carryOut answers a turn that the store can answer from memory, and marks any other to
-// be passed on: its connection is busy until then.
-func (l *loop) carryOut(t *turn) {
-	commands := len(t.burst.Commands)
-	if commands > 1 && l.server.prefetcher != nil {
-		l.server.prefetcher.Prefetch(&t.burst)
+// carryOut answers the turns begun that the store can answer from memory, and marks the
+// others to be passed on: their connections are busy until then.
+func (l *loop) carryOut() {
+	l.prefetch()
+	for i, t := range l.begun {
+		l.begun[i] = nil
+		switch {
+		case len(t.burst.Commands) == 0 || l.server.options.Store.Try(&t.burst):
+			l.answer(t)
+		case t.burst.Patient:
+			t.client.patient = t
+			fallthrough
+		default:
+			l.passing = append(l.passing, t)
+		}
 	}
-	switch {
-	case commands == 0 || l.server.options.Store.Try(&t.burst):
-		l.answer(t)
-	case t.burst.Patient:
-		t.client.patient = t
-		fallthrough
-	default:
-		l.passing = append(l.passing, t)
+	l.begun = l.begun[:0]
+	l.arena.rewind()
+}
+
+// prefetch tells the store what the turns begun are about to ask for, if that is more
+// than one command.
+func (l *loop) prefetch() {
+	if l.server.prefetcher == nil || len(l.begun) == 0 || len(l.begun) == 1 && len(l.begun[0].burst.Commands) < 2 {
+		return
+	}
+	for _, t := range l.begun {
+		l.server.prefetcher.Prefetch(&t.burst)
 	}
 }
 

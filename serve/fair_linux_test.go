@@ -174,6 +174,7 @@ func TestPrefetchesBeforeItTries(t *testing.T) {
 		{"one command", []string{"1\n"}, "reads tries answers"},
 		{"one client", []string{"2\n"}, "reads prefetches tries answers"},
 		{"two clients", []string{"1\n", "1\n"}, "reads reads prefetches prefetches tries answers tries answers"},
+		{"many commands", []string{"255\n", "1\n", "1\n"}, "reads reads prefetches prefetches tries answers tries answers reads tries answers"},
 		{"no command", []string{"0\n"}, "reads answers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -51,6 +51,7 @@ type loop struct {
 	arena     *arena                // for the input to come
 	arenas    int                   // in use
 	begun     []*turn               // to be carried out
+	commands  int                   // of begun
 	passing   []*turn               // to be passed to the store
 	spare     []*turn               // for later
 	answered  []answered            // not yet told how long it took

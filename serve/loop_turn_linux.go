@@ -11,6 +11,11 @@ const (
 	// events and mail again.
 	maxTurns = 64
 
+	// maxBegun is how many commands the loop reads before it carries them out: what the
+	// store brings into the processor's cache for all of them must not be displaced
+	// before it is used, and the first to ask must not wait for many others.
+	maxBegun = 256
+
 	// maxSpareTurns is how many turns a loop keeps for later.
 	maxSpareTurns = 256
 
@@ -102,12 +107,15 @@ func (l *loop) serve() {
 	l.tellTimes()
 }
 
-// serveReady gives some of the ready connections their turn. It reads from all of them
+// serveReady gives some of the ready connections their turn. It reads from several of them
 // before it carries out the first, so that the store hears of all of it in advance.
 func (l *loop) serveReady() {
 	n := min(len(l.ready), maxTurns)
 	for _, cl := range l.ready[:n] {
 		l.takeTurn(cl)
+		if l.commands >= maxBegun {
+			l.carryOut()
+		}
 	}
 	l.carryOut()
 	rest := copy(l.ready, l.ready[n:])
@@ -169,7 +177,7 @@ func (l *loop) take(cl *loopClient) error {
 		l.arena.used += used
 		l.arena.users++
 		t.arena = l.arena
-		l.begun = append(l.begun, t)
+		l.begin(t)
 	}
 	return nil
 }
@@ -187,7 +195,7 @@ func (l *loop) takeOwn(cl *loopClient) error {
 	}
 	if t, used := l.consume(cl, cl.in); t != nil {
 		t.used = used
-		l.begun = append(l.begun, t)
+		l.begin(t)
 	}
 	return nil
 }
@@ -218,6 +226,12 @@ func (l *loop) consume(cl *loopClient, in []byte) (t *turn, used int) {
 	return t, used
 }
 
+// begin leaves a turn to carryOut.
+func (l *loop) begin(t *turn) {
+	l.begun = append(l.begun, t)
+	l.commands += len(t.burst.Commands)
+}
+
 // carryOut answers the turns begun that the store can answer from memory, and marks the
 // others to be passed on: their connections are busy until then.
 func (l *loop) carryOut() {
@@ -234,14 +248,14 @@ func (l *loop) carryOut() {
 			l.passing = append(l.passing, t)
 		}
 	}
-	l.begun = l.begun[:0]
+	l.begun, l.commands = l.begun[:0], 0
 	l.arena.rewind()
 }
 
 // prefetch tells the store what the turns begun are about to ask for, if that is more
 // than one command.
 func (l *loop) prefetch() {
-	if l.server.prefetcher == nil || len(l.begun) == 0 || len(l.begun) == 1 && len(l.begun[0].burst.Commands) < 2 {
+	if l.server.prefetcher == nil || l.commands < 2 {
 		return
 	}
 	for _, t := range l.begun {

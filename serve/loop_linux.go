@@ -15,15 +15,9 @@ import (
 	"cairn/session"
 )
 
-const (
-	// interest is what a loop wants to know of a connection, once each time it
-	// becomes so. That there is room to send is of interest once there was none.
-	interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
-
-	// alarms is the same for the eventfd: each write is an event, so nobody has to
-	// read it.
-	alarms = unix.EPOLLIN | unix.EPOLLET
-)
+// interest is what a loop wants to know of a connection, once each time it becomes so.
+// That there is room to send is of interest once there was none.
+const interest = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
 
 // loop serves many connections from one goroutine: it waits for input on all of
 // them, and answers what the store has in memory. What the store has to carry out
@@ -59,12 +53,12 @@ type loop struct {
 	due       []*turn               // memory for retryDue
 	out       Output                // answers being sent
 	nextSweep time.Time
-	deadline  time.Time // of a wait for events, as it is set
+	alarm     *time.Timer // makes the loop look for what is due; nil: none yet
+	alarmAt   time.Time   // when; zero: not at all
 
 	freezing chan<- frozen // gets the connections when the loop stands still
 	isFrozen bool          // it does
 
-	alarm     int // eventfd
 	asleep    atomic.Bool
 	mail      mailbox
 	announced atomic.Bool // there are newcomers in it
@@ -81,6 +75,10 @@ type mailbox struct {
 	unparked  []*loopClient    // have got the memory that they waited for
 	tasks     []func()         // to be called by the loop
 	closed    bool             // the loop has ended
+
+	// woken says that the deadline of the wait for events has been set, which ends
+	// the wait, or will end the next one.
+	woken bool
 }
 
 // empty reports whether nobody has told anything. It is called with mu locked.
@@ -97,7 +95,6 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 		arena:   newArena(),
 		arenas:  1,
 		out:     Output{Text: make([]byte, 0, 2*replyChunk)},
-		alarm:   -1,
 
 		nextSweep: time.Now(), // a client that says nothing does not wake the loop
 	}
@@ -108,14 +105,8 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 	// sleeping loop costs no thread and holds up no other goroutine.
 	unix.SetNonblock(l.epoll, true)
 	l.file = os.NewFile(uintptr(l.epoll), "epoll")
-	if l.wait, err = l.file.SyscallConn(); err == nil {
-		l.alarm, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	}
-	if err == nil {
-		err = l.watch(l.alarm, alarms)
-	}
-	if err != nil {
-		l.close()
+	if l.wait, err = l.file.SyscallConn(); err != nil {
+		l.file.Close()
 		return nil, err
 	}
 	l.poll = func(uintptr) bool {
@@ -126,8 +117,8 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 }
 
 func (l *loop) close() {
-	if l.alarm >= 0 {
-		unix.Close(l.alarm)
+	if l.alarm != nil {
+		l.alarm.Stop()
 	}
 	l.file.Close()
 }
@@ -175,10 +166,24 @@ func (l *loop) announce(cl *loopClient) bool {
 	return true
 }
 
-// wake wakes the loop if it sleeps. It is called with mail.mu locked.
+// passed is a deadline that ends a wait at once.
+var passed = time.Unix(1, 0)
+
+// wake wakes the loop if it sleeps. It is called with mail.mu locked. The runtime makes
+// the loop's goroutine runnable where the caller runs: no descriptor has to become ready,
+// and no other thread to notice it.
 func (l *loop) wake() {
 	if l.asleep.CompareAndSwap(true, false) {
-		unix.Write(l.alarm, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		l.mail.woken = true
+		l.file.SetReadDeadline(passed)
+	}
+}
+
+// forgetWake lets the next wait for events be one. It is called with mail.mu locked.
+func (l *loop) forgetWake() {
+	if l.mail.woken {
+		l.mail.woken = false
+		l.file.SetReadDeadline(time.Time{})
 	}
 }
 
@@ -294,10 +299,7 @@ func (l *loop) sleep() {
 		l.pollNow()
 		return
 	}
-	if until := l.sleepsUntil(); until != l.deadline {
-		l.file.SetReadDeadline(until)
-		l.deadline = until
-	}
+	l.setAlarm()
 	l.polls = 0
 	err := l.wait.Read(l.poll)
 	l.drowsy = l.polls > 1
@@ -310,6 +312,26 @@ func (l *loop) sleep() {
 	}
 	l.pollNow()
 }
+
+// setAlarm makes somebody wake the loop when it has something to do, whatever happens.
+func (l *loop) setAlarm() {
+	until := l.sleepsUntil()
+	if until == l.alarmAt {
+		return
+	}
+	l.alarmAt = until
+	switch {
+	case l.alarm == nil:
+		l.alarm = time.AfterFunc(time.Until(until), func() { l.do(l.forgetAlarm) })
+	case until.IsZero():
+		l.alarm.Stop()
+	default:
+		l.alarm.Reset(time.Until(until))
+	}
+}
+
+// forgetAlarm notes that the alarm has gone off.
+func (l *loop) forgetAlarm() { l.alarmAt = time.Time{} }
 
 // sleepsUntil returns when the loop has something to do, whatever happens; zero:
 // never.
@@ -325,7 +347,7 @@ func (l *loop) sleepsUntil() time.Time {
 func (l *loop) notice(event *unix.EpollEvent) {
 	cl := l.clients[event.Fd]
 	if cl == nil {
-		return // an alarm, or a connection that is closed
+		return // a connection that is closed
 	}
 	if event.Events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		cl.readable = true
@@ -380,6 +402,7 @@ func (l *loop) takeNewcomers() {
 func (l *loop) readMail() {
 	m := &l.taken
 	l.mail.mu.Lock()
+	l.forgetWake()
 	l.takeNewcomers()
 	m.finished, l.mail.finished = l.mail.finished, m.finished[:0]
 	m.returned, l.mail.returned = l.mail.returned, m.returned[:0]

@@ -20,7 +20,8 @@ func (e *SyncError) Unwrap() error { return e.Err }
 // Passing reports whether an operation failed for a reason that may pass without a
 // restart: there is no space, no quota, no file descriptor, or the file system is
 // read-only for now. It has had no effect, except that a write may have written a
-// part. A [SyncError] does not pass.
+// part, and that Replace may have replaced the file, though not durably. A [SyncError]
+// does not pass.
 func Passing(err error) bool {
 	if errors.As(err, new(*SyncError)) {
 		return false
@@ -34,7 +35,8 @@ func Passing(err error) bool {
 }
 
 // Replace writes the file at path. It appears whole or not at all, whatever happens,
-// and is durable when Replace returns nil. The name with ".new" behind it is used.
+// and is durable when Replace returns nil. The name with ".new" behind it is used. The
+// error of a sync is no [SyncError] here: who tries again writes and renames anew.
 func Replace(fs vfs.FS, path string, category vfs.DiskWriteCategory, content []byte) error {
 	f, err := fs.Create(path+".new", category)
 	if err != nil {
@@ -42,7 +44,7 @@ func Replace(fs vfs.FS, path string, category vfs.DiskWriteCategory, content []b
 	}
 	_, err = f.Write(content)
 	if err == nil {
-		err = f.Sync() // a failed one is no SyncError: who tries again writes all of it again
+		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
 		return err
@@ -50,17 +52,22 @@ func Replace(fs vfs.FS, path string, category vfs.DiskWriteCategory, content []b
 	if err := fs.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return SyncDir(fs, fs.PathDir(path))
+	return syncDir(fs, fs.PathDir(path), func(err error) error { return err })
 }
 
 // SyncDir makes the names in dir durable.
 func SyncDir(fs vfs.FS, dir string) error {
+	return syncDir(fs, dir, func(err error) error { return &SyncError{err} })
+}
+
+// syncDir is SyncDir that returns what failed makes of the error of the sync.
+func syncDir(fs vfs.FS, dir string, failed func(error) error) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
 	if err = d.Sync(); err != nil {
-		err = &SyncError{err}
+		err = failed(err)
 	}
 	return errors.Join(err, d.Close())
 }

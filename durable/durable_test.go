@@ -41,6 +41,34 @@ func TestReplaceWholeOrNot(t *testing.T) {
 	}
 }
 
+// Want of space passes, whichever operation of a replacement meets it: who tries again
+// does all of it again. Of a directory's sync alone that is not so.
+func TestReplaceWithoutSpace(t *testing.T) {
+	replaced := false
+	for failing := int32(0); !replaced; failing++ {
+		operation := int32(-1)
+		fs := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(errorfs.Op) error {
+			if operation++; operation == failing {
+				return syscall.ENOSPC
+			}
+			return nil
+		}))
+		err := durable.Replace(fs, "file", category, []byte("new"))
+		if replaced = operation < failing; replaced != (err == nil) || !replaced && !durable.Passing(err) {
+			t.Errorf("operation %d failed: %v, which passes: %v", failing, err, durable.Passing(err))
+		}
+	}
+	full := errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	if err := durable.SyncDir(full, ""); err == nil || durable.Passing(err) {
+		t.Errorf("the sync of a directory failed: %v, which passes: %v", err, durable.Passing(err))
+	}
+}
+
 func content(t *testing.T, fs vfs.FS, path string) string {
 	t.Helper()
 	f, err := fs.Open(path)

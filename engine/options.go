@@ -75,6 +75,10 @@ type Options struct {
 	// MiB.
 	MemtableBytes int64
 
+	// MemoryBytes is what the process may use; 0: as much as it likes. Where it is little,
+	// blocks of tables are compressed in a way that needs less. Default: 0.
+	MemoryBytes int64
+
 	// DropEvery is the time between two sweeps of dead buckets. Default: 10 s.
 	// Negative: the store does nothing on its own; DropExpired and Tick do.
 	DropEvery time.Duration

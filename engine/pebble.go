@@ -34,7 +34,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		o.Levels[i].BlockSize = blockBytes
 		o.Levels[i].FilterPolicy = newFilters()
 	}
-	s.options.Compression.configure(o)
+	s.options.Compression.configure(o, s.options.MemoryBytes)
 	return o
 }
 
@@ -78,8 +78,21 @@ func (s *Store) endIn(space *record.Space, start []byte) []byte {
 	return behind
 }
 
-func (c Compression) configure(o *pebble.Options) {
+// zstdBytes is what zstd in Go takes for each processor while a table is written that has
+// a block of more than 128 KiB, which a large value makes.
+const zstdBytes = 8 << 20
+
+// affordsZstd reports whether that is a sixth of memory, in bytes, at most. 0: there is
+// no end of it.
+func affordsZstd(memory int64) bool {
+	return memory == 0 || int64(runtime.GOMAXPROCS(0))*zstdBytes <= memory/6
+}
+
+func (c Compression) configure(o *pebble.Options, memory int64) {
 	settings := pebble.DBCompressionBalanced
+	if !affordsZstd(memory) {
+		settings = pebble.DBCompressionFastest
+	}
 	switch c {
 	case CompressionOff:
 		settings = pebble.UniformDBCompressionSettings(sstable.NoCompression)

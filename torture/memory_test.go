@@ -200,9 +200,9 @@ func (n *neighbour) look() {
 // connections. Nobody is killed, and what was acknowledged is there, also after a
 // kill of ours and a start in the same group.
 func TestSmallGroups(t *testing.T) {
-	sizes := []int64{128}
+	sizes := []int64{64, 128}
 	if long {
-		sizes = []int64{64, 128, 256}
+		sizes = append(sizes, 256)
 	}
 	for _, megabytes := range sizes {
 		t.Run(fmt.Sprint(megabytes), func(t *testing.T) { smallGroup(t, megabytes<<20) })

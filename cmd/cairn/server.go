@@ -240,6 +240,7 @@ func storeOptions(cfg *config.Config, plan *memory.Plan, logger *slog.Logger) en
 
 		MemtableBytes:   plan.Memtable,
 		BlockCacheBytes: plan.BlockCache,
+		MemoryBytes:     plan.Total,
 	}
 	switch cfg.Compression {
 	case "off":

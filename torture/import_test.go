@@ -59,7 +59,7 @@ func TestImportFromLiveMemcached(t *testing.T) {
 	ratio := float64(during.p99()) / float64(before.p99())
 	figures(t, "%d sessions imported in %v; another client's p99 %v before (%d requests), %v during the import (%d), %.2f times as long; at worst %v, and %v",
 		n, took.Round(100*time.Millisecond), before.p99(), len(before), during.p99(), len(during), ratio, before.worst(), during.worst())
-	if long && ratio > 2 {
+	if long && ratio > 2 && during.p99() > time.Millisecond {
 		t.Errorf("the other client's p99 is %.2f times as long", ratio)
 	}
 }

@@ -3,10 +3,12 @@ package torture
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,11 +66,22 @@ func connect(sock string, d dialect) (*client, error) { return connectTo("unix",
 
 // connectTo opens a connection to an address of any network.
 func connectTo(network, address string, d dialect) (*client, error) {
-	conn, err := net.Dial(network, address)
+	conn, err := dial(network, address)
 	if err != nil {
 		return nil, err
 	}
 	return newClient(conn, d), nil
+}
+
+// dial connects. A Unix socket refuses whom its queue has no place for; dial then waits,
+// as TCP does by itself.
+func dial(network, address string) (net.Conn, error) {
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		conn, err := net.Dial(network, address)
+		if !errors.Is(err, syscall.EAGAIN) || time.Since(began) > patience {
+			return conn, err
+		}
+	}
 }
 
 func newClient(conn net.Conn, d dialect) *client {

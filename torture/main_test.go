@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 
 	"cairn/built"
 	"cairn/engine"
+	"cairn/memory"
 )
 
 // long says that the long form runs. TestMain sets it.
@@ -52,6 +54,7 @@ func TestMain(m *testing.M) {
 	}
 	flag.Parse()
 	long = *longFlag
+	debug.SetMemoryLimit(memory.Limit() / 2) // disks in memory, of several tests at once
 	began := time.Now()
 	code := m.Run()
 	if long {

@@ -22,7 +22,7 @@ func (t *stations) open(s *Store) {
 	t.commits.init()
 	t.fetchers.limit, t.fetchers.fetch = s.options.Fetches, s.fetch
 	t.heavy.limit, t.heavy.fetch = heavyFetches(), s.fetch
-	for range max(1, min(runtime.GOMAXPROCS(0)-1, maxAppliers)) {
+	for range min(runtime.GOMAXPROCS(0), maxAppliers) {
 		t.appliers.Go(s.applyWaiting)
 	}
 	t.awaiting.Go(s.awaitCommits)

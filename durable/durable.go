@@ -52,22 +52,21 @@ func Replace(fs vfs.FS, path string, category vfs.DiskWriteCategory, content []b
 	if err := fs.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncDir(fs, fs.PathDir(path), func(err error) error { return err })
+	err = SyncDir(fs, fs.PathDir(path))
+	if failed, ok := errors.AsType[*SyncError](err); ok {
+		return failed.Err
+	}
+	return err
 }
 
 // SyncDir makes the names in dir durable.
 func SyncDir(fs vfs.FS, dir string) error {
-	return syncDir(fs, dir, func(err error) error { return &SyncError{err} })
-}
-
-// syncDir is SyncDir that returns what failed makes of the error of the sync.
-func syncDir(fs vfs.FS, dir string, failed func(error) error) error {
 	d, err := fs.OpenDir(dir)
 	if err != nil {
 		return err
 	}
 	if err = d.Sync(); err != nil {
-		err = failed(err)
+		err = &SyncError{err}
 	}
 	return errors.Join(err, d.Close())
 }

@@ -3,13 +3,10 @@ package torture
 import (
 	"bytes"
 	bin "encoding/binary"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -43,7 +40,7 @@ func crowd(t *testing.T, n int) {
 	neighbour := newNeighbour(t, s)
 	neighbour.c.mustDo(t, session.OK, session.Command{Op: session.OpSet, Key: []byte("big"), Value: make([]byte, 256<<10), Expiry: session.Never})
 	for i := range n {
-		conn, err := dialPatiently(s.sock)
+		conn, err := dialPatiently("unix", s.sock)
 		if err != nil {
 			t.Fatalf("connection %d: %v", i, err)
 		}
@@ -79,17 +76,6 @@ func crowd(t *testing.T, n int) {
 	}
 	figures(t, "beside %d connections with half a request, unread answers or nothing %d clients got all of %d answers; %d MB of memory at the highest%s",
 		n, polite, polite*each, peak>>20, confined.judge())
-}
-
-// dialPatiently connects to a Unix socket; while more connections wait to be
-// accepted than the kernel keeps, it tries again.
-func dialPatiently(sock string) (conn net.Conn, err error) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if conn, err = net.Dial("unix", sock); !errors.Is(err, syscall.EAGAIN) {
-			break
-		}
-	}
-	return conn, err
 }
 
 // TestManyKeys asks for 100,000 keys in one line, and in one pipeline of each of

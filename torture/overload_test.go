@@ -98,7 +98,7 @@ func TestManyConnections(t *testing.T) {
 	neighbour.check()
 	perConnection := (s.memory("VmRSS") - before) / int64(n)
 	for range n { // open and close
-		c, err := dial("unix", s.sock)
+		c, err := dialPatiently("unix", s.sock)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -185,7 +185,7 @@ func victimMain(scenario string) int {
 // now and then, and refuses what grows meanwhile.
 func victimRecovers(store *engine.Store, i int) bool {
 	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(10 * time.Millisecond) {
-		if ok, _ := victimWrite(store, i, time.Minute); ok {
+		if victimWrite(store, i, time.Minute) {
 			return true
 		}
 	}
@@ -197,9 +197,7 @@ func victimValue(i int) string { return fmt.Sprintf("%d %s", i, strings.Repeat("
 
 // victimStep writes, and reads what an earlier write left.
 func victimStep(store *engine.Store, i int) int {
-	if _, status := victimWrite(store, i, 20*time.Second); status != 0 {
-		return status
-	}
+	victimWrite(store, i, 20*time.Second)
 	b := &session.Burst{Now: store.Now()}
 	key := victimKey(i / 2)
 	*b.Add() = session.Command{Op: session.OpGet, Key: []byte(key)}
@@ -216,7 +214,7 @@ func victimStep(store *engine.Store, i int) int {
 
 // victimWrite writes and waits. A write that takes longer than most was neither
 // acknowledged nor refused.
-func victimWrite(store *engine.Store, i int, most time.Duration) (ok bool, exit int) {
+func victimWrite(store *engine.Store, i int, most time.Duration) (ok bool) {
 	stalled := time.AfterFunc(most, func() { os.Exit(victimStall) })
 	defer stalled.Stop()
 	b := &session.Burst{Now: store.Now()}
@@ -225,10 +223,10 @@ func victimWrite(store *engine.Store, i int, most time.Duration) (ok bool, exit 
 	session.Do(store, b)
 	if b.Results[0].Status == session.OK {
 		fmt.Println("done", i)
-		return true, 0
+		return true
 	}
 	fmt.Fprintln(os.Stderr, "refused:", b.Results[0].Err)
-	return false, 0
+	return false
 }
 
 // victim is what became of a process.

@@ -66,22 +66,22 @@ func connect(sock string, d dialect) (*client, error) { return connectTo("unix",
 
 // connectTo opens a connection to an address of any network.
 func connectTo(network, address string, d dialect) (*client, error) {
-	conn, err := dial(network, address)
+	conn, err := dialPatiently(network, address)
 	if err != nil {
 		return nil, err
 	}
 	return newClient(conn, d), nil
 }
 
-// dial connects. A Unix socket refuses whom its queue has no place for; dial then waits,
-// as TCP does by itself.
-func dial(network, address string) (net.Conn, error) {
-	for began := time.Now(); ; time.Sleep(time.Millisecond) {
-		conn, err := net.Dial(network, address)
-		if !errors.Is(err, syscall.EAGAIN) || time.Since(began) > patience {
-			return conn, err
+// dialPatiently connects to an address; while more connections wait to be accepted at a
+// Unix socket than the kernel keeps, it tries again.
+func dialPatiently(network, address string) (conn net.Conn, err error) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if conn, err = net.Dial(network, address); !errors.Is(err, syscall.EAGAIN) {
+			break
 		}
 	}
+	return conn, err
 }
 
 func newClient(conn net.Conn, d dialect) *client {

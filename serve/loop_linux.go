@@ -106,7 +106,7 @@ func newLoop(s *Server, shard int) (l *loop, err error) {
 	unix.SetNonblock(l.epoll, true)
 	l.file = os.NewFile(uintptr(l.epoll), "epoll")
 	if l.wait, err = l.file.SyscallConn(); err != nil {
-		l.file.Close()
+		l.close()
 		return nil, err
 	}
 	l.poll = func(uintptr) bool {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 
 	"cairn/engine"
 	"cairn/session"
-	"cairn/session/codec"
 )
 
 // Outcomes of a burst that was not carried out, or of which that is not known.
@@ -39,25 +37,6 @@ var (
 	// ErrStopped: this replica has stopped.
 	ErrStopped = errors.New("group: the replica has stopped")
 )
-
-// Write is a burst that goes through the log.
-type Write struct {
-	Origin Origin
-	Seq    Sequence
-	Mark   Sequence // all bursts of Origin below have been answered
-	Burst  *session.Burst
-
-	// Register makes Origin known instead of carrying out a burst.
-	Register bool
-
-	// Done is called once, from any goroutine. Results are those of the burst, in
-	// the form of package codec; err is one of this package's. It returns quickly.
-	Done func(results []byte, err error)
-
-	data   []byte // of the entry
-	term   uint64 // in which it was proposed
-	number uint64 // among those that wait
-}
 
 // Read is a burst of reads, which any replica may carry out.
 type Read struct {
@@ -141,10 +120,6 @@ const (
 	maxApplyingBytes    = 16 << 20
 	maxUncommittedBytes = 64 << 20
 	maxInflightMessages = 256
-
-	// maxAhead is how far ahead of the leader's clock the clock of a node may be
-	// that a burst comes from, before the burst's instants are brought back.
-	maxAhead = time.Second
 )
 
 // core drives one raft.RawNode. It starts nothing and waits for nothing, so that a
@@ -311,63 +286,6 @@ func (c *core) clockEntry() []byte {
 	return appendTick(nil, now, c.held())
 }
 
-// fitness says whether a node should lead.
-type fitness uint8
-
-const (
-	fit      fitness = iota
-	reserved         // if nobody else can
-	never            // what it stamps would be wrong, or nobody asks it
-)
-
-// Reason is one why a node should not lead.
-type Reason uint8
-
-// Reasons. With one of the first two a node leads only while nobody else can, and with one of
-// the others never: raft may elect it, but it stamps nothing and asks another to lead.
-const (
-	Full    Reason = 1 << iota // its disk is
-	Drained                    // an operator wants it to have no clients
-	Clock                      // it is wrong, or not known to be right
-	Removed                    // the cluster goes on without it
-)
-
-// fitness is that of a node with these reasons.
-func (r Reason) fitness() fitness {
-	switch {
-	case r&(Clock|Removed) != 0:
-		return never
-	case r != 0:
-		return reserved
-	}
-	return fit
-}
-
-// setReason says whether there is one why this node should not lead.
-func (c *core) setReason(r Reason, holds bool) {
-	c.reasons &^= r
-	if holds {
-		c.reasons |= r
-	}
-	c.setFitness(c.reasons.fitness())
-}
-
-// setFitness says whether this node should lead from now on.
-func (c *core) setFitness(f fitness) {
-	c.unfit = f
-	c.yield()
-}
-
-// yield asks another node to lead, if this one leads and should not. It reports whether
-// there is one that should.
-func (c *core) yield() bool {
-	to, better := c.successor()
-	if f := c.fitness(); to != 0 && (f == never || f == reserved && better) {
-		c.transfer(to)
-	}
-	return better
-}
-
 // held is up to where all replicas have the log on their disks, as far as a leader
 // knows; those that are away do not count if the log is too long.
 func (c *core) held() uint64 {
@@ -401,26 +319,6 @@ func (c *core) behind() (nodes []uint64) {
 func (c *core) compactable() (uint64, error) {
 	durable, err := c.o.Engine.DurablePosition()
 	return min(durable.Index, c.machine.held.Load()), err
-}
-
-// successor is the node that has most of the log and is alive, besides this one; 0:
-// there is none, or this node does not lead. Those that should not lead, or are to leave, are
-// taken last; should says that it is none of them.
-func (c *core) successor() (to uint64, should bool) {
-	most := uint64(0)
-	if !c.leads {
-		return 0, false
-	}
-	leaving := c.machine.Roster().Leaving
-	c.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-		if id == c.o.Node || kind != raft.ProgressTypePeer || !p.RecentActive || p.Match == 0 {
-			return
-		}
-		if fits := !c.o.Unfit(id) && !slices.Contains(c.found.differ, id) && !slices.Contains(leaving, id); fits && !should || fits == should && p.Match > most {
-			to, most, should = id, p.Match, fits
-		}
-	})
-	return to, should
 }
 
 // step takes a message from another node or from this node's disk.
@@ -478,83 +376,6 @@ func (c *core) observe() {
 	clear(c.heard)
 	c.spare.Store(leads)
 	c.askAgain()
-}
-
-func (c *core) propose(data ...[]byte) error {
-	entries := make([]*raftpb.Entry, len(data))
-	for i := range data {
-		entries[i] = &raftpb.Entry{Data: data[i]}
-	}
-	return c.node.Step(&raftpb.Message{Type: raftpb.MsgProp.Enum(), From: &c.o.Node, Entries: entries})
-}
-
-// prepare makes the entry of a write. It may be called by anybody, before write.
-func (c *core) prepare(w *Write) error {
-	if w.Register {
-		w.data = appendRegister(nil, w.Origin)
-		return nil
-	}
-	c.stamp(w.Burst)
-	level := c.machine.level().Codec()
-	if err := c.o.Engine.Admit(w.Burst, level); err != nil {
-		return err
-	}
-	data, err := codec.AppendBurst(appendBurstHeader(nil, w.Origin, w.Seq, w.Mark), w.Burst, level)
-	w.data = data
-	return err
-}
-
-// stamp makes the instant of a burst, which may come from another node, that of
-// this node's clock, or a little later. What had its effect at once as of the
-// former instant has it as of the new one.
-func (c *core) stamp(b *session.Burst) {
-	came := b.Now
-	now := c.o.Clock()
-	b.Now = max(now, min(came, now.Add(maxAhead)))
-	if b.Now >= came {
-		return
-	}
-	for i := range b.Commands {
-		k := &b.Commands[i]
-		for _, instant := range []*session.Time{&k.Expiry, &k.FlushAt, &k.VivifyExpiry} {
-			if *instant > b.Now && *instant <= came {
-				*instant = b.Now
-			}
-		}
-	}
-}
-
-// write proposes writes, in their order. Those that this node cannot propose are
-// done when it returns.
-func (c *core) write(writes []*Write) {
-	var data [][]byte
-	leads := c.leads && c.unfit != never
-	if leads {
-		// The log's clock may have stood still for longer than an origin lives, and
-		// stands at 0 when the log is new: an origin that registers as of then would be
-		// forgotten as soon as the clock moves.
-		if tick := c.clockEntry(); tick != nil {
-			data = append(data, tick)
-		}
-	}
-	for _, w := range writes {
-		if !leads {
-			w.Done(nil, ErrNotLeader)
-			continue
-		}
-		w.term = c.term
-		c.waiting.add(w)
-		data = append(data, w.data)
-	}
-	if len(data) == 0 {
-		return
-	}
-	if err := c.propose(data...); err != nil {
-		c.ticked = 0
-		for _, w := range writes {
-			c.waiting.fail(w, ErrLost)
-		}
-	}
 }
 
 // work is what a core wants to have done.
@@ -626,35 +447,4 @@ func (c *core) done(index uint64) {
 func (c *core) stop() {
 	c.reads.stop()
 	c.waiting.stop()
-}
-
-// transfer asks another node to lead instead of this one.
-func (c *core) transfer(to uint64) {
-	if c.leads {
-		c.node.TransferLeader(to)
-		c.observe()
-	}
-}
-
-// campaign begins an election unless somebody leads and is heard, or this node's election
-// is on its way: beginning anew would forget the votes that have come.
-func (c *core) campaign() {
-	if c.node.BasicStatus().RaftState == raft.StateFollower {
-		c.campaignAgain()
-	}
-}
-
-// campaignAgain is campaign, but asks the others once more whether they would vote for
-// this node if that is all that it has done.
-func (c *core) campaignAgain() {
-	if state := c.node.BasicStatus().RaftState; state == raft.StateFollower || state == raft.StatePreCandidate {
-		c.beginElection()
-	}
-}
-
-func (c *core) beginElection() {
-	if !c.follows() && c.fitness() == fit {
-		_ = c.node.Campaign()
-		c.observe()
-	}
 }

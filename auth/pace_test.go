@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"cairn/bubble"
 	"cairn/origin"
 )
 
@@ -62,7 +63,7 @@ func TestTheLongestLaneMakesRoom(t *testing.T) {
 }
 
 func TestPaceBoundsAttempts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := NewPace(3, time.Second)
 		begin := time.Now()
 		var mu sync.Mutex
@@ -102,7 +103,7 @@ func TestPaceBoundsAttempts(t *testing.T) {
 }
 
 func TestPaceIsFairAndGivesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		p := NewPace(1, time.Second)
 		for range waitingPerOrigin {
 			go p.Enter(t.Context(), host(1))
@@ -131,7 +132,7 @@ func TestPaceIsFairAndGivesBack(t *testing.T) {
 }
 
 func TestThrottleIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		throttle := NewThrottle(100, 1, time.Second)
 		for n := range 1000 {
 			throttle.Enter(t.Context(), host(n))

@@ -3,9 +3,9 @@ package cluster
 import (
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"cairn/bubble"
 	"cairn/cluster/group"
 )
 
@@ -49,7 +49,7 @@ func TestTransferWaits(t *testing.T) {
 		"itself":                {leader{}, 1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				l := test.leader
 				l.begun = time.Now()
 				err := obeyTransfer(t.Context(), &l, 1, test.to)

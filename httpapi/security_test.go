@@ -19,10 +19,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"cairn/adminapi"
+	"cairn/bubble"
 	"cairn/origin"
 	"cairn/session"
 )
@@ -107,7 +107,7 @@ func TestBasicAuthenticationCarriesTheToken(t *testing.T) {
 // the guesses; from elsewhere it does not.
 func TestGuessingIsThrottledAndSecretsStayOutOfTheLog(t *testing.T) {
 	h := withTokens(t)
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ask := func(ctx context.Context, from, token string) (status int, took time.Duration) {
 			r := httptest.NewRequestWithContext(ctx, "GET", "/v1/sessions", nil)
 			r.RemoteAddr = from + ":1234"

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 
+	"cairn/bubble"
 	"cairn/log"
 )
 
@@ -148,7 +149,7 @@ func syncDuringStall(t *testing.T, l *log.Log, g *gate, prefix string) {
 // A disk that does not answer does not hold up the log for long, and gets it back
 // when it has answered quickly for a while. A crash at any time loses nothing.
 func TestFailoverAndBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, fs, g := withFailover(t)
 		l := open(t, o)
 		write(t, l, 50, 100)
@@ -206,7 +207,7 @@ func afterCrash(t *testing.T, o log.Options, fs *vfs.MemFS, last log.Position) {
 
 // The failover directory stalls too, when the log's own has come back to life.
 func TestFailoverStalls(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, fs, g := withFailover(t)
 		l := open(t, o)
 		write(t, l, 10, 100)
@@ -224,7 +225,7 @@ func TestFailoverStalls(t *testing.T) {
 
 // While both disks stall the log waits, and says for how long.
 func TestBothStall(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, _, g := withFailover(t)
 		l := open(t, o)
 		write(t, l, 10, 100)
@@ -258,7 +259,7 @@ var errIO = fmt.Errorf("injected: %w", syscall.EIO)
 // A failed sync is never tried again on that file: what it was to write is
 // written elsewhere, and what was acknowledged before stays.
 func TestFailedSyncFailsOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, fs, g := withFailover(t)
 		l := open(t, o)
 		write(t, l, 50, 100)
@@ -317,7 +318,7 @@ func TestFailedWriteIsFinal(t *testing.T) {
 func TestNoSpace(t *testing.T) {
 	for _, place := range []string{"write", "create"} {
 		t.Run(place, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				g := newGate(t)
 				o := log.Options{Dir: "log", SegmentSize: 64 << 10, MaxWindow: -1, Spares: -1}
 				var messages bytes.Buffer
@@ -368,7 +369,7 @@ func TestNoSpace(t *testing.T) {
 
 // A log opens on a full disk, can be read, and takes records when there is space.
 func TestOpenWithoutSpace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := newGate(t)
 		mem := vfs.NewCrashableMem()
 		o := log.Options{Dir: "log", FS: mem, SegmentSize: 64 << 10, MaxWindow: -1, Spares: -1}
@@ -402,7 +403,7 @@ func TestOpenWithoutSpace(t *testing.T) {
 
 // The failover directory has space when the log's own has none.
 func TestFailoverForSpace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, mem, g := withFailover(t)
 		o.Hook(log.Hooks{})
 		o.FS = errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -428,7 +429,7 @@ func TestFailoverForSpace(t *testing.T) {
 
 // A log that waits for space can be closed.
 func TestCloseWithoutSpace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := newGate(t)
 		o := log.Options{Dir: "log", FS: vfs.NewMem()}
 		o.Hook(log.Hooks{Write: g.do})
@@ -468,7 +469,7 @@ func TestDirectWritesRefused(t *testing.T) {
 
 // Append waits when too much is pending.
 func TestAppendWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := newGate(t)
 		o := log.Options{Dir: "log", FS: vfs.NewMem(), MaxPending: 100 << 10}
 		o.Hook(log.Hooks{Sync: g.do})
@@ -496,7 +497,7 @@ func TestAppendWaits(t *testing.T) {
 
 // A log that is closed or ends wakes who waits in Append.
 func TestAppendWaitsInVain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := newGate(t)
 		o := log.Options{Dir: "log", FS: vfs.NewMem(), MaxPending: 1000}
 		o.Hook(log.Hooks{Sync: g.do})
@@ -525,7 +526,7 @@ func TestAppendWaitsInVain(t *testing.T) {
 }
 
 func TestFailoverDirectoryIsNeeded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		o, fs, g := withFailover(t)
 		l := open(t, o)
 		g.set("log/", errIO)
@@ -622,7 +623,7 @@ func TestPowerLossWithFailover(t *testing.T) {
 	moves := int64(0)
 	for seed := *seed0; seed < *seed0+*seeds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { moves += powerLossWithFailover(t, seed) })
+			bubble.Test(t, func(t *testing.T) { moves += powerLossWithFailover(t, seed) })
 		})
 	}
 	if moves < 50 {
@@ -689,7 +690,7 @@ func TestPace(t *testing.T) {
 
 // Files are removed when it is durable that they may be missing, not before.
 func TestTruncationIsDurableFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		g := newGate(t)
 		o := log.Options{Dir: "log", FS: vfs.NewCrashableMem(), SegmentSize: 64 << 10, Spares: -1}
 		o.Hook(log.Hooks{Sync: g.do})

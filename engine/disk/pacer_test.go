@@ -2,16 +2,17 @@ package disk
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/bubble"
 )
 
 // Who writes a table rests longer than it has worked, unless somebody waits for
 // it, or there is too much to do.
 func TestTablesAreWrittenAtAPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var p pacer
 		fs := pacedFS{vfs.NewMem(), &p}
 		write := func(name string, worked time.Duration) (rested time.Duration) {
@@ -63,7 +64,7 @@ func (slowFS) Remove(string) error {
 
 // A dropped bucket's tables are removed at a pace, too.
 func TestTablesAreRemovedAtAPace(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		fs := pacedFS{slowFS{vfs.NewMem()}, new(pacer)}
 		for name, want := range map[string]time.Duration{
 			"1.sst": removal + restRatio*removal,

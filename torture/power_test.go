@@ -300,14 +300,24 @@ func (p *powerRun) drop() bool {
 	return p.store.Figures().Dropped > before
 }
 
-// checkpoint copies the store, and deletes the copy before the last.
+// checkpoint copies the store, and deletes all other copies: a power loss may
+// have brought back some that were deleted before.
 func (p *powerRun) checkpoint() bool {
 	p.checkpoints++
-	if err := p.store.Checkpoint(fmt.Sprintf("copy-%d", p.checkpoints)); err != nil {
+	kept := fmt.Sprintf("copy-%d", p.checkpoints)
+	if err := p.store.Checkpoint(kept); err != nil {
 		p.t.Errorf("checkpoint: %v", err)
 	}
-	if err := p.mem.RemoveAll(fmt.Sprintf("copy-%d", p.checkpoints-1)); err != nil {
+	names, err := p.mem.List("")
+	if err != nil {
 		p.t.Error(err)
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "copy-") && name != kept {
+			if err := p.mem.RemoveAll(name); err != nil {
+				p.t.Error(err)
+			}
+		}
 	}
 	return true
 }

@@ -128,14 +128,17 @@ func TestRestartCountsLosses(t *testing.T) {
 // has no such thing.
 func TestTakeoverIsMeasured(t *testing.T) {
 	c := tiny(t, "cairn", "memcached")
-	c.Workloads = []string{"takeover"}
+	c.Workloads, c.Takeovers = []string{"takeover"}, 3
 	r, err := bench.Run(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rows := r.Sections[0].Tables[0].Rows
-	if rows[0][5] != "none" || rows[1][3] != "cannot" {
+	if !strings.HasSuffix(rows[0][2], "s") || rows[0][7] != "none" || rows[1][2] != "cannot" {
 		t.Errorf("%v", rows)
+	}
+	if !strings.Contains(r.Sections[0].Summary, "3 times") {
+		t.Errorf("%s", r.Sections[0].Summary)
 	}
 }
 

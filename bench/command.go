@@ -96,6 +96,7 @@ func (v *flagValues) define(f *pflag.FlagSet) {
 	f.IntVar(&c.Pipeline, "pipeline", 0, "operations at once in pipelined traffic and multi-gets (default 16)")
 	f.IntVar(&c.Sessions, "sessions", 0, "sessions stored (default 100000)")
 	f.IntVar(&c.Storm, "storm", 0, "sessions that end at once in expiry-storm (default 1000000)")
+	f.IntVar(&c.Takeovers, "takeovers", 0, "processes that take over, one after the other, in takeover (default 10)")
 	f.IntSliceVar(&c.Rates, "rates", nil, "operations per second in rates (default 1000,5000,10000)")
 	f.IntSliceVar(&c.Growth, "growth", nil, "numbers of sessions in growth (default 10000,100000,1000000,10000000)")
 	f.DurationSliceVar(&c.ReadDelays, "read-delays", nil, "how long the disk takes for a read in cold (default 2ms,20ms)")

@@ -40,6 +40,7 @@ type Config struct {
 	Pipeline    int             // operations at once in pipelined traffic; default 16
 	Sessions    int             // in a population; default 100,000
 	Storm       int             // sessions that expire at once; default 1,000,000
+	Takeovers   int             // in takeover; default 10
 	Rates       []int           // operations per second in rates; default 1,000, 5,000, 10,000
 	Growth      []int           // default 10^4, 10^5, 10^6, 10^7
 	ReadDelays  []time.Duration // of the disk in cold; default 2 ms, 20 ms
@@ -74,6 +75,7 @@ func (c *Config) prepare() error {
 	setDefault(&c.Pipeline, 16)
 	setDefault(&c.Sessions, 100_000)
 	setDefault(&c.Storm, 1_000_000)
+	setDefault(&c.Takeovers, 10)
 	setDefault(&c.Timeout, 30*time.Minute)
 	setDefault(&c.MemoryMB, 1024)
 	setDefault(&c.Protocol, "text")
@@ -94,6 +96,9 @@ func (c *Config) prepare() error {
 	}
 	if c.Ordinary && slices.ContainsFunc(c.Workloads, reconnects) {
 		return errors.New("bench: the ordinary client keeps its connections, so it cannot run php")
+	}
+	if c.Takeovers < 0 {
+		return fmt.Errorf("bench: %d takeovers: want a positive number", c.Takeovers)
 	}
 	for _, rate := range c.Rates {
 		if rate <= 0 {
@@ -132,6 +137,7 @@ func (c *Config) makeQuick() {
 	setDefault(&c.Connections, 10)
 	setDefault(&c.Sessions, 2000)
 	setDefault(&c.Storm, 5000)
+	setDefault(&c.Takeovers, 2)
 	setDefault(&c.MemoryMB, 64)
 	setDefault(&c.Payload.Count, 500)
 	if len(c.Rates) == 0 {

@@ -20,17 +20,9 @@ import (
 var takeoverExperiment = experiment{
 	name: "takeover",
 	cost: func(s *suite) time.Duration {
-		return startCost + s.fillCost(s.Sessions) + s.Warmup + time.Duration(s.takeovers()+1)*s.Duration
+		return startCost + s.fillCost(s.Sessions) + s.Warmup + time.Duration(s.Takeovers+1)*s.Duration
 	},
 	run: runTakeover,
-}
-
-// takeovers is how often.
-func (s *suite) takeovers() int {
-	if s.Quick {
-		return 2
-	}
-	return 10
 }
 
 // takeoverPart is the rate of the traffic meanwhile, as a part of the peak.
@@ -38,10 +30,11 @@ const takeoverPart = 0.5
 
 // takeovers is what was measured on one server.
 type takeovers struct {
-	Rate  float64         `json:"turnsPerSecond"`
-	Quiet time.Duration   `json:"longestWaitWithout"` // in a round without a takeover
-	Waits []time.Duration `json:"longestWaits"`       // one for each takeover
-	Lost  losses          `json:"lost"`
+	Rate   float64         `json:"turnsPerSecond"`
+	Quiet  time.Duration   `json:"longestWaitWithout"` // in a round without a takeover
+	Waits  []time.Duration `json:"longestWaits"`       // one for each takeover
+	Pauses []time.Duration `json:"pauses"`             // likewise: nobody served
+	Lost   losses          `json:"lost"`
 }
 
 func runTakeover(ctx context.Context, s *suite) (report.Section, error) {
@@ -64,7 +57,7 @@ func (s *suite) measureTakeovers(ctx context.Context, c *contestant) (*takeovers
 		return nil, err
 	}
 	result := &takeovers{Rate: peak * takeoverPart}
-	done := s.progress.phase(time.Duration(s.takeovers()+1)*s.Duration, "takeover · %s", c.Spec.Name)
+	done := s.progress.phase(time.Duration(s.Takeovers+1)*s.Duration, "takeover · %s", c.Spec.Name)
 	defer done()
 	round := load.Options{Flows: flows, Duration: s.Duration, Rate: result.Rate}
 	quiet, err := s.drive(ctx, c, round)
@@ -72,33 +65,35 @@ func (s *suite) measureTakeovers(ctx context.Context, c *contestant) (*takeovers
 		return nil, err
 	}
 	result.Quiet = time.Duration(quiet.Latency().Max())
-	for range s.takeovers() {
-		all, err := s.takeOverUnderLoad(ctx, c, round)
+	for range s.Takeovers {
+		all, paused, err := s.takeOverUnderLoad(ctx, c, round)
 		if err != nil {
 			return nil, err
 		}
 		result.Waits = append(result.Waits, time.Duration(all.Latency().Max()))
+		result.Pauses = append(result.Pauses, paused)
 	}
 	result.Lost, err = s.audit(ctx, c)
 	return result, err
 }
 
-// takeOverUnderLoad lets the server change its process in the midst of traffic.
-func (s *suite) takeOverUnderLoad(ctx context.Context, c *contestant, o load.Options) (*load.Result, error) {
+// takeOverUnderLoad lets the server change its process in the midst of traffic. It
+// also returns for how long nobody served.
+func (s *suite) takeOverUnderLoad(ctx context.Context, c *contestant, o load.Options) (result *load.Result, paused time.Duration, err error) {
 	var successor sync.WaitGroup
 	var failed error
 	o.Started = func() {
 		successor.Go(func() {
 			_ = sleep(ctx, o.Duration/3) // a cancelled run does it earlier
-			failed = c.Succeed(ctx)
+			paused, failed = c.Succeed(ctx)
 		})
 	}
-	result, err := s.drive(ctx, c, o)
+	result, err = s.drive(ctx, c, o)
 	successor.Wait()
 	if err == nil {
 		err = failed
 	}
-	return result, err
+	return result, paused, err
 }
 
 func (s *suite) takeoverSection(measured map[string]*takeovers) report.Section {
@@ -106,21 +101,30 @@ func (s *suite) takeoverSection(measured map[string]*takeovers) report.Section {
 		Title: "Takeover",
 		Summary: fmt.Sprintf("%d sessions are stored. Under web requests at %.0f %% of the peak rate, the server's process hands over to a new one, %d times. "+
 			"No connection may close. At the end all sessions are read back and compared with what was acknowledged.",
-			s.Sessions, 100*takeoverPart, s.takeovers()),
-		Notes: []string{"The wait is the longest that any operation of a round took, from the instant it was due."},
+			s.Sessions, 100*takeoverPart, s.Takeovers),
+		Notes: []string{"The pause is the time in which nobody served, as the new process logs it. The wait is the longest that any operation of a round took, from the instant it was due."},
 		Data:  measured,
 	}
-	table := report.Table{Columns: []string{"server", "web requests/s", "longest wait without", "with a takeover: median", "worst", "lost"}}
+	table := report.Table{Columns: []string{"server", "web requests/s", "pause: median", "worst", "longest wait without", "with a takeover: median", "worst", "lost"}}
 	for _, spec := range s.Peers {
 		m := measured[spec.Name]
 		if m == nil {
-			table.Rows = append(table.Rows, []string{spec.Name, "", "", "cannot", "cannot", ""})
+			table.Rows = append(table.Rows, []string{spec.Name, "", "cannot", "cannot", "", "", "", ""})
 			continue
 		}
-		slices.Sort(m.Waits)
-		table.Rows = append(table.Rows, []string{spec.Name, fmt.Sprintf("%.0f", m.Rate), report.Duration(m.Quiet),
-			report.Duration(m.Waits[len(m.Waits)/2]), report.Duration(m.Waits[len(m.Waits)-1]), m.Lost.String()})
+		row := []string{spec.Name, fmt.Sprintf("%.0f", m.Rate)}
+		row = append(row, medianAndWorst(m.Pauses)...)
+		row = append(row, report.Duration(m.Quiet))
+		row = append(row, medianAndWorst(m.Waits)...)
+		table.Rows = append(table.Rows, append(row, m.Lost.String()))
 	}
 	section.Tables = []report.Table{table}
 	return section
+}
+
+// medianAndWorst returns two cells of a table. Of an even number the median is the
+// longer of the two in the middle.
+func medianAndWorst(times []time.Duration) []string {
+	sorted := slices.Sorted(slices.Values(times))
+	return []string{report.Duration(sorted[len(sorted)/2]), report.Duration(sorted[len(sorted)-1])}
 }

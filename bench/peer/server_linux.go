@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -131,23 +132,59 @@ func (s *Server) watch(process *os.Process) {
 }
 
 // Succeed makes a Cairn hand itself over to a new process of its own program,
-// and waits until that serves and the old one has ended.
-func (s *Server) Succeed(ctx context.Context) error {
-	old := s.process.Pid
+// and waits until that serves and the old one has ended. It returns for how long
+// nobody served, as the new process logs it: in whole milliseconds.
+func (s *Server) Succeed(ctx context.Context) (paused time.Duration, err error) {
+	old, before := s.process.Pid, len(s.pauses())
 	if err := s.process.Signal(syscall.SIGUSR2); err != nil {
-		return err
+		return 0, err
 	}
-	for deadline := time.Now().Add(stopLimit); ; {
+	next := 0
+	err = s.until(ctx, func() bool {
 		text, _ := os.ReadFile(filepath.Join(s.options.Dir, pidFile))
 		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err == nil && pid != old {
-			return s.follow(pid)
-		}
+		next = pid
+		return err == nil && pid != old
+	})
+	if err != nil {
+		return 0, err
+	}
+	if err := s.follow(next); err != nil {
+		return 0, err
+	}
+	var pauses []time.Duration
+	err = s.until(ctx, func() bool {
+		pauses = s.pauses()
+		return len(pauses) > before
+	})
+	if err != nil {
+		return 0, err
+	}
+	return pauses[len(pauses)-1], nil
+}
+
+// until waits for a step of a takeover, stopLimit at most.
+func (s *Server) until(ctx context.Context, done func() bool) error {
+	for deadline := time.Now().Add(stopLimit); !done(); time.Sleep(time.Millisecond) {
 		if ctx.Err() != nil || time.Now().After(deadline) {
 			return errors.Join(fmt.Errorf("peer: %s has no successor\n%s", s.Spec.Name, s.logTail()), ctx.Err())
 		}
-		time.Sleep(time.Millisecond)
 	}
+	return nil
+}
+
+var tookOver = regexp.MustCompile(`msg="took the server over".* paused=(\S+)`)
+
+// pauses returns for how long nobody served in each takeover that the log knows of.
+func (s *Server) pauses() []time.Duration {
+	text, _ := os.ReadFile(s.logPath())
+	var pauses []time.Duration
+	for _, m := range tookOver.FindAllSubmatch(text, -1) {
+		if d, err := time.ParseDuration(string(m[1])); err == nil {
+			pauses = append(pauses, d)
+		}
+	}
+	return pauses
 }
 
 // follow goes on with the process that has taken over. It is a child of this

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -135,7 +134,7 @@ func (s *Server) watch(process *os.Process) {
 // and waits until that serves and the old one has ended. It returns for how long
 // nobody served, as the new process logs it: in whole milliseconds.
 func (s *Server) Succeed(ctx context.Context) (paused time.Duration, err error) {
-	old, before := s.process.Pid, len(s.pauses())
+	old, before := s.process.Pid, len(s.log())
 	if err := s.process.Signal(syscall.SIGUSR2); err != nil {
 		return 0, err
 	}
@@ -152,39 +151,29 @@ func (s *Server) Succeed(ctx context.Context) (paused time.Duration, err error) 
 	if err := s.follow(next); err != nil {
 		return 0, err
 	}
-	var pauses []time.Duration
+	var logged [][]byte
 	err = s.until(ctx, func() bool {
-		pauses = s.pauses()
-		return len(pauses) > before
+		text := s.log()
+		logged = tookOver.FindSubmatch(text[min(before, len(text)):])
+		return logged != nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	return pauses[len(pauses)-1], nil
+	return time.ParseDuration(string(logged[1]))
 }
+
+// tookOver is what a process logs that has taken over.
+var tookOver = regexp.MustCompile(`msg="took the server over".* paused=(\S+)\n`)
 
 // until waits for a step of a takeover, stopLimit at most.
 func (s *Server) until(ctx context.Context, done func() bool) error {
 	for deadline := time.Now().Add(stopLimit); !done(); time.Sleep(time.Millisecond) {
 		if ctx.Err() != nil || time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("peer: %s has no successor\n%s", s.Spec.Name, s.logTail()), ctx.Err())
+			return errors.Join(fmt.Errorf("peer: %s has no successor that says it took over\n%s", s.Spec.Name, s.logTail()), ctx.Err())
 		}
 	}
 	return nil
-}
-
-var tookOver = regexp.MustCompile(`msg="took the server over".* paused=(\S+)`)
-
-// pauses returns for how long nobody served in each takeover that the log knows of.
-func (s *Server) pauses() []time.Duration {
-	text, _ := os.ReadFile(s.logPath())
-	var pauses []time.Duration
-	for _, m := range tookOver.FindAllSubmatch(text, -1) {
-		if d, err := time.ParseDuration(string(m[1])); err == nil {
-			pauses = append(pauses, d)
-		}
-	}
-	return pauses
 }
 
 // follow goes on with the process that has taken over. It is a child of this
@@ -346,17 +335,15 @@ func (s *Server) Remove() error { return os.RemoveAll(s.options.Dir) }
 
 func (s *Server) logPath() string { return filepath.Join(s.options.Dir, "server.log") }
 
+// log returns what the server and those before it printed.
+func (s *Server) log() []byte {
+	text, _ := os.ReadFile(s.logPath()) // an error means that it has printed nothing
+	return text
+}
+
 // logTail returns the end of what the server printed.
 func (s *Server) logTail() string {
 	const tail = 2000
-	file, err := os.Open(s.logPath())
-	if err != nil {
-		return ""
-	}
-	defer file.Close()
-	if info, err := file.Stat(); err == nil && info.Size() > tail {
-		_, _ = file.Seek(-tail, io.SeekEnd)
-	}
-	out, _ := io.ReadAll(file)
-	return string(out)
+	out := s.log()
+	return string(out[max(0, len(out)-tail):])
 }

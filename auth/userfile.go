@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"cairn/processors"
 )
 
 // MaxFieldLen is the longest user name and the longest password in bytes.
@@ -197,6 +199,8 @@ func (u *users) valid(t Ticket) bool {
 }
 
 func matches(hashed, password []byte) int {
+	processors.Begin()
+	defer processors.End()
 	if bcrypt.CompareHashAndPassword(hashed, password) != nil {
 		return 0
 	}

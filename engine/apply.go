@@ -5,6 +5,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"cairn/processors"
 	"cairn/session"
 )
 
@@ -198,12 +199,19 @@ func (s *Store) applyWaiting() {
 	}
 }
 
+// longBatch is how many bytes of values take milliseconds to be compressed and copied.
+const longBatch = 512 << 10
+
 // applyBatch carries out requests as one batch. Those that need the disk first
 // are fetched for and come back.
 func (s *Store) applyBatch(requests []*request) {
-	now := session.Time(0)
+	now, bytes := session.Time(0), 0
 	for _, r := range requests {
-		now = max(now, r.in.Now)
+		now, bytes = max(now, r.in.Now), bytes+r.bytes
+	}
+	if bytes >= longBatch {
+		processors.Begin()
+		defer processors.End()
 	}
 	b := s.newBurst(s.advance(now))
 	b.requests = append(b.requests, requests...)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"cairn/processors"
 	"cairn/session"
 )
 
@@ -16,6 +17,8 @@ func (s *Store) Checkpoint(dir string) error {
 		return session.ErrClosed
 	}
 	defer s.doors.leave()
+	processors.Begin()
+	defer processors.End()
 	if s.frozen() {
 		return fmt.Errorf("engine: checkpoint to %s: %w", dir, session.ErrNoSpace)
 	}

@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync"
 
+	"cairn/processors"
 	"cairn/session"
 	"cairn/ttl"
 )
@@ -19,6 +20,7 @@ const maxFetches = 4
 type fetchers struct {
 	limit int // how many work at a time
 	fetch func(*request)
+	heavy bool // each takes long
 
 	mu       sync.Mutex
 	waiting  line
@@ -52,6 +54,10 @@ func (f *fetchers) start() {
 }
 
 func (f *fetchers) work() {
+	if f.heavy {
+		processors.Begin()
+		defer processors.End()
+	}
 	for r := f.take(true); r != nil; r = f.take(false) {
 		f.fetch(r)
 	}

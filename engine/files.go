@@ -43,6 +43,7 @@ func (f *files) release() error {
 		err = f.db.Close()
 	}
 	err = errors.Join(err, f.disk.Await())
+	f.disk.Closed()
 	if f.blocks != nil {
 		f.blocks.Unref()
 	}

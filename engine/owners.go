@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"cairn/engine/record"
+	"cairn/processors"
 	"cairn/session"
 	"cairn/ttl"
 )
@@ -122,6 +123,8 @@ func (s *Store) ScanOwners(ctx context.Context, prefix, after []byte, fn func(o 
 // scanIndex calls fn for the live items of the entries that begin with prefix, from
 // `from` on, and reports whether it came to the end of those.
 func (s *Store) scanIndex(ctx context.Context, prefix, from []byte, values bool, fn func(e *entry) bool) (ended bool, err error) {
+	processors.Begin()
+	defer processors.End()
 	for from != nil {
 		p, err := s.readOwned(ctx, prefix, from, values)
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 
 	"cairn/engine/record"
+	"cairn/processors"
 )
 
 const blockBytes = 16 << 10
@@ -85,7 +86,7 @@ const zstdBytes = 8 << 20
 // affordsZstd reports whether that is a sixth of memory, in bytes, at most. 0: there is
 // no end of it.
 func affordsZstd(memory int64) bool {
-	return memory == 0 || int64(runtime.GOMAXPROCS(0))*zstdBytes <= memory/6
+	return memory == 0 || int64(processors.Most())*zstdBytes <= memory/6
 }
 
 func (c Compression) configure(o *pebble.Options, memory int64) {

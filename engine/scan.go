@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"cairn/engine/record"
+	"cairn/processors"
 	"cairn/session"
 	"cairn/ttl"
 )
@@ -26,6 +27,8 @@ const (
 // an item that lives through the whole scan is seen exactly once.
 // Like any reader it shows nothing that a power cut could take back.
 func (s *Store) Scan(ctx context.Context, prefix, after []byte, fn func(it *session.Item) bool) error {
+	processors.Begin()
+	defer processors.End()
 	from := append([]byte{}, prefix...) // never nil, which would end the scan
 	if bytes.Compare(after, prefix) >= 0 && after != nil {
 		from = append(bytes.Clone(after), 0)

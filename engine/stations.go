@@ -1,8 +1,9 @@
 package engine
 
 import (
-	"runtime"
 	"sync"
+
+	"cairn/processors"
 )
 
 // stations are where bursts wait, and the goroutines that serve them there: each
@@ -21,8 +22,8 @@ func (t *stations) open(s *Store) {
 	t.queue.init()
 	t.commits.init()
 	t.fetchers.limit, t.fetchers.fetch = s.options.Fetches, s.fetch
-	t.heavy.limit, t.heavy.fetch = heavyFetches(), s.fetch
-	for range min(runtime.GOMAXPROCS(0), maxAppliers) {
+	t.heavy.limit, t.heavy.fetch, t.heavy.heavy = heavyFetches(), s.fetch, true
+	for range min(processors.Most(), maxAppliers) {
 		t.appliers.Go(s.applyWaiting)
 	}
 	t.awaiting.Go(s.awaitCommits)

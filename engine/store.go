@@ -79,6 +79,7 @@ func (s *Store) Close() error {
 	defer time.AfterFunc(closePatience, s.files.disk.GiveUp).Stop()
 	s.background.running.Wait()
 	s.files.disk.Hurry()
+	defer s.files.disk.Calm()
 	settle := !s.leavesLog()
 	var err error
 	if settle {

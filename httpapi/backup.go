@@ -17,6 +17,7 @@ import (
 
 	"cairn/adminapi"
 	"cairn/backup"
+	"cairn/processors"
 )
 
 const backupPath = "/v1/backup"
@@ -39,6 +40,8 @@ func (s *Server) backup(ctx context.Context, _ *backupInput) (*huma.StreamRespon
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer s.backups.release()
 		defer os.RemoveAll(dir)
+		processors.Begin()
+		defer processors.End()
 		hctx.SetHeader("Content-Type", "application/zstd")
 		hctx.SetHeader("Content-Disposition",
 			fmt.Sprintf(`attachment; filename="cairn-%s.tar.zst"`, created.Format("20060102-150405")))

@@ -3,6 +3,7 @@ package serve
 import (
 	"time"
 
+	"cairn/processors"
 	"cairn/session"
 )
 
@@ -100,6 +101,7 @@ func (l *loop) serve() {
 		return
 	}
 	l.now, l.began = l.server.options.Clock.Now(), time.Now()
+	processors.Look(l.began)
 	l.serveReady()
 	l.pass()
 	l.serveBulk()

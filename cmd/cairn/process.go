@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cairn/cmd/cairn/config"
+	"cairn/processors"
 )
 
 // sparedFiles is about how many descriptors the store, the log and the HTTP
@@ -26,7 +27,7 @@ const (
 // limits, locked memory, its user. What fails for want of a right is logged
 // where memcached logs it too, and an error where it would be unsafe to go on.
 func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
-	cfg.Threads = setProcessors(cfg.Threads)
+	cfg.Threads = setProcessors(cfg.Threads, cfg.Clustered() || cfg.Proxy())
 	if err := raiseFileLimit(cfg, logger); err != nil {
 		return err
 	}
@@ -52,19 +53,24 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 	return nil
 }
 
-// backgroundThreads is how many threads may run beside those that serve clients.
-// Go's scheduler leaves a compaction running for 10 ms while requests wait; given
-// a thread for it, the kernel lets requests go first. More than one would let
-// the garbage collector take more of the processors.
+// backgroundThreads is how many threads may run beside those that serve clients, in a
+// cluster. Go's scheduler leaves a goroutine running for 10 ms while requests wait; given
+// a thread for it, the kernel lets requests go first. More than one would let the garbage
+// collector take more of the processors.
 const backgroundThreads = 1
 
-// setProcessors lets threads serve clients, 0 being one for each processor, and
-// some more run beside them. It gives their number without these.
-func setProcessors(threads int) int {
+// setProcessors lets threads serve clients, 0 being one for each processor, and returns
+// their number. How many there are at a time is left to processors; but a node of a
+// cluster or a proxy does not tell that what it does in the background.
+func setProcessors(threads int, cluster bool) int {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	runtime.GOMAXPROCS(threads + backgroundThreads)
+	if cluster {
+		runtime.GOMAXPROCS(threads + backgroundThreads)
+	} else {
+		processors.Manage(threads)
+	}
 	return threads
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"cairn/engine/compress/dictionary"
 	"cairn/engine/record"
+	"cairn/processors"
 	"cairn/session"
 	"cairn/ttl"
 )
@@ -110,6 +111,8 @@ func (d *Dictionaries) Due() uint32 {
 // not use it; nil: there is nothing to learn. It takes up to a second, and others
 // may use d meanwhile.
 func (d *Dictionaries) Propose(id uint32) *record.Dictionary {
+	processors.Begin()
+	defer processors.End()
 	trained, err := d.values.trainer.Train(id)
 	if err != nil {
 		d.logger.Debug("no dictionary", "reason", err)

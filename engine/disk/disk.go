@@ -63,6 +63,9 @@ func New(o Options) *Disk {
 // files is the file system on which a shortage is no error.
 func (d *Disk) files() vfs.FS {
 	fs := d.options.FS
+	if d.options.Watch {
+		fs = blockingFS{fs}
+	}
 	return thriftyFS{keepingFS{patientFS{fs, fs.PathJoin(d.options.Dir), d.shortage}, &d.keeper}, &d.claimed, d.shortage}
 }
 
@@ -116,6 +119,9 @@ func (d *Disk) Opened() {
 		d.later.opened()
 	}
 }
+
+// Closed says that Pebble is closed.
+func (d *Disk) Closed() { d.pacer.fallBehind(false) }
 
 // Await waits until what the opening has put off is done.
 func (d *Disk) Await() error {

@@ -7,6 +7,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"cairn/processors"
 )
 
 // pacer makes flushes, compactions and the removal of tables rest between pieces
@@ -41,12 +43,29 @@ const (
 )
 
 // hurry makes what is under way and what is begun go on without rest, until calm.
-func (p *pacer) hurry() { p.hurried.Add(1) }
-func (p *pacer) calm()  { p.hurried.Add(-1) }
+func (p *pacer) hurry() {
+	processors.Begin()
+	p.hurried.Add(1)
+}
+
+func (p *pacer) calm() {
+	p.hurried.Add(-1)
+	processors.End()
+}
 
 // look finds out whether flushes or compactions fall behind what is written.
 func (p *pacer) look(m *pebble.Metrics) {
-	p.behind.Store(m.MemTable.Count >= memtablesToWait-1 || m.Levels[0].Sublevels >= hurryAtSublevels)
+	p.fallBehind(m.MemTable.Count >= memtablesToWait-1 || m.Levels[0].Sublevels >= hurryAtSublevels)
+}
+
+// fallBehind notes whether they do.
+func (p *pacer) fallBehind(behind bool) {
+	switch was := p.behind.Swap(behind); {
+	case behind && !was:
+		processors.Begin()
+	case was && !behind:
+		processors.End()
+	}
 }
 
 // rest is called by who has worked for that long.

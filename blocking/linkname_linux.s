@@ -1,0 +1,1 @@
+// Functions without a body, which are the runtime's, need a file such as this.

@@ -157,7 +157,7 @@ func brokenRules(from, to string) (broken []string) {
 	if within(to, "cairn/engine") && (within(from, "cairn/memcachedfront") || within(from, "cairn/httpapi") || within(from, "cairn/serve")) {
 		broken = append(broken, "fronts know stores, not the engine")
 	}
-	if from == "cairn/serve" && within(to, "cairn") && to != "cairn/session" && to != "cairn/origin" && to != "cairn/figures" && to != "cairn/memory" {
+	if from == "cairn/serve" && within(to, "cairn") && to != "cairn/session" && to != "cairn/origin" && to != "cairn/figures" && to != "cairn/memory" && to != "cairn/processors" {
 		broken = append(broken, "sockets know no protocol")
 	}
 	if (from == "cairn/memcachedfront/protocol" || from == "cairn/resp") && (to == "net" || to == "os" || within(to, "cairn") && to != "cairn/session") {

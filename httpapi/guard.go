@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"cairn/processors"
 )
 
 // guard is the outermost handler: it refuses what no operation should see,
@@ -38,6 +40,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		r = r.WithContext(withRecord(r.Context(), rec))
 		r.Body = &timedBody{ReadCloser: r.Body, control: response.control}
 		begin := time.Now()
+		processors.Look(begin)
 		defer func() {
 			s.requests.observe(rec.action, response.code(), time.Since(begin))
 			s.audit(r, rec, response.code())

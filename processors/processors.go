@@ -64,7 +64,8 @@ func Most() int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// Look is called when work for clients begins, at the instant now. It is quick.
+// Look is called when work for clients begins, whatever front end it comes through, at the
+// instant now. It is quick.
 func Look(now time.Time) {
 	if process.on.Load() && now.UnixNano() >= process.next.Load() {
 		process.look(now)

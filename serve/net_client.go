@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"cairn/processors"
 	"cairn/session"
 )
 
@@ -119,6 +120,7 @@ func (cl *netClient) burst(arrived time.Time) (progress bool, err error) {
 	if n, cl.need = cl.conn.Consume(cl.reader.unread(), &r.burst); n == 0 {
 		return false, nil
 	}
+	processors.Look(arrived)
 	r.burst.Patient = false // nobody would notice that the client sends more
 	cl.began(r.burst.Now)
 	if len(r.burst.Commands) > 0 {

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The commands that tell a running server what to do, over its HTTP API.
@@ -72,5 +73,25 @@ func TestConfigValidate(t *testing.T) {
 	}
 	if left, err := os.ReadDir("cairn-data"); err == nil {
 		t.Errorf("it has made %v", left)
+	}
+}
+
+// TestProcessors looks at a server that has little to do, and then has to scan.
+func TestProcessors(t *testing.T) {
+	admin := freeAddress(t)
+	r := start(t, t.TempDir(), "--http-listen", admin, "--threads", "3")
+	for _, c := range []struct{ command, answer, processors string }{
+		{"get k\r\n", "END\r\n", "1"},
+		{"lru_crawler metadump all\r\n", "OK\r\nEND\r\n", "2"},
+		{"get k\r\n", "END\r\n", "1"},
+	} {
+		awaitTrue(t, c.processors+" processors", func() bool {
+			if answer := say(t, "tcp", r.addr, c.command); answer != c.answer {
+				t.Fatalf("%q: %q", c.command, answer)
+			}
+			time.Sleep(100 * time.Millisecond) // these questions must not make the server busy
+			_, metrics := httpGet(t, "http://"+admin+"/metrics")
+			return strings.Contains(metrics, "\ngo_sched_gomaxprocs_threads "+c.processors+"\n")
+		})
 	}
 }

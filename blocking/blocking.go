@@ -5,6 +5,9 @@
 // most calls are short, and has a monitor that takes it away later: after some 100 µs, or
 // 500 where timers may be late. As long as that takes nobody else runs on it. With as many
 // processors as a server needs, and no more, all its clients would wait for the disk.
+//
+// Whoever calls keeps the file open until the call returns: nothing here counts those who
+// use it.
 package blocking
 
 import (

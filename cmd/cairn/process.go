@@ -61,7 +61,7 @@ const backgroundThreads = 1
 
 // setProcessors lets threads serve clients, 0 being one for each processor, and returns
 // their number. How many there are at a time is left to processors; but a node of a
-// cluster or a proxy does not tell that what it does in the background.
+// cluster or a proxy does not tell that package of its work in the background.
 func setProcessors(threads int, cluster bool) int {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sys/unix"
 
 	"cairn/bench/load"
 	"cairn/bench/peer"
+	"cairn/processors"
 )
 
 // Round is what one round of traffic measured on one server.
@@ -109,9 +109,8 @@ func (s *suite) round(ctx context.Context, c *contestant, o load.Options) (Round
 
 // ownCPU is the processor time that this process has used.
 func ownCPU() time.Duration {
-	var usage unix.Rusage
-	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage) // fails for no process but another
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	user, system := processors.Used()
+	return user + system
 }
 
 // newRound takes over what the client measured.

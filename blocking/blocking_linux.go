@@ -19,18 +19,13 @@ func entersyscallblock()
 //go:linkname exitsyscall runtime.exitsyscall
 func exitsyscall()
 
-//go:nosplit
-func fdatasync(fd uintptr) syscall.Errno {
-	entersyscallblock()
-	_, _, errno := syscall.RawSyscall(unix.SYS_FDATASYNC, fd, 0, 0)
-	exitsyscall()
-	return errno
-}
+func fdatasync(fd uintptr) syscall.Errno { return syncWaiting(unix.SYS_FDATASYNC, fd) }
+func fsync(fd uintptr) syscall.Errno     { return syncWaiting(unix.SYS_FSYNC, fd) }
 
 //go:nosplit
-func fsync(fd uintptr) syscall.Errno {
+func syncWaiting(call, fd uintptr) syscall.Errno {
 	entersyscallblock()
-	_, _, errno := syscall.RawSyscall(unix.SYS_FSYNC, fd, 0, 0)
+	_, _, errno := syscall.RawSyscall(call, fd, 0, 0)
 	exitsyscall()
 	return errno
 }

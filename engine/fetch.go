@@ -20,7 +20,6 @@ const maxFetches = 4
 type fetchers struct {
 	limit int // how many work at a time
 	fetch func(*request)
-	heavy bool // each takes long
 
 	mu       sync.Mutex
 	waiting  line
@@ -54,10 +53,6 @@ func (f *fetchers) start() {
 }
 
 func (f *fetchers) work() {
-	if f.heavy {
-		processors.Begin()
-		defer processors.End()
-	}
 	for r := f.take(true); r != nil; r = f.take(false) {
 		f.fetch(r)
 	}
@@ -101,6 +96,10 @@ func (s *Store) fetch(r *request) {
 		return
 	}
 	defer s.doors.leave()
+	if r.heavy {
+		processors.Begin()
+		defer processors.End()
+	}
 	if s.options.ExternalLog {
 		s.fetchFollower(r)
 		return

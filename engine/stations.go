@@ -22,7 +22,7 @@ func (t *stations) open(s *Store) {
 	t.queue.init()
 	t.commits.init()
 	t.fetchers.limit, t.fetchers.fetch = s.options.Fetches, s.fetch
-	t.heavy.limit, t.heavy.fetch, t.heavy.heavy = heavyFetches(), s.fetch, true
+	t.heavy.limit, t.heavy.fetch = heavyFetches(), s.fetch
 	for range min(processors.Most(), maxAppliers) {
 		t.appliers.Go(s.applyWaiting)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cairn/memcachedfront/protocol"
+	"cairn/processors"
 	"cairn/serve"
 	"cairn/session"
 )
@@ -152,7 +153,7 @@ func (s *Server) generalStats(e emit) {
 	now := s.options.Clock.Now()
 	total := s.counters.sum()
 	store := s.storeStats()
-	user, system := cpuTimes()
+	user, system := processors.Used()
 	e.int("pid", int64(os.Getpid()))
 	e.int("uptime", now.Unix()-s.started.Unix())
 	e.int("time", now.Unix())

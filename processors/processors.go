@@ -42,14 +42,19 @@ type manager struct {
 	seen    time.Time     // by the last look
 	used    time.Duration // by then
 	works   int           // in the background
-	lingers bool          // the processor for them is still there
+	lingers bool          // the processor for them is there, or still is
 	timer   *time.Timer   // ends that
 
 	changing sync.Mutex // taken before mu
 	have     int
 }
 
-var process = manager{set: func(n int) { runtime.GOMAXPROCS(n) }, cpu: used}
+var process = manager{set: func(n int) { runtime.GOMAXPROCS(n) }, cpu: allUsed}
+
+func allUsed() time.Duration {
+	user, system := Used()
+	return user + system
+}
 
 // Manage lets the process run on most processors, as long as it is busy, which it is at
 // first. It is called once, before anything else of this package, by a process whose work
@@ -124,7 +129,7 @@ func (m *manager) begin() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.works++
-	if m.works == 1 && !m.lingers {
+	if !m.lingers {
 		m.lingers = true
 		go m.adjust()
 	}

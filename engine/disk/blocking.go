@@ -12,7 +12,7 @@ import (
 )
 
 // blockingFS is the operating system's file system, on which those who wait for the disk
-// let others run.
+// let others run. thriftyFS, above it, calls no ReuseForWrite.
 type blockingFS struct{ vfs.FS }
 
 func (b blockingFS) Unwrap() vfs.FS { return b.FS }
@@ -46,12 +46,6 @@ func (b blockingFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, o
 func (b blockingFS) OpenDir(name string) (vfs.File, error) {
 	f, err := b.FS.OpenDir(name)
 	return b.file(f, err, name)
-}
-
-// ReuseForWrite implements vfs.FS.
-func (b blockingFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	f, err := b.FS.ReuseForWrite(oldname, newname, category)
-	return b.file(f, err, newname)
 }
 
 type blockingFile struct {

@@ -23,7 +23,7 @@ type Options struct {
 
 	SpareLogs int                     // how many files are kept ready to become logs; not positive: none
 	Reserve   func(total int64) int64 // what must stay free on a disk of that size, bytes; nil or not positive: nothing
-	Watch     bool                    // FS is the operating system's: slow operations are reported
+	Watch     bool                    // FS is the operating system's: slow operations are reported, and who waits lets others run
 	OpenFiles int                     // how many descriptors the store may have; 0: plenty
 	ReadOnly  bool                    // nothing is written
 	Known     bool                    // the directory's own name is durable

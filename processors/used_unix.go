@@ -1,14 +1,15 @@
 //go:build unix
 
-package memcachedfront
+package processors
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTimes returns the processor time that the process has used.
-func cpuTimes() (user, system time.Duration) {
+// Used returns the processor time that the process has used, in its own code and in the
+// system's.
+func Used() (user, system time.Duration) {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
 		return 0, 0

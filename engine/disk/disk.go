@@ -61,12 +61,14 @@ func New(o Options) *Disk {
 }
 
 // files is the file system on which a shortage is no error.
-func (d *Disk) files() vfs.FS {
+func (d *Disk) files() thriftyFS {
 	fs := d.options.FS
 	if d.options.Watch {
 		fs = blockingFS{fs}
 	}
-	return thriftyFS{keepingFS{patientFS{fs, fs.PathJoin(d.options.Dir), d.shortage}, &d.keeper}, &d.claimed, d.shortage}
+	patient := patientFS{fs, fs.PathJoin(d.options.Dir), d.shortage}
+	step := max(1, min(lengthenBy, d.options.MemtableBytes/4))
+	return thriftyFS{keepingFS{patient, &d.keeper}, &d.claimed, d.shortage, step}
 }
 
 // OpenLogs takes over the spare logs that an earlier process has left, if there
@@ -75,14 +77,14 @@ func (d *Disk) OpenLogs() (err error) {
 	if d.options.SpareLogs > 0 {
 		d.space.look()
 		d.ballast.adopt(d.ballast.sizeOn(d.space.total.Load()))
-		d.logs, err = openLogPool(d.files(), &d.options, &d.claimed, d.shortage)
+		d.logs, err = openLogPool(d.files(), &d.options)
 	}
 	return err
 }
 
 // Configure makes Pebble use the disk this way.
 func (d *Disk) Configure(o *pebble.Options) {
-	files := d.files()
+	var files vfs.FS = d.files()
 	if d.logs != nil {
 		files = d.logs
 		o.Cleaner = newDeleter(pebble.DeleteCleaner{}.Clean)

@@ -29,11 +29,9 @@ import (
 // A spare holds zeros or records of logs below the next one, which all readers
 // of logs take for the end. Its name tells the highest of them.
 type logPool struct {
-	vfs.FS
-	claimed  *claim
-	shortage *shortage
-	dir      string
-	size     int64 // of a full log, bytes
+	thriftyFS
+	dir  string
+	size int64 // of a full log, bytes
 
 	// spares is how many spares there should be while Pebble writes one log.
 	// Logs and spares of full length are spares+2 at most, unless Pebble alone
@@ -80,8 +78,8 @@ const (
 
 // openLogPool makes the pool of the store's directory, with the spares that an
 // earlier process has left.
-func openLogPool(fs vfs.FS, o *Options, claimed *claim, shortage *shortage) (*logPool, error) {
-	p := &logPool{FS: fs, claimed: claimed, shortage: shortage, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs, next: firstMemtable}
+func openLogPool(fs thriftyFS, o *Options) (*logPool, error) {
+	p := &logPool{thriftyFS: fs, dir: o.Dir, size: o.MemtableBytes, spares: o.SpareLogs, next: firstMemtable}
 	names, err := p.List(o.Dir)
 	if err != nil {
 		return nil, err
@@ -114,7 +112,7 @@ func (p *logPool) adopt(name, base string) error {
 		p.idle = append(p.idle, spare)
 		return nil
 	}
-	return p.FS.Remove(path)
+	return p.thriftyFS.Remove(path)
 }
 
 // fits reports whether the pool has use for the spare. p.mu is held, if others
@@ -138,7 +136,7 @@ func (p *logPool) path(s spareLog) string {
 }
 
 // Unwrap implements vfs.FS.
-func (p *logPool) Unwrap() vfs.FS { return p.FS }
+func (p *logPool) Unwrap() vfs.FS { return p.thriftyFS }
 
 // log parses the path of a log in the store's directory: a checkpoint has
 // others.
@@ -151,20 +149,20 @@ func (p *logPool) log(path string) (wal.NumWAL, bool) {
 func (p *logPool) Create(path string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	number, ok := p.log(path)
 	if !ok {
-		return p.FS.Create(path, category)
+		return p.thriftyFS.Create(path, category)
 	}
 	size, err := p.reuse(number, path)
 	if err != nil {
 		return nil, err
 	}
 	if size == 0 {
-		return p.FS.Create(path, category)
+		return p.thriftyFS.Create(path, category)
 	}
 	f, err := p.OpenReadWrite(path, category)
 	if err != nil {
 		return nil, err
 	}
-	return thriftyFS{p.FS, p.claimed, p.shortage}.newLog(f, size), nil
+	return p.newLog(f, size), nil
 }
 
 // reuse counts a new log, and makes it of a spare if there is one, whose size it
@@ -195,7 +193,7 @@ func (p *logPool) Remove(path string) error {
 			return err
 		}
 	}
-	return p.FS.Remove(path)
+	return p.thriftyFS.Remove(path)
 }
 
 // recycle makes a spare of a log that is done with, if it can be one.
@@ -262,14 +260,14 @@ func (p *logPool) end(s spareLog, err error) error {
 		return nil
 	}
 	p.idle = slices.Delete(p.idle, i, i+1)
-	if removed := p.FS.Remove(p.path(s)); !errors.Is(removed, os.ErrNotExist) {
+	if removed := p.thriftyFS.Remove(p.path(s)); !errors.Is(removed, os.ErrNotExist) {
 		err = errors.Join(err, removed)
 	}
 	return err
 }
 
 func (p *logPool) writeZeros(ctx context.Context, path string) (err error) {
-	f, err := p.FS.Create(path, "pebble-wal")
+	f, err := p.thriftyFS.Create(path, "pebble-wal")
 	if err != nil {
 		return err
 	}
@@ -327,7 +325,7 @@ func (p *logPool) giveUp() bool {
 	}
 	spare := p.idle[i]
 	p.idle = slices.Delete(p.idle, i, i+1)
-	return p.FS.Remove(p.path(spare)) == nil
+	return p.thriftyFS.Remove(p.path(spare)) == nil
 }
 
 // bytes is the size of all spares.

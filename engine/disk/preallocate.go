@@ -21,6 +21,10 @@ const (
 	// leastClaim is what a log has claimed at least, if there is space.
 	leastClaim = 1 << 20
 
+	// A log that grows becomes longer by this many bytes at a time, or by a quarter of a
+	// full one.
+	lengthenBy = 128 << 10
+
 	// manifestClaim is the space that a manifest claims, for more than a thousand
 	// flushes: without them no space comes back.
 	manifestClaim = 128 << 10
@@ -39,6 +43,7 @@ type thriftyFS struct {
 	vfs.FS
 	claimed  *claim
 	shortage *shortage
+	step     int64 // by which logs become longer, bytes
 }
 
 func (fs thriftyFS) Unwrap() vfs.FS { return fs.FS }
@@ -78,21 +83,30 @@ func (f thriftyFile) Preallocate(offset, length int64) error {
 	return f.File.Preallocate(offset, min(length, logClaim))
 }
 
-// newLog makes f, of which size bytes have their space, the present log.
+// zeros are what a log is lengthened with.
+var zeros [lengthenBy]byte
+
+// newLog makes f, which is size bytes long, the present log.
 func (fs thriftyFS) newLog(f vfs.File, size int64) vfs.File {
 	fs.claimed.bytes.Store(size)
-	log := &logFile{File: f, claimed: fs.claimed, shortage: fs.shortage, size: size}
+	log := &logFile{File: f, claimed: fs.claimed, shortage: fs.shortage, step: fs.step, length: size, size: size}
 	log.ready(0)
 	return log
 }
 
 // logFile is a log being written, by one goroutine. It claims the space for what
 // is written next a piece at a time, and always has some.
+//
+// A sync of a file that has become longer writes its inode, too, and waits for the
+// journal of the file system. So a log that is not made of a spare is lengthened by many
+// writes' worth of zeros at a time, which all readers of logs take for the end.
 type logFile struct {
 	vfs.File
 	claimed  *claim
 	shortage *shortage
+	step     int64
 	at       int64 // where the next Write goes
+	length   int64 // of the file
 	size     int64 // up to where there is space
 }
 
@@ -105,7 +119,18 @@ func (f *logFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	f.at += int64(n)
 	f.claimed.bytes.Add(int64(-n))
+	if f.at > f.length && err == nil {
+		f.lengthen()
+	}
 	return n, err
+}
+
+// lengthen writes zeros behind what is written, into space that is claimed. Without them
+// the log works, too.
+func (f *logFile) lengthen() {
+	end := min((f.at/f.step+1)*f.step, f.size)
+	n, _ := f.File.WriteAt(zeros[:max(0, end-f.at)], f.at)
+	f.length = f.at + int64(n)
 }
 
 // ready claims more space for a write of n bytes and what comes next. If there is

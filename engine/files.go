@@ -37,7 +37,35 @@ func (f *files) flush(ctx context.Context) error {
 }
 
 // release closes what Open opened.
-func (f *files) release() error {
+func (f *files) release() error { return errors.Join(f.close(), f.unlock()) }
+
+// leave is release for another process that waits to open the store: it returns when
+// nothing is written any more, and what was read is closed after that. What goes wrong
+// then concerns nobody.
+func (f *files) leave() error {
+	if err := f.disk.Await(); err != nil || !f.still() {
+		return errors.Join(err, f.release())
+	}
+	left, closed := f.disk.Leave(), make(chan error, 1)
+	go func() { closed <- f.close() }()
+	var err error
+	select {
+	case err = <-closed:
+	case <-left:
+	}
+	return errors.Join(err, f.unlock())
+}
+
+// still reports whether Pebble writes no tables and has no files to remove.
+func (f *files) still() bool {
+	if f.db == nil {
+		return false
+	}
+	m := f.db.Metrics()
+	return m.Flush.NumInProgress == 0 && m.Compact.NumInProgress == 0 && f.disk.IsTidy(m)
+}
+
+func (f *files) close() error {
 	var err error
 	if f.db != nil {
 		err = f.db.Close()
@@ -47,11 +75,15 @@ func (f *files) release() error {
 	if f.blocks != nil {
 		f.blocks.Unref()
 	}
-	if f.lock == nil {
-		return err
-	}
-	if closeErr := f.lock.Close(); closeErr != nil {
-		err = errors.Join(err, fmt.Errorf("engine: release the lock: %w", closeErr))
-	}
 	return err
+}
+
+func (f *files) unlock() error {
+	if f.lock == nil {
+		return nil
+	}
+	if err := f.lock.Close(); err != nil {
+		return fmt.Errorf("engine: release the lock: %w", err)
+	}
+	return nil
 }

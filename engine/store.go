@@ -71,9 +71,17 @@ func (s *Store) fatal(err error) { s.options.Fatal(err) }
 
 // Close ends the background work, waits for the bursts that are being applied or
 // fetched for, and makes everything durable. All bursts that Apply has got are
-// complete when it returns. After Quiesce it leaves the latest writes in the log. Commands that come later fail with
-// session.ErrClosed, as may those that still wait. A second Close does nothing.
-func (s *Store) Close() error {
+// complete when it returns. After Quiesce it leaves the latest writes in the log.
+// Commands that come later fail with session.ErrClosed, as may those that still wait. A
+// second Close does nothing.
+func (s *Store) Close() error { return s.end(s.files.release) }
+
+// Leave is Close for a process that has nothing to do with the store any more: it returns
+// when another one may open it, while the memory and the open files of tables are still
+// given back. After Quiesce that is much earlier.
+func (s *Store) Leave() error { return s.end(s.files.leave) }
+
+func (s *Store) end(release func() error) error {
 	s.background.stop()
 	// What waits for space until then was not acknowledged.
 	defer time.AfterFunc(closePatience, s.files.disk.GiveUp).Stop()
@@ -100,7 +108,7 @@ func (s *Store) Close() error {
 	if settle {
 		err = errors.Join(err, s.settle())
 	}
-	err = errors.Join(err, s.files.release())
+	err = errors.Join(err, release())
 	if s.options.ReadOnly && s.options.standIn != nil {
 		s.options.standIn.end()
 	}

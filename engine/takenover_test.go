@@ -29,7 +29,7 @@ func handOver(t *testing.T, s *Store) {
 	}
 	want(t, s, session.OK, op(session.OpDelete, "late2"))
 	before := tableNames(t, s)
-	if err := s.Close(); err != nil {
+	if err := s.Leave(); err != nil {
 		t.Fatal(err)
 	}
 	if after := tableNames(t, s); !slices.Equal(before, after) {
@@ -134,4 +134,48 @@ func TestTakenOverBeforeTheDisk(t *testing.T) {
 	wantValue(t, s, "new", "v")
 	checkAndClose(t, s)
 	wantHandedOver(t, openStore(t, testOptions(t, mem, sessiontest.NewClock())))
+}
+
+// Another process opens the store while the one that has left it still closes its tables.
+func TestLeaveWaitsForNoTable(t *testing.T) {
+	fs := &stuckTables{FS: vfs.NewMem(), stuck: make(chan struct{})}
+	s := openStore(t, testOptions(t, fs, sessiontest.NewClock()))
+	want(t, s, session.OK, set(s, "early", "v", time.Hour))
+	handOver(t, s)
+	if fs.closed.Load() > 0 {
+		t.Error("a table was closed before the store was left")
+	}
+	o := testOptions(t, fs.FS, sessiontest.NewClock())
+	o.JustClosed = true
+	next := openStore(t, o)
+	want(t, next, session.OK, set(next, "new", "v", time.Hour))
+	wantHandedOver(t, next)
+	close(fs.stuck)
+	checkAndClose(t, next)
+}
+
+// stuckTables is a file system on which tables are not closed before stuck is.
+type stuckTables struct {
+	vfs.FS
+	stuck  chan struct{}
+	closed atomic.Int64
+}
+
+func (fs *stuckTables) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.Open(name, opts...)
+	if err != nil || filepath.Ext(name) != ".sst" {
+		return f, err
+	}
+	return stuckTable{f, fs}, nil
+}
+
+type stuckTable struct {
+	vfs.File
+	fs *stuckTables
+}
+
+func (f stuckTable) Close() error {
+	<-f.fs.stuck
+	f.fs.closed.Add(1)
+	return f.File.Close()
 }

@@ -226,7 +226,9 @@ func (s *store) lendable() error {
 }
 
 // close does nothing to a store that is not open.
-func (s *store) close() error {
+func (s *store) close() error { return s.end(keeper.Close) }
+
+func (s *store) end(end func(keeper) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.isOpen() {
@@ -239,7 +241,7 @@ func (s *store) close() error {
 	s.flushes.Wait()
 	s.locks.Wait()
 	s.closeUpstream()
-	return s.current.Load().Close()
+	return end(s.current.Load().keeper)
 }
 
 // isOpen reports whether the store was opened; it may have been closed since.
@@ -253,7 +255,15 @@ func (s *store) resume()                           { s.current.Load().Resume() }
 func (s *store) lend() error {
 	s.away.Store(true)
 	s.noteLocks(s.locks.Save(s.options.Dir))
-	return s.close()
+	return s.end(leave)
+}
+
+// leave closes k as far as another process needs it to be, where it knows how.
+func leave(k keeper) error {
+	if k, ok := k.(interface{ Leave() error }); ok {
+		return k.Leave()
+	}
+	return k.Close()
 }
 
 // SetHotBytes keeps its effect when the store is opened again.

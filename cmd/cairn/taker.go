@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cairn/history"
+	"cairn/processors"
 	"cairn/serve"
 	"cairn/systemd"
 	"cairn/takeover"
@@ -32,6 +33,8 @@ func (s *server) takeOver(ctx context.Context) error {
 		return err
 	}
 	defer taker.Close()
+	processors.Begin() // an open store reads its tables' statistics, and would let messages wait
+	defer processors.End()
 	conns, err := s.receive(taker)
 	if err != nil {
 		taker.Fail(errors.Join(err, s.store.close()))

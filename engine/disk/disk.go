@@ -44,6 +44,7 @@ type Disk struct {
 	events    *events
 	shortage  *shortage
 	keeper    keeper
+	leaving   leaving
 	ballast   ballast // only with spare logs
 }
 
@@ -96,6 +97,7 @@ func (d *Disk) Configure(o *pebble.Options) {
 	if d.later != nil {
 		o.FS = laterFS{o.FS, d.options.Dir, d.later}
 	}
+	o.FS = leavingFS{o.FS, &d.leaving}
 	o.Logger = d.events
 	o.EventListener = d.events.listener()
 	o.MemTableSize = uint64(d.options.MemtableBytes)

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -16,6 +17,7 @@ func TestLeaving(t *testing.T) {
 		t.Fatal(err)
 	}
 	for !d.IsTidy(d.db.Metrics()) {
+		runtime.Gosched()
 	}
 	fs := leavingFS{o.FS, &d.leaving}
 	other, err := fs.Create("data/other", "test")

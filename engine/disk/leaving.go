@@ -23,19 +23,16 @@ const leaveTheRest = time.Second
 type leaving struct {
 	mu      sync.Mutex
 	writing int           // files that are open to be written
-	left    chan struct{} // closed when there are none; nil: nobody leaves
+	left    chan struct{} // closed with the last of them; nil: nobody leaves
 }
 
-// Leave returns a channel that is closed when Pebble has no file open to be written. It is
-// called before Pebble is closed, if that has no file to remove.
+// Leave returns a channel that is closed when Pebble closes the last file that is open to
+// be written. It is called before Pebble is closed, if that has no file to remove.
 func (d *Disk) Leave() <-chan struct{} {
 	l := &d.leaving
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.left = make(chan struct{})
-	if l.writing == 0 {
-		close(l.left)
-	}
 	return l.left
 }
 

@@ -89,7 +89,7 @@ var zeros [lengthenBy]byte
 // newLog makes f, which is size bytes long, the present log.
 func (fs thriftyFS) newLog(f vfs.File, size int64) vfs.File {
 	fs.claimed.bytes.Store(size)
-	log := &logFile{File: f, claimed: fs.claimed, shortage: fs.shortage, step: fs.step, length: size, size: size}
+	log := &logFile{File: f, fs: fs, length: size, size: size}
 	log.ready(0)
 	return log
 }
@@ -102,12 +102,10 @@ func (fs thriftyFS) newLog(f vfs.File, size int64) vfs.File {
 // writes' worth of zeros at a time, which all readers of logs take for the end.
 type logFile struct {
 	vfs.File
-	claimed  *claim
-	shortage *shortage
-	step     int64
-	at       int64 // where the next Write goes
-	length   int64 // of the file
-	size     int64 // up to where there is space
+	fs     thriftyFS
+	at     int64 // where the next Write goes
+	length int64 // of the file
+	size   int64 // up to where there is space
 }
 
 // Preallocate does nothing: Write claims what it needs.
@@ -118,7 +116,7 @@ func (f *logFile) Write(p []byte) (int, error) {
 	f.ready(int64(len(p)))
 	n, err := f.File.Write(p)
 	f.at += int64(n)
-	f.claimed.bytes.Add(int64(-n))
+	f.fs.claimed.bytes.Add(int64(-n))
 	if f.at > f.length && err == nil {
 		f.lengthen()
 	}
@@ -128,7 +126,7 @@ func (f *logFile) Write(p []byte) (int, error) {
 // lengthen writes zeros behind what is written, into space that is claimed. Without them
 // the log works, too.
 func (f *logFile) lengthen() {
-	end := min((f.at/f.step+1)*f.step, f.size)
+	end := min((f.at/f.fs.step+1)*f.fs.step, f.size)
 	n, _ := f.File.WriteAt(zeros[:max(0, end-f.at)], f.at)
 	f.length = f.at + int64(n)
 }
@@ -142,10 +140,10 @@ func (f *logFile) ready(n int64) {
 		switch {
 		case err == nil:
 			f.size += logClaim
-			f.claimed.bytes.Add(logClaim)
+			f.fs.claimed.bytes.Add(logClaim)
 		case !durable.Passing(err):
 			f.size = math.MaxInt64 // the file system does not know how
-		case f.at+n <= f.size && n > 0 || !f.shortage.eased(err):
+		case f.at+n <= f.size && n > 0 || !f.fs.shortage.eased(err):
 			return
 		}
 	}

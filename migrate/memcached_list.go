@@ -14,6 +14,9 @@ import (
 // list fills the spool with the source's keys. It does nothing else meanwhile,
 // so that the source never has to wait.
 func (m *memcached) list(ctx context.Context) error {
+	if err := m.awaitHashTable(ctx); err != nil {
+		return err
+	}
 	line, err := m.dump(ctx, "hash")
 	if err == nil && bytes.HasPrefix(line, []byte("CLIENT_ERROR")) {
 		line, err = m.dump(ctx, "all") // before 1.6.9; may list a key twice
@@ -45,13 +48,78 @@ func (m *memcached) dump(ctx context.Context, order string) (line []byte, err er
 		if err != nil || !bytes.HasPrefix(line, []byte("BUSY")) {
 			return line, err
 		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(busyPause):
+		if err := pause(ctx); err != nil {
+			return nil, err
 		}
 	}
 	return line, err
+}
+
+// pause waits for busyPause.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(busyPause):
+		return nil
+	}
+}
+
+// growsFor is how long a hash table that is too small is given to grow. Memcached
+// begins that within a second, unless it was told not to (no_hashexpand).
+const growsFor = 10 * time.Second
+
+// awaitHashTable waits until the source's hash table has room for its items. A
+// listing that is asked for just when the table begins to grow can stop memcached
+// for good (seen with 1.6.18): what makes the table grow holds the lock of the
+// thread that lists and waits for all workers to pause, and the worker that was
+// asked for the listing waits for that lock. Nothing is answered any more then.
+func (m *memcached) awaitHashTable(ctx context.Context) error {
+	for range growsFor / busyPause {
+		grows, err := m.hashTableGrows()
+		if err != nil || !grows {
+			return err
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hashTableGrows reports whether the source's hash table grows or is about to:
+// memcached has at most three items for two buckets, of which there are two to the
+// power of hash_power_level. It is false where the source does not say.
+func (m *memcached) hashTableGrows() (bool, error) {
+	if err := m.conn.send("stats\r\n"); err != nil {
+		return false, err
+	}
+	var items, power, expanding int64
+	for {
+		line, err := m.conn.line()
+		if err != nil {
+			return false, err
+		}
+		fields := bytes.Fields(line)
+		if len(fields) != 3 || string(fields[0]) != "STAT" {
+			// END, or what a source says that has no stats.
+			return expanding != 0 || 0 < power && power < 62 && items > 3<<power/2, nil
+		}
+		var to *int64
+		switch string(fields[1]) {
+		case "curr_items":
+			to = &items
+		case "hash_power_level":
+			to = &power
+		case "hash_is_expanding":
+			to = &expanding
+		default:
+			continue
+		}
+		if *to, err = parseInt(fields[2]); err != nil {
+			return false, err
+		}
+	}
 }
 
 // dumpNow asks for a listing and returns its first line. From 1.6.43 on, memcached

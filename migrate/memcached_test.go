@@ -103,6 +103,40 @@ func TestMemcachedBusy(t *testing.T) {
 	compare(t, got, map[string]sent{"a": {"1", 7, 0}})
 }
 
+// TestMemcachedHashTable asks for a listing when the source's hash table has grown.
+func TestMemcachedHashTable(t *testing.T) {
+	stats := func(items, power, expanding int) string {
+		return fmt.Sprintf("STAT pid 1\r\nSTAT version 1.6.18\r\nSTAT curr_items %d\r\nSTAT hash_power_level %d\r\nSTAT hash_is_expanding %d\r\nEND\r\n",
+			items, power, expanding)
+	}
+	const asked = "lru_crawler metadump hash\r\n"
+	for _, c := range []struct {
+		answers []string
+		asks    int // how often for stats
+	}{
+		{[]string{stats(98304, 16, 0)}, 1},
+		{[]string{stats(98305, 16, 0), stats(98305, 17, 1), stats(98305, 17, 0)}, 3},
+		{[]string{"ERROR\r\n"}, 1},
+		{[]string{"SERVER_ERROR no stats\r\n"}, 1},
+		{[]string{"END\r\n"}, 1},
+	} {
+		r := relay{t: t, to: scripted(t, step{"version", []string{"VERSION 1.6.18\r\n"}}, step{"stats", c.answers},
+			step{"lru_crawler metadump hash", []string{"key=a exp=-1\nEND\r\n"}},
+			step{"mg a v f t O0 q", []string{"VA 1 f7 t-1 O0\r\n1\r\n"}}, step{"mn", []string{"MN\r\n"}})}
+		got, _, _ := collect(t, func(emit Emit) (Summary, error) { return Memcached(t.Context(), r.listen(), Options{}, emit) })
+		compare(t, got, map[string]sent{"a": {"1", 7, 0}})
+		r.mu.Lock()
+		var requests []string
+		for _, e := range r.exchanges {
+			requests = append(requests, e.Request)
+		}
+		r.mu.Unlock()
+		if len(requests) < c.asks+2 || requests[c.asks] != "stats\r\n" || requests[c.asks+1] != asked {
+			t.Errorf("%q: asked %q", c.answers, requests)
+		}
+	}
+}
+
 // steps makes a script of pairs: what a request begins with, and the answer.
 func steps(pairs [][2]string) (script []step) {
 	for _, p := range pairs {

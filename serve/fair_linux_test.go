@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -306,5 +307,74 @@ func TestLastConnectionEndsWithTheStop(t *testing.T) {
 	case <-ended:
 	case <-time.After(time.Minute):
 		t.Fatal("the loop sleeps, with nothing left to wake it")
+	}
+}
+
+// A loop that has not slept for a while lets the others run, then and a while later.
+func TestLoopYields(t *testing.T) {
+	const moment = yieldAfter / 2
+	for _, test := range []struct {
+		name  string
+		loops int
+		after []time.Duration // the rounds begin, since the loop slept
+		want  string
+	}{
+		{"several loops", 3, []time.Duration{0, moment, yieldAfter, yieldAfter + moment, 2 * yieldAfter}, "no no yes no yes"},
+		{"a long round", 2, []time.Duration{0, 5 * yieldAfter, 5*yieldAfter + moment}, "no yes no"},
+		{"one loop", 1, []time.Duration{0, yieldAfter, 5 * yieldAfter}, "no no no"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := newLoopBench(t, new(diary))
+			b.server.loops = make([]*loop, test.loops)
+			slept := time.Now()
+			var got []string
+			for _, after := range test.after {
+				b.began = slept.Add(after)
+				if b.shouldYield() {
+					got = append(got, "yes")
+				} else {
+					got = append(got, "no")
+				}
+			}
+			if got := strings.Join(got, " "); got != test.want {
+				t.Errorf("it yields: %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// Sleep counts as letting others run, and work does not.
+func TestSleepIsAYield(t *testing.T) {
+	b := newLoopBench(t, new(diary))
+	b.server.loops = make([]*loop, 2)
+	b.server.options.Store = handy{sessiontest.NewModel(0)}
+	peer := b.connect("1\n")
+	b.round()
+	b.shouldYield()
+	if b.awake.IsZero() {
+		t.Fatal("it does not know that it works")
+	}
+	b.send(peer, "1\n")
+	b.round()
+	if b.awake.IsZero() {
+		t.Error("work counts as sleep")
+	}
+	for tries := 0; ; tries++ { // the wake-up may come before the sleep
+		woken := make(chan struct{})
+		go func() {
+			for !b.asleep.Load() {
+				runtime.Gosched()
+			}
+			b.do(func() {})
+			close(woken)
+		}()
+		b.round()
+		<-woken
+		if b.awake.IsZero() {
+			return
+		}
+		if tries == 1000 {
+			t.Fatal("sleep does not count")
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -35,6 +36,8 @@ type loop struct {
 	pollErr error // of the last poll
 	polls   int   // in the last sleep
 	drowsy  bool  // the last sleep was one: there was nothing to do at first
+
+	awake time.Time // since when it has not slept or let others run; zero: it did in this round
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
@@ -194,7 +197,29 @@ func (l *loop) stop() { l.do(func() {}) }
 func (l *loop) run() {
 	defer l.close()
 	for l.round() {
+		if l.shouldYield() {
+			runtime.Gosched()
+		}
 	}
+}
+
+// yieldAfter is how long a loop that always finds something to do keeps its processor
+// while there are other loops. Go's scheduler would take it away after 10 ms, however
+// many loops share what the machine has left for the server.
+const yieldAfter = 100 * time.Microsecond
+
+// shouldYield reports, after each round, whether the loop has to let other goroutines
+// run, and supposes that it will.
+func (l *loop) shouldYield() bool {
+	switch {
+	case l.awake.IsZero():
+		l.awake = l.began
+		return false
+	case len(l.server.loops) < 2 || l.began.Sub(l.awake) < yieldAfter:
+		return false
+	}
+	l.awake = l.began
+	return true
 }
 
 // round waits until there is something to do, and does it. It reports whether
@@ -303,6 +328,9 @@ func (l *loop) sleep() {
 	l.polls = 0
 	err := l.wait.Read(l.poll)
 	l.drowsy = l.polls > 1
+	if l.drowsy || err != nil {
+		l.awake = time.Time{}
+	}
 	if err == nil {
 		return
 	}

@@ -209,10 +209,15 @@ func (e *ext4) breakIt(t *testing.T) {
 	}
 }
 
-// remount does what a restart of the machine does.
+// remount does what a restart of the machine does. It mounts a copy of the image: as
+// long as a process has a mount namespace that was made meanwhile, as other tests'
+// containers have, the old file system goes on, and it would be that one again, still
+// read-only.
 func (e *ext4) remount(t *testing.T) {
 	t.Helper()
-	for _, args := range [][]string{{"umount", e.dir}, {"e2fsck", "-fy", e.image}, {"mount", "-o", "loop", e.image, e.dir}} {
+	found := e.image + ".found"
+	for _, args := range [][]string{{"umount", e.dir}, {"cp", "--sparse=always", e.image, found}, {"mv", found, e.image},
+		{"e2fsck", "-fy", e.image}, {"mount", "-o", "loop", e.image, e.dir}} {
 		out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
 		if err != nil && args[0] != "e2fsck" { // which reports what it has mended
 			t.Fatalf("%v: %v %s", args, err, out)

@@ -100,24 +100,22 @@ func (m *memcached) hashTableGrows() (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		fields := bytes.Fields(line)
-		if len(fields) != 3 || string(fields[0]) != "STAT" {
-			// END, or what a source says that has no stats.
+		stat, ok := bytes.CutPrefix(line, []byte("STAT "))
+		if !ok { // END, or what a source says that has no stats
 			return expanding != 0 || 0 < power && power < 62 && items > 3<<power/2, nil
 		}
-		var to *int64
-		switch string(fields[1]) {
-		case "curr_items":
-			to = &items
-		case "hash_power_level":
-			to = &power
-		case "hash_is_expanding":
-			to = &expanding
-		default:
-			continue
+		name, value, _ := bytes.Cut(stat, []byte(" "))
+		n, err := parseInt(value)
+		if err != nil {
+			continue // others are no numbers, or have several words
 		}
-		if *to, err = parseInt(fields[2]); err != nil {
-			return false, err
+		switch string(name) {
+		case "curr_items":
+			items = n
+		case "hash_power_level":
+			power = n
+		case "hash_is_expanding":
+			expanding = n
 		}
 	}
 }

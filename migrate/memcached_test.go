@@ -106,7 +106,7 @@ func TestMemcachedBusy(t *testing.T) {
 // TestMemcachedHashTable asks for a listing when the source's hash table has grown.
 func TestMemcachedHashTable(t *testing.T) {
 	stats := func(items, power, expanding int) string {
-		return fmt.Sprintf("STAT pid 1\r\nSTAT version 1.6.18\r\nSTAT curr_items %d\r\nSTAT hash_power_level %d\r\nSTAT hash_is_expanding %d\r\nEND\r\n",
+		return fmt.Sprintf("STAT pid 1\r\nSTAT version 1.6.18\r\nSTAT build by hand, in a hurry\r\nSTAT none \r\nSTAT curr_items %d\r\nSTAT hash_power_level %d\r\nSTAT hash_is_expanding %d\r\nEND\r\n",
 			items, power, expanding)
 	}
 	const asked = "lru_crawler metadump hash\r\n"

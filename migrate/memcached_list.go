@@ -34,16 +34,21 @@ func (m *memcached) list(ctx context.Context) error {
 
 const (
 	// busyFor is how long a source may be busy with another crawl of its keys,
-	// such as the one that it begins by itself now and then, and busyPause how
-	// long to wait before it is asked again.
-	busyFor   = timeout
-	busyPause = 100 * time.Millisecond
+	// such as the one that it begins by itself now and then.
+	busyFor = timeout
+
+	// growsFor is how long a hash table that is too small is given to grow. Memcached
+	// begins that within a second, unless it was told not to (no_hashexpand).
+	growsFor = 10 * time.Second
+
+	// askPause is how long to wait before the source is asked again.
+	askPause = 100 * time.Millisecond
 )
 
 // dump asks for a listing and returns its first line, when the source is not busy
 // any more.
 func (m *memcached) dump(ctx context.Context, order string) (line []byte, err error) {
-	for range busyFor / busyPause {
+	for range busyFor / askPause {
 		line, err = m.dumpNow(order)
 		if err != nil || !bytes.HasPrefix(line, []byte("BUSY")) {
 			return line, err
@@ -55,19 +60,15 @@ func (m *memcached) dump(ctx context.Context, order string) (line []byte, err er
 	return line, err
 }
 
-// pause waits for busyPause.
+// pause waits for askPause.
 func pause(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(busyPause):
+	case <-time.After(askPause):
 		return nil
 	}
 }
-
-// growsFor is how long a hash table that is too small is given to grow. Memcached
-// begins that within a second, unless it was told not to (no_hashexpand).
-const growsFor = 10 * time.Second
 
 // awaitHashTable waits until the source's hash table has room for its items. A
 // listing that is asked for just when the table begins to grow can stop memcached
@@ -75,7 +76,7 @@ const growsFor = 10 * time.Second
 // thread that lists and waits for all workers to pause, and the worker that was
 // asked for the listing waits for that lock. Nothing is answered any more then.
 func (m *memcached) awaitHashTable(ctx context.Context) error {
-	for range growsFor / busyPause {
+	for range growsFor / askPause {
 		grows, err := m.hashTableGrows()
 		if err != nil || !grows {
 			return err

@@ -37,7 +37,7 @@ type loop struct {
 	polls   int   // in the last sleep
 	drowsy  bool  // the last sleep was one: there was nothing to do at first
 
-	awake time.Time // since when it has not slept or let others run; zero: it did in this round
+	awake time.Time // since when it has worked without sleep or letting others run; zero: not yet
 
 	clients   map[int32]*loopClient // by descriptor
 	ready     []*loopClient         // may have something to do
@@ -211,11 +211,7 @@ const yieldAfter = 100 * time.Microsecond
 // shouldYield reports, after each round, whether the loop has to let other goroutines
 // run, and supposes that it will.
 func (l *loop) shouldYield() bool {
-	switch {
-	case l.awake.IsZero():
-		l.awake = l.began
-		return false
-	case len(l.server.loops) < 2 || l.began.Sub(l.awake) < yieldAfter:
+	if len(l.server.loops) < 2 || l.awake.IsZero() || l.began.Sub(l.awake) < yieldAfter {
 		return false
 	}
 	l.awake = l.began

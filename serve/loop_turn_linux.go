@@ -101,6 +101,9 @@ func (l *loop) serve() {
 		return
 	}
 	l.now, l.began = l.server.options.Clock.Now(), time.Now()
+	if l.awake.IsZero() {
+		l.awake = l.began
+	}
 	processors.Look(l.began)
 	l.serveReady()
 	l.pass()

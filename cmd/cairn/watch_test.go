@@ -71,18 +71,8 @@ func TestWatchCommand(t *testing.T) {
 	if first := <-lines; first.Command != "" || first.At.IsZero() {
 		t.Errorf("begins with %+v", first)
 	}
-	client.ask("set other 0 60 1\r\nx\r\n", "STORED\r\n")
-	client.ask("set s:1 0 60 3\r\nabc\r\n", "STORED\r\n")
-	client.ask("mg s:1 s\r\n", "HD s3\r\n")
-	ttl := 60.0
-	if _, err := api.Put(t.Context(), []byte("s:2"), &adminapi.PutBody{Expiry: adminapi.Expiry{TTLSeconds: &ttl}, Value: new(string)}); err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []adminapi.WatchedCommand{
-		{Command: "set", Key: "s:1", Outcome: "stored", Size: 3, Front: "memcached"},
-		{Command: "mg", Key: "s:1", Outcome: "hit", Size: 3, Front: "memcached"},
-		{Command: "set", Key: "s:2", Outcome: "stored", Front: "http"},
-	} {
+	expect := func(want adminapi.WatchedCommand) {
+		t.Helper()
 		got := <-lines
 		if timed := got.Seconds > 0; timed != (want.Front == "memcached") {
 			t.Errorf("%+v", got)
@@ -92,6 +82,16 @@ func TestWatchCommand(t *testing.T) {
 			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
+	client.ask("set other 0 60 1\r\nx\r\n", "STORED\r\n")
+	client.ask("set s:1 0 60 3\r\nabc\r\n", "STORED\r\n")
+	client.ask("mg s:1 s\r\n", "HD s3\r\n")
+	expect(adminapi.WatchedCommand{Command: "set", Key: "s:1", Outcome: "stored", Size: 3, Front: "memcached"})
+	expect(adminapi.WatchedCommand{Command: "mg", Key: "s:1", Outcome: "hit", Size: 3, Front: "memcached"})
+	ttl := 60.0
+	if _, err := api.Put(t.Context(), []byte("s:2"), &adminapi.PutBody{Expiry: adminapi.Expiry{TTLSeconds: &ttl}, Value: new(string)}); err != nil {
+		t.Fatal(err)
+	}
+	expect(adminapi.WatchedCommand{Command: "set", Key: "s:2", Outcome: "stored", Front: "http"})
 	r.cmd.Process.Signal(syscall.SIGTERM)
 	if err := <-ended; err != nil {
 		t.Errorf("when the server stops: %v", err)

@@ -29,7 +29,8 @@ import (
 // Options of a Node.
 type Options struct {
 	// Engine is how the engines are opened. Dir is the node's data directory, and time is
-	// what it says for the node, too.
+	// what it says for the node, too. The node's log fails over to a directory in
+	// LogFailoverDir.
 	Engine engine.Options
 
 	Cluster  string         // its name
@@ -194,7 +195,11 @@ func (n *Node) meet() error {
 // open opens the replicas.
 func (n *Node) open(ctx context.Context) (err error) {
 	identity := n.membership.Identity()
-	n.commitLog, err = log.Open(log.Options{Dir: filepath.Join(n.o.Engine.Dir, logDir), Logger: n.logger})
+	logs := log.Options{Dir: filepath.Join(n.o.Engine.Dir, logDir), FailoverAfter: n.o.Engine.LogFailoverAfter, Logger: n.logger}
+	if dir := n.o.Engine.LogFailoverDir; dir != "" {
+		logs.FailoverDir = filepath.Join(dir, logDir)
+	}
+	n.commitLog, err = log.Open(logs)
 	if err != nil {
 		return err
 	}

@@ -61,20 +61,46 @@ func space(o *Options) Finding {
 	return f
 }
 
+// failover looks whether the log can be written elsewhere while the disk of the data
+// directory stalls.
+func failover(ctx context.Context, o *Options) []Finding {
+	if o.FailoverDir == "" {
+		return nil
+	}
+	const check = "failover directory"
+	var here, there unix.Stat_t
+	err := unix.Stat(o.FailoverDir, &there)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return []Finding{{check, Warn, o.FailoverDir + " does not exist", "mount its disk; a server that is started makes the directory, if it never had one"}}
+	case err != nil:
+		return []Finding{{check, Fail, fmt.Sprintf("%s: %v", o.FailoverDir, err), "let the user of the server enter it"}}
+	case there.Mode&unix.S_IFMT != unix.S_IFDIR:
+		return []Finding{{check, Fail, o.FailoverDir + " is not a directory", "name another with --log-failover-dir"}}
+	case unix.Stat(o.Dir, &here) == nil && here.Dev == there.Dev:
+		return []Finding{{check, Warn, o.FailoverDir + " is on the file system of the data directory, and stalls with it", "use a directory on another disk"}}
+	}
+	return timed(ctx, check, o.FailoverDir, o.Syncs)
+}
+
 // syncs measures how long the disk takes to make 4 KB durable.
 func syncs(ctx context.Context, o *Options) []Finding {
 	if o.Dir == "" {
 		return nil
 	}
-	const check = "fdatasync of 4 KB"
-	times, err := measure(ctx, o.Dir, o.Syncs)
+	return timed(ctx, "fdatasync of 4 KB", o.Dir, o.Syncs)
+}
+
+// timed measures n syncs in dir, for a check.
+func timed(ctx context.Context, check, dir string, n int) []Finding {
+	times, err := measure(ctx, dir, n)
 	switch {
 	case os.IsNotExist(err):
 		return nil // said above
 	case errors.Is(err, unix.ENOSPC):
 		return []Finding{{check, Fail, err.Error(), "a server that runs is read-only until there is room, and so is one that is started: make room, it goes on by itself"}}
 	case err != nil:
-		return []Finding{{check, Fail, err.Error(), "the user of the server must be able to write into the data directory"}}
+		return []Finding{{check, Fail, err.Error(), "the user of the server must be able to write into " + dir}}
 	case len(times) == 0:
 		return nil
 	}

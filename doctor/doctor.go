@@ -34,6 +34,8 @@ type Finding struct {
 type Options struct {
 	Dir string // the data directory
 
+	FailoverDir string // of the log
+
 	// Reserve returns how many bytes writes must leave free on a file system of
 	// total bytes.
 	Reserve func(total int64) int64
@@ -68,7 +70,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	}
 	var all []Finding
 	for _, check := range []func(context.Context, *Options) []Finding{
-		directory, syncs, openFiles, backlog, memoryLimit, clock, certificates, secrets, cluster,
+		directory, syncs, failover, openFiles, backlog, memoryLimit, clock, certificates, secrets, cluster,
 	} {
 		if ctx.Err() != nil {
 			break

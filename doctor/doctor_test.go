@@ -67,6 +67,33 @@ func TestDataDirectory(t *testing.T) {
 	}
 }
 
+func TestFailoverDirectory(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]doctor.Grade{filepath.Join(dir, "absent"): doctor.Warn, file: doctor.Fail, dir: doctor.Warn} {
+		f := graded(t, doctor.Examine(t.Context(), doctor.Options{Dir: dir, FailoverDir: path, Syncs: 1}), "failover directory")
+		if f.Grade != want || f.Advice == "" {
+			t.Errorf("%s: %+v", path, f)
+		}
+	}
+	const other = "/dev/shm"
+	elsewhere, err := os.MkdirTemp(other, "cairn-doctor")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("needs another file system: ", err)
+	}
+	defer os.RemoveAll(elsewhere)
+	f := graded(t, doctor.Examine(t.Context(), doctor.Options{Dir: dir, FailoverDir: elsewhere, Syncs: 1}), "failover directory")
+	if f.Grade != doctor.OK || !strings.Contains(f.Found, "half within") {
+		t.Errorf("on another file system: %+v", f)
+	}
+}
+
 func TestTooLittle(t *testing.T) {
 	all := doctor.Examine(t.Context(), doctor.Options{
 		Dir: t.TempDir(), Syncs: 1, Reserve: func(total int64) int64 { return total + 1 }, Backlog: 1 << 30, Memory: 2 << 30, MemoryLimit: 1 << 30,

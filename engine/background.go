@@ -48,7 +48,9 @@ func (s *Store) Tick(context.Context) {
 	}
 	if s.doors.enter() {
 		defer s.doors.leave()
-		s.files.disk.Look(s.files.db.Metrics())
+		if s.files.disk.Look(s.files.db.Metrics()) {
+			_, _ = s.files.db.AsyncFlush() // that it failed Pebble tells
+		}
 		s.mark(s.horizon.latest())
 	}
 }

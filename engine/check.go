@@ -41,6 +41,7 @@ func (p Problem) String() string { return p.Text }
 // counts are right. It calls report for each problem and changes nothing. The
 // error says why the check could not be carried through.
 func Check(o Options, report func(Problem)) (err error) {
+	o.LogFailoverDir = ""
 	if err := o.complete(); err != nil {
 		return err
 	}

@@ -79,6 +79,9 @@ func (f *files) close() error {
 }
 
 func (f *files) unlock() error {
+	if err := f.disk.CloseFailover(); err != nil {
+		return fmt.Errorf("engine: release the lock of the failover directory: %w", err)
+	}
 	if f.lock == nil {
 		return nil
 	}

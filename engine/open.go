@@ -71,6 +71,7 @@ func newStore(o *Options) *Store {
 	s.files.disk = disk.New(disk.Options{
 		FS: o.FS, Dir: o.Dir, Logger: o.Logger, Fatal: o.Fatal,
 		MemtableBytes: o.MemtableBytes, SpareLogs: o.SpareLogs, Reserve: o.reserveOf, Watch: o.watchDisk,
+		FailoverDir: o.LogFailoverDir, FailoverAfter: o.LogFailoverAfter,
 		OpenFiles: o.OpenFiles, ReadOnly: o.ReadOnly, Known: o.JustClosed,
 		Later: o.JustClosed && !o.ReadOnly && !o.ExternalLog, Short: o.short,
 	})
@@ -92,6 +93,13 @@ func (s *Store) open(spent *laps) (err error) {
 		o.standIn.forStore(s.files.disk)
 	}
 	s.memory.hot = newHotEntries(o.HotBytes, o.largeValue)
+	if !o.ReadOnly {
+		if err := s.files.disk.OpenFailover(); err != nil {
+			return err
+		}
+	} else if _, err := disk.LogDirs(o.FS, o.Dir); err != nil {
+		return err
+	}
 	if !o.JustClosed {
 		if err := disk.Inspect(o.FS, o.Dir); err != nil {
 			return err

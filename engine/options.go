@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -101,6 +103,16 @@ type Options struct {
 	// the error and exit with status 1.
 	Fatal func(error)
 
+	// LogFailoverDir is a directory on another disk, to which the log fails over while
+	// Dir is slow or fails. It is made if it does not exist. From then on the store opens
+	// only where it is, until it has opened once without this option and found no logs
+	// there. An external log is not the store's. Default: none.
+	LogFailoverDir string
+
+	// LogFailoverAfter is how long a write or a sync of the log may take before it fails
+	// over. Default: 100 ms.
+	LogFailoverAfter time.Duration
+
 	// OpenFiles bounds the file descriptors that the store keeps open. Default:
 	// no bound that matters.
 	OpenFiles int
@@ -157,6 +169,7 @@ const (
 	defaultDropEvery     = 10 * time.Second
 	defaultDropGrace     = 10 * time.Minute
 	defaultFetches       = 64
+	defaultFailoverAfter = 100 * time.Millisecond
 
 	defaultEntriesInFlight = 1 << 16
 )
@@ -186,7 +199,12 @@ func (o *Options) complete() error {
 		setDefault(&o.SpareLogs, defaultSpareLogs)
 	}
 	if o.ExternalLog || o.ReadOnly {
-		o.SpareLogs = -1
+		o.SpareLogs, o.LogFailoverDir = -1, ""
+	}
+	if o.LogFailoverDir != "" {
+		if err := o.completeFailover(); err != nil {
+			return err
+		}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
@@ -208,6 +226,32 @@ func (o *Options) complete() error {
 	if o.Fatal == nil {
 		o.Fatal = exit(o.Logger)
 	}
+	return nil
+}
+
+// completeFailover makes the name of the failover directory absolute, as a store keeps it.
+func (o *Options) completeFailover() (err error) {
+	dir := o.Dir
+	if o.watchDisk {
+		o.LogFailoverDir, err = filepath.Abs(o.LogFailoverDir)
+		if err == nil {
+			dir, err = filepath.Abs(dir)
+		}
+		if err != nil {
+			return fmt.Errorf("engine: %w", err)
+		}
+	}
+	within, err := filepath.Rel(dir, o.LogFailoverDir)
+	if err == nil && within != ".." && !strings.HasPrefix(within, "../") {
+		return fmt.Errorf("engine: the failover directory %s is in the data directory: it must be on another disk", o.LogFailoverDir)
+	}
+	if strings.ContainsRune(o.LogFailoverDir, '\n') {
+		return fmt.Errorf("engine: the name of the failover directory %q has more than one line", o.LogFailoverDir)
+	}
+	if o.LogFailoverAfter < 0 {
+		return fmt.Errorf("engine: fail over after %v: must be positive", o.LogFailoverAfter)
+	}
+	setDefault(&o.LogFailoverAfter, defaultFailoverAfter)
 	return nil
 }
 

@@ -77,7 +77,7 @@ func doctorOptions(cfg *config.Config) doctor.Options {
 	wishes := wishesOf(cfg)
 	plan := memory.NewPlan(wishes)
 	o := doctor.Options{
-		Dir:       cfg.DataDir,
+		Dir: cfg.DataDir, FailoverDir: cfg.LogFailoverDir,
 		Reserve:   engine.DefaultDiskReserve,
 		OpenFiles: cfg.ConnLimit + sparedFiles,
 		Backlog:   min(cfg.ConnLimit, manyAtOnce),

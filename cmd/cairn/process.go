@@ -40,8 +40,15 @@ func prepareProcess(cfg *config.Config, logger *slog.Logger) error {
 	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil && !cfg.Proxy() { // which can do without
 		return err
 	}
+	dirs := []string{cfg.DataDir}
+	if cfg.LogFailoverDir != "" {
+		if err := os.MkdirAll(cfg.LogFailoverDir, 0o700); err != nil {
+			return err
+		}
+		dirs = append(dirs, cfg.LogFailoverDir)
+	}
 	if cfg.User != "" {
-		if err := becomeUser(cfg.User, cfg.DataDir, logger); err != nil {
+		if err := becomeUser(cfg.User, dirs, logger); err != nil {
 			return fmt.Errorf("user %s: %w", cfg.User, err)
 		}
 	}
@@ -126,9 +133,9 @@ func raiseCoreLimit(logger *slog.Logger) {
 	}
 }
 
-// becomeUser gives the data directory to the named user and drops root's
+// becomeUser gives the directories to the named user and drops root's
 // rights for good. Without root's rights there is nothing to drop.
-func becomeUser(name, dataDir string, logger *slog.Logger) error {
+func becomeUser(name string, dirs []string, logger *slog.Logger) error {
 	if os.Geteuid() != 0 {
 		logger.Warn("not started as root, so the user is not changed", "user", name, "euid", os.Geteuid())
 		return nil
@@ -141,8 +148,10 @@ func becomeUser(name, dataDir string, logger *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := giveTree(dataDir, uid, gid, logger); err != nil {
-		return err
+	for _, dir := range dirs {
+		if err := giveTree(dir, uid, gid, logger); err != nil {
+			return err
+		}
 	}
 	if err := syscall.Setgroups(groups); err != nil {
 		return err

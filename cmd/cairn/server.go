@@ -236,7 +236,11 @@ func storeOptions(cfg *config.Config, plan *memory.Plan, logger *slog.Logger) en
 		MaxValueSize: int(cfg.MaxItemSize),
 		Durability:   cfg.Durability,
 		DiskReserve:  cfg.DiskReserve,
-		OpenFiles:    openTables(),
+
+		LogFailoverDir:   cfg.LogFailoverDir,
+		LogFailoverAfter: cfg.LogFailoverAfter,
+
+		OpenFiles: openTables(),
 
 		MemtableBytes:   plan.Memtable,
 		BlockCacheBytes: plan.BlockCache,

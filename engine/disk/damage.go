@@ -9,7 +9,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/wal"
 
 	"cairn/engine/disk/framing"
 	"cairn/session"
@@ -30,7 +29,7 @@ func Inspect(fs vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	logs, err := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
+	logs, err := findLogs(fs, dir)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -26,9 +27,13 @@ type Options struct {
 	Watch     bool                    // FS is the operating system's: slow operations are reported, and who waits lets others run
 	OpenFiles int                     // how many descriptors the store may have; 0: plenty
 	ReadOnly  bool                    // nothing is written
-	Known     bool                    // the directory's own name is durable
-	Later     bool                    // what an opening writes is made durable while the store is in use; it must sync the log
-	Short     func()                  // is called now and then while something waits for space or a descriptor; may be nil
+
+	FailoverDir   string        // takes the log while Dir is slow or fails; absolute; "": none
+	FailoverAfter time.Duration // how long a write or a sync of the log may take before that
+
+	Known bool   // the directory's own name is durable
+	Later bool   // what an opening writes is made durable while the store is in use; it must sync the log
+	Short func() // is called now and then while something waits for space or a descriptor; may be nil
 }
 
 // Disk is how the Pebble of one store uses its disk. Its methods may be called
@@ -46,6 +51,9 @@ type Disk struct {
 	keeper    keeper
 	leaving   leaving
 	ballast   ballast // only with spare logs
+	failover  failover
+
+	failoverLock *pebble.Lock // nil: none
 }
 
 // New returns the disk of a store, without spare logs.
@@ -111,6 +119,7 @@ func (d *Disk) Configure(o *pebble.Options) {
 	if d.options.ReadOnly {
 		o.ReadOnly, o.FS = true, sharedFS{o.FS}
 	}
+	d.configureFailover(o)
 	if d.options.Watch {
 		o.WithFSDefaults()
 	}
@@ -135,8 +144,14 @@ func (d *Disk) Await() error {
 	return d.later.await()
 }
 
-// Look finds out whether flushes or compactions fall behind what is written.
-func (d *Disk) Look(m *pebble.Metrics) { d.pacer.look(m) }
+// Look finds out whether flushes or compactions fall behind what is written, and whether
+// the log has failed over. It reports whether the log has come back, and Pebble should
+// flush: each time that one log fails over Pebble waits longer, and at last does not, and
+// the other directory is needed for as long as the log is.
+func (d *Disk) Look(m *pebble.Metrics) (cameBack bool) {
+	d.pacer.look(m)
+	return d.lookAtFailover(m)
+}
 
 // Hurry lets flushes and compactions go on without rest, until as many calls of
 // Calm.
@@ -161,9 +176,10 @@ func (d *Disk) Resume() { d.compactor.resume() }
 
 // Exhausted reports whether nothing may be written, because something that has to
 // be written waits already, or would have to soon: the disk is full to the last
-// byte, and so is what the log has claimed before.
+// byte, and so is what the log has claimed before. Or too much waits in memory for a slow
+// disk, while the log is on another one.
 func (d *Disk) Exhausted() bool {
-	if d.options.ReadOnly || d.shortage.waiting.Load() > 0 {
+	if d.options.ReadOnly || d.failover.backlog.Load() || d.shortage.waiting.Load() > 0 {
 		return true
 	}
 	return d.space.none.Load() && d.claimed.left()+d.spareBytes()+d.ballast.held.Load() < leastClaim

@@ -42,6 +42,7 @@ type logPool struct {
 	live int        // logs that Pebble has
 	next int64      // how long the next log will be if its memtable fills up
 	idle []spareLog // oldest first
+	open []string   // paths of logs that are being written
 	low  bool       // free space is: no spare is made, and any log is worth one
 
 	known atomic.Int64 // what bytes last returned
@@ -155,14 +156,36 @@ func (p *logPool) Create(path string, category vfs.DiskWriteCategory) (vfs.File,
 	if err != nil {
 		return nil, err
 	}
+	var f vfs.File
 	if size == 0 {
-		return p.thriftyFS.Create(path, category)
+		f, err = p.thriftyFS.Create(path, category)
+	} else if f, err = p.OpenReadWrite(path, category); err == nil {
+		f = p.newLog(f, size)
 	}
-	f, err := p.OpenReadWrite(path, category)
 	if err != nil {
 		return nil, err
 	}
-	return p.newLog(f, size), nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open = append(p.open, path)
+	return &pooledLog{f, p, path}, nil
+}
+
+// pooledLog is a log that is being written. Pebble may be done with it before its last
+// write has ended, if it has failed over meanwhile.
+type pooledLog struct {
+	vfs.File
+	pool *logPool
+	path string
+}
+
+// Close implements vfs.File.
+func (f *pooledLog) Close() error {
+	err := f.File.Close()
+	f.pool.mu.Lock()
+	defer f.pool.mu.Unlock()
+	f.pool.open = slices.DeleteFunc(f.pool.open, func(path string) bool { return path == f.path })
+	return err
 }
 
 // reuse counts a new log, and makes it of a spare if there is one, whose size it
@@ -196,7 +219,8 @@ func (p *logPool) Remove(path string) error {
 	return p.thriftyFS.Remove(path)
 }
 
-// recycle makes a spare of a log that is done with, if it can be one.
+// recycle makes a spare of a log that is done with, if it can be one: nobody may write to
+// it any more.
 func (p *logPool) recycle(number wal.NumWAL, path string) (kept bool, err error) {
 	info, err := p.Stat(path)
 	if err != nil {
@@ -206,7 +230,7 @@ func (p *logPool) recycle(number wal.NumWAL, path string) (kept bool, err error)
 	defer p.mu.Unlock()
 	p.live--
 	spare := spareLog{number, info.Size()}
-	if !p.fits(spare) {
+	if !p.fits(spare) || slices.Contains(p.open, path) {
 		return false, nil
 	}
 	if err := p.Rename(path, p.path(spare)); err != nil {

@@ -178,3 +178,38 @@ func (fs failingFS) Create(path string, category vfs.DiskWriteCategory) (vfs.Fil
 	}
 	return fs.FS.Create(path, category)
 }
+
+// A log that somebody may still write to, as after a failover, is removed: what is written
+// late would be in another log.
+func TestLogThatIsWrittenIsNoSpare(t *testing.T) {
+	o := testOptions(t, vfs.NewMem())
+	d := New(o)
+	if err := errors.Join(o.FS.MkdirAll(o.Dir, 0o700), d.OpenLogs()); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"000101.log", "000102-001.log", "000103.log"} {
+		path := o.FS.PathJoin(o.Dir, name)
+		f, err := d.logs.Create(path, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Write(make([]byte, o.MemtableBytes)); err != nil {
+			t.Fatal(err)
+		}
+		isClosed := i == 2
+		if isClosed {
+			err = f.Close()
+		} else {
+			defer f.Close()
+		}
+		if err := errors.Join(err, d.logs.Remove(path)); err != nil {
+			t.Fatal(err)
+		}
+		if spares := files(t, o, spareSuffix); len(spares) > 0 != isClosed {
+			t.Errorf("after %s spares %v", name, spares)
+		}
+	}
+	if logs := files(t, o, ".log"); len(logs) > 0 {
+		t.Errorf("logs %v", logs)
+	}
+}

@@ -10,12 +10,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// VerifyLogs reads every record of every log in dir and calls report with the
+// VerifyLogs reads every record of every log of the store in dir and calls report with the
 // number of each log that cannot be read whole. The last log may end in the
 // middle of a record, which is what a crash leaves behind. The error says why
 // the logs cannot be listed.
 func VerifyLogs(fs vfs.FS, dir string, report func(log string, err error)) error {
-	logs, err := wal.Scan(wal.Dir{FS: fs, Dirname: dir})
+	logs, err := findLogs(fs, dir)
 	if err != nil {
 		return err
 	}

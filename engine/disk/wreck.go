@@ -127,11 +127,17 @@ func (w *Wreck) ReadTables(fn func(e *Entry) error) error {
 
 // readLogs reads what is not in tables yet.
 func (w *Wreck) readLogs(fn func(e *Entry) error) error {
-	logs, err := wal.Scan(wal.Dir{FS: w.fs, Dirname: w.dir})
+	l := &logReader{wreck: w, fn: fn}
+	dirs, err := LogDirs(w.fs, w.dir)
+	if err != nil {
+		w.report(err.Error())
+		l.lost = true
+		dirs = []wal.Dir{{FS: w.fs, Dirname: w.dir}}
+	}
+	logs, err := wal.Scan(dirs...)
 	if err != nil {
 		return err
 	}
-	l := &logReader{wreck: w, fn: fn}
 	for i, log := range logs {
 		if uint64(log.Num) < w.catalog.minLog {
 			continue

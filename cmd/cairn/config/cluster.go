@@ -38,7 +38,7 @@ func (c *Config) runtimeDir(environ map[string]string) string {
 func (c *Config) checkProxy() error {
 	var errs []error
 	for _, name := range []string{
-		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "fast-failover", "zone", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve",
+		"cluster-listen", "cluster-advertise", "bootstrap-expect", "replace-after", "fast-failover", "zone", "upstream", "mirror", "durability", "memory", "compression", "disk-reserve", "log-failover-dir",
 	} {
 		if f := c.flags.Lookup(name); f.Value.String() != f.DefValue {
 			errs = append(errs, fmt.Errorf("%s has no effect on a proxy: it keeps no sessions", name))

@@ -74,7 +74,11 @@ type Config struct {
 	BufferMemory int64 // bytes; 0: a share of MemoryTotal
 	Compression  string
 	DiskReserve  int64 // bytes; 0: the store's own default
-	Undo         time.Duration
+
+	LogFailoverDir   string // "": the log does not fail over
+	LogFailoverAfter time.Duration
+
+	Undo time.Duration
 
 	// The store that sessions are moved from.
 	Upstream         []string
@@ -174,6 +178,9 @@ func (c *Config) validate() error {
 	}
 	if c.DataDir == "" {
 		errs = append(errs, errors.New("data-dir must not be empty"))
+	}
+	if f := c.flags.Lookup("log-failover-after"); c.LogFailoverDir == "" && f.Value.String() != f.DefValue {
+		errs = append(errs, errors.New("log-failover-after needs log-failover-dir"))
 	}
 	if _, err := c.HTTPAddresses(); err != nil {
 		errs = append(errs, err)

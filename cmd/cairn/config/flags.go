@@ -164,7 +164,7 @@ func (d *definition) storage() {
 	c := d.config
 	d.group = Storage
 	c.DataDir, c.Memory, c.MaxItemSize, c.Compression = "./cairn-data", 256*mebibyte, 8*mebibyte, "auto"
-	c.Undo = 30 * time.Minute
+	c.Undo, c.LogFailoverAfter = 30*time.Minute, 100*time.Millisecond
 	d.text(&c.DataDir, "data-dir", "", "directory of the sessions; it is created if it is missing")
 	d.add(durabilityValue(&c.Durability), "durability", "",
 		"sync: a write is on disk before its reply; interval:100ms: within that time after it")
@@ -180,6 +180,10 @@ func (d *definition) storage() {
 		"how values are compressed: each with a dictionary trained from the sessions, by blocks of the files, or not at all; auto takes what measured best")
 	d.add(sizeValue(&c.DiskReserve, 1, 0, most), "disk-reserve", "",
 		"free disk space to keep, with a suffix k, m, g; below it writes are refused; 0 means 256m, or an eighth of a disk of less than 2g")
+	d.text(&c.LogFailoverDir, "log-failover-dir", "",
+		"directory on another disk, to which the log is written while the disk of data-dir is slow or fails; belongs to this server alone, and is needed at each start, up to the first one without this setting; if empty, writes wait for the disk")
+	d.add(durationValue(&c.LogFailoverAfter, 10*time.Millisecond, time.Minute, "from 10ms to 1m"), "log-failover-after", "",
+		"how long a write or sync of the log may take before it is written to log-failover-dir, such as 100ms")
 	d.add(durationText(&c.Undo), "undo", "",
 		"how long flush_all, bulk deletes and ends of more than 100 sessions of a user can be undone, such as 30m or 2h; what they delete takes disk space until then; 0s: off; see cairn undo")
 }

@@ -340,6 +340,28 @@ func TestFailoverDirectory(t *testing.T) {
 	checkAndClose(t, openStore(t, other))
 }
 
+// What is removed is removed in both directories.
+func TestRemoveOfFailedOverStore(t *testing.T) {
+	fs := newStallingFS(vfs.NewMem(), ofLogs)
+	o := failoverOptions(testOptions(t, fs, sessiontest.NewClock()))
+	s := openStore(t, o)
+	t.Cleanup(fs.goOn)
+	fs.stall()
+	setAll(t, s, "k")
+	awaitFailover(t, s, true)
+	fs.goOn()
+	checkAndClose(t, s)
+	if err := Remove(fs, o.Dir); err != nil {
+		t.Fatal(err)
+	}
+	for dir, left := range map[string][]string{o.Dir: nil, o.LogFailoverDir: {"LOCK"}} {
+		if names, err := fs.List(dir); err != nil || !slices.Equal(names, left) {
+			t.Errorf("left in %s: %q, %v", dir, names, err)
+		}
+	}
+	wantValue(t, openStore(t, o), "k", "")
+}
+
 func wantOpenError(t *testing.T, o Options, text string) {
 	t.Helper()
 	s, err := Open(o)

@@ -13,7 +13,7 @@ import (
 
 // ownFile matches the names of the files of a store, but for the format file.
 var ownFile = regexp.MustCompile(`^(\d+(-\d+)?\.(sst|log|blob|spare)|(temporary\.)?\d+\.dbtmp|(MANIFEST|OPTIONS|REMOTE-OBJ-CATALOG)-\d+|marker\..+|CURRENT|LOCK|` +
-	disk.BallastFile + `|` + formatFile + `\.tmp)$`)
+	disk.BallastFile + `|` + disk.LogsFile + `\.new|` + disk.ProbeFile + `|` + formatFile + `\.tmp)$`)
 
 // Holds reports whether dir holds a store.
 func Holds(fs vfs.FS, dir string) (bool, error) {
@@ -25,9 +25,12 @@ func Holds(fs vfs.FS, dir string) (bool, error) {
 }
 
 // Remove removes the files of a store that nobody has open, and nothing else that is
-// in its directory. As long as it has not come to its end, Holds says that there is a
+// in its directory, and its logs in others. As long as it has not come to its end, Holds says that there is a
 // store, and Remove may be called again.
 func Remove(fs vfs.FS, dir string) error {
+	if err := disk.RemoveOtherLogs(fs, dir); err != nil {
+		return err
+	}
 	names, err := fs.List(dir)
 	if err != nil {
 		return err

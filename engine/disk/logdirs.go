@@ -22,6 +22,13 @@ import (
 // store. There is none if there never was another.
 const LogsFile = "LOGS"
 
+// Pebble writes ProbeFile in the data directory to try its disk, and sourceFile in the
+// other one to see whether it can.
+const (
+	ProbeFile  = "probe-file"
+	sourceFile = "failover_source"
+)
+
 // storeFile says in such a directory whose logs are in it.
 const storeFile = "STORE"
 
@@ -142,6 +149,44 @@ func countLogs(fs vfs.FS, dir string) (n int, err error) {
 		}
 	}
 	return n, nil
+}
+
+// RemoveOtherLogs removes what the store in dir, which nobody has open, has in other
+// directories, and that it has. A directory that is not there is let be.
+func RemoveOtherLogs(fs vfs.FS, dir string) error {
+	path := fs.PathJoin(dir, LogsFile)
+	known, err := readLogDirs(fs, path)
+	if err != nil || known.store == "" {
+		return err
+	}
+	for _, other := range known.dirs {
+		if err := removeLogs(fs, other, known.store); err != nil {
+			return err
+		}
+	}
+	return fs.Remove(path)
+}
+
+func removeLogs(fs vfs.FS, dir, store string) error {
+	mark, err := readLogDirs(fs, fs.PathJoin(dir, storeFile))
+	if err != nil || mark.store != store {
+		return err
+	}
+	names, err := fs.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, isLog := logNumber(name); isLog || name == sourceFile {
+			if err := fs.Remove(fs.PathJoin(dir, name)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := durable.SyncDir(fs, dir); err != nil { // the mark goes last
+		return err
+	}
+	return fs.Remove(fs.PathJoin(dir, storeFile))
 }
 
 // OpenFailover claims the directory for the log to fail over to, if there is to be one,

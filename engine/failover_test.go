@@ -175,8 +175,8 @@ func testLogFailsOver(t *testing.T, options func(vfs.FS) Options) {
 	wantValues(t, s, "before", "during1", "during2", "after")
 	checkAndClose(t, s)
 	checkAndClose(t, openStore(t, options(mem)))
-	if _, err := mem.Stat("data/" + disk.LogsFile); err == nil {
-		t.Error("the store remembers a directory that it does not need")
+	if dirs, err := disk.LogDirs(mem, "data"); err != nil || len(dirs) != 1 {
+		t.Errorf("the store remembers directories that it does not need: %v, %v", dirs, err)
 	}
 }
 
@@ -300,6 +300,7 @@ func TestFailoverDirectory(t *testing.T) {
 	other := o
 	other.Dir = "second"
 	wantOpenError(t, other, "in use by another process")
+	setAll(t, s, "early")
 	fs.stall()
 	setAll(t, s, "k")
 	awaitFailover(t, s, true)
@@ -326,6 +327,27 @@ func TestFailoverDirectory(t *testing.T) {
 	if !slices.ContainsFunc(problems, func(p string) bool { return strings.Contains(p, "/other/logs is not there") }) {
 		t.Errorf("check: %q", problems)
 	}
+
+	// What is in the logs that are missing may be newer than all else.
+	problems = nil
+	salvaged, err := Salvage(t.Context(), SalvageOptions{
+		From: lost, To: "new", Scratch: "scratch",
+		Problem: func(problem string) { problems = append(problems, problem) },
+		Lost:    func([]byte, string) {},
+	})
+	if err != nil || salvaged.Sessions != 1 || salvaged.Complete || !salvaged.DeletedMayReturn {
+		t.Errorf("salvage: %+v, %v", salvaged, err)
+	}
+	if len(problems) != 1 || !strings.Contains(problems[0], "/other/logs is not there") {
+		t.Errorf("salvage: %q", problems)
+	}
+
+	forgotten := o
+	forgotten.LogFailoverDir, forgotten.FS = "", mem.CrashClone(vfs.CrashCloneCfg{})
+	if err := forgotten.FS.Remove("data/" + disk.LogsFile); err != nil {
+		t.Fatal(err)
+	}
+	wantOpenError(t, forgotten, "/other/logs")
 
 	within := o
 	within.LogFailoverDir = "data/logs"

@@ -34,13 +34,13 @@ func (f *failover) has() bool { return f.switches.Load()%2 == 1 }
 
 // configureFailover makes Pebble look for logs wherever there may be some, and fail over.
 func (d *Disk) configureFailover(o *pebble.Options) {
-	// Where the logs may be the store's own file says, which is newer than what Pebble
-	// remembers.
-	o.Unsafe.AllowMissingWALDirs = true
-	dirs, err := LogDirs(d.options.FS, d.options.Dir)
+	dirs, isKnown, err := findLogDirs(d.options.FS, d.options.Dir)
 	if err != nil {
 		return // who opens the store has been told
 	}
+	// Pebble remembers the directory, too, up to the next start without one. It refuses to
+	// open if it is the only one that does.
+	o.Unsafe.AllowMissingWALDirs = isKnown
 	for _, dir := range dirs[1:] {
 		if dir.Dirname != d.options.FailoverDir {
 			dir.FS = d.otherFiles(dir.Dirname)

@@ -19,7 +19,7 @@ import (
 )
 
 // LogsFile says in the data directory which other directories may have logs of the
-// store. There is none if there never was another.
+// store. There is no such file if there never was another.
 const LogsFile = "LOGS"
 
 // Pebble writes ProbeFile in the data directory to try its disk, and sourceFile in the
@@ -100,18 +100,24 @@ func readLogDirs(fs vfs.FS, path string) (l logDirs, err error) {
 // LogDirs returns where the logs of the store in dir may be: there, and in the
 // directories to which they have failed over. All exist.
 func LogDirs(fs vfs.FS, dir string) ([]wal.Dir, error) {
+	found, _, err := findLogDirs(fs, dir)
+	return found, err
+}
+
+// findLogDirs is LogDirs. isKnown is set if the store's own file says so.
+func findLogDirs(fs vfs.FS, dir string) (found []wal.Dir, isKnown bool, err error) {
 	known, err := readLogDirs(fs, fs.PathJoin(dir, LogsFile))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	found := []wal.Dir{{FS: fs, Dirname: dir}}
+	found = []wal.Dir{{FS: fs, Dirname: dir}}
 	for _, other := range known.dirs {
 		if _, err := logsIn(fs, other, known.store); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		found = append(found, wal.Dir{FS: fs, Dirname: other})
 	}
-	return found, nil
+	return found, known.store != "", nil
 }
 
 // findLogs returns the logs of the store in dir, oldest first.
@@ -208,16 +214,10 @@ func (d *Disk) OpenFailover() error {
 			return fmt.Errorf("failover directory %s: %w", o.FailoverDir, err)
 		}
 	}
-	switch {
-	case slices.Equal(known.dirs, now.dirs):
+	if slices.Equal(known.dirs, now.dirs) {
 		return nil
-	case len(now.dirs) > 0:
-		return durable.Replace(o.FS, path, "cairn-logs", now.append(nil))
 	}
-	if err := o.FS.Remove(path); err != nil {
-		return err
-	}
-	return durable.SyncDir(o.FS, o.Dir)
+	return durable.Replace(o.FS, path, "cairn-logs", now.append(nil))
 }
 
 // CloseFailover lets others use the directory.

@@ -131,7 +131,7 @@ func (w *Wreck) readLogs(fn func(e *Entry) error) error {
 	dirs, err := LogDirs(w.fs, w.dir)
 	if err != nil {
 		w.report(err.Error())
-		l.lost = true
+		w.Gaps = append(w.Gaps, math.MaxUint64) // what cannot be read may be the newest
 		dirs = []wal.Dir{{FS: w.fs, Dirname: w.dir}}
 	}
 	logs, err := wal.Scan(dirs...)

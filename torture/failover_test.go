@@ -3,6 +3,7 @@
 package torture
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,10 +24,8 @@ func (e *ext4) freeze(t *testing.T) (thaw func()) {
 	t.Helper()
 	dir, err := os.Open(e.dir)
 	must(t, err)
-	if err := unix.IoctlSetInt(int(dir.Fd()), fiFreeze, 0); err != nil {
-		dir.Close()
-		t.Skip("needs a file system that can be frozen: ", err)
-	}
+	err = unix.IoctlSetInt(int(dir.Fd()), fiFreeze, 0)
+	need(t, err == nil, fmt.Sprint("a file system that can be frozen: ", err))
 	frozen := true
 	thaw = func() {
 		if frozen {

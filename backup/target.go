@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"cairn/durable"
 )
 
 // StagingDir is the directory inside a data directory that holds a store while
@@ -132,6 +134,9 @@ func (t *target) settle() error {
 		return err
 	}
 	if err := t.move(names); err != nil {
+		return err
+	}
+	if err := durable.SyncPath(t.dir); err != nil {
 		return err
 	}
 	return t.root.RemoveAll(StagingDir)

@@ -4,6 +4,7 @@ package durable
 
 import (
 	"errors"
+	"os"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -58,6 +59,20 @@ func Replace(fs vfs.FS, path string, category vfs.DiskWriteCategory, content []b
 	}
 	return err
 }
+
+// SyncAncestors makes the names durable that lead to dir, up to the root or to where a
+// relative path begins. A directory that may not be read is left out.
+func SyncAncestors(fs vfs.FS, dir string) error {
+	for above := fs.PathDir(dir); above != dir; dir, above = above, fs.PathDir(above) {
+		if err := SyncDir(fs, above); err != nil && !errors.Is(err, os.ErrPermission) {
+			return err
+		}
+	}
+	return nil
+}
+
+// SyncPath is SyncAncestors on the operating system's file system.
+func SyncPath(dir string) error { return SyncAncestors(vfs.Default, dir) }
 
 // SyncDir makes the names in dir durable.
 func SyncDir(fs vfs.FS, dir string) error {

@@ -362,6 +362,20 @@ func TestFailoverDirectory(t *testing.T) {
 	checkAndClose(t, openStore(t, other))
 }
 
+// Directories that a start makes are there after a power cut, whole paths of them.
+func TestNewDirectoriesAreDurable(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	o := testOptions(t, mem, sessiontest.NewClock())
+	o.Dir, o.LogFailoverDir = "/a/b/c/data", "/x/y/z/logs"
+	s := openStore(t, o)
+	setAll(t, s, "k")
+	o.FS = mem.CrashClone(vfs.CrashCloneCfg{})
+	wantValues(t, openStore(t, o), "k")
+	if _, err := o.FS.Stat("/x/y/z/logs/STORE"); err != nil {
+		t.Error(err)
+	}
+}
+
 // What is removed is removed in both directories.
 func TestRemoveOfFailedOverStore(t *testing.T) {
 	fs := newStallingFS(vfs.NewMem(), ofLogs)

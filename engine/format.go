@@ -142,7 +142,10 @@ func writeFormat(fs vfs.FS, dir string) error {
 	if err := checkEmpty(fs, dir); err != nil {
 		return err
 	}
-	return putFormat(fs, dir, 0)
+	if err := putFormat(fs, dir, 0); err != nil {
+		return err
+	}
+	return durable.SyncAncestors(fs, dir) // the directory may be new
 }
 
 // putFormat writes the format file. It appears whole or not at all, and is

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"cairn/durable"
 	"cairn/engine/disk"
 	"cairn/engine/record"
 	"cairn/session"
@@ -443,7 +444,10 @@ func (v *salvage) finish() error {
 	if err := v.target.files.flush(v.ctx); err != nil {
 		return err
 	}
-	return putFormat(v.options.From.FS, v.options.To, v.uses)
+	if err := putFormat(v.options.From.FS, v.options.To, v.uses); err != nil {
+		return err
+	}
+	return durable.SyncAncestors(v.options.From.FS, v.options.To)
 }
 
 // sum says what it came to.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -96,16 +95,12 @@ func (l *Log) directory(path string) *directory {
 	return &directory{path: path, fs: l.o.FS, o: &l.o}
 }
 
-// makeDir makes a directory, and its entry durable.
+// makeDir makes a directory and those above it, and their entries durable.
 func makeDir(fs vfs.FS, path string) error {
 	if err := fs.MkdirAll(path, 0o750); err != nil {
 		return err
 	}
-	err := durable.SyncDir(fs, fs.PathDir(path))
-	if errors.Is(err, os.ErrPermission) {
-		return nil // somebody else's, who has made it long ago
-	}
-	return err
+	return durable.SyncAncestors(fs, path)
 }
 
 // choosePath decides how to write to d. Only the operating system's own file

@@ -283,6 +283,9 @@ func (d *Disk) claimFailover(now *logDirs) error {
 	}
 	if !slices.Contains(now.dirs, o.FailoverDir) {
 		now.dirs = append(now.dirs, o.FailoverDir)
+		if err := durable.SyncAncestors(o.FS, o.FailoverDir); err != nil { // it may be new
+			return err
+		}
 	}
 	if onOneDevice(o.FS, o.Dir, o.FailoverDir) {
 		o.Logger.Warn("the failover directory is on the same file system as the data directory, and stalls with it",

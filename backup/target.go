@@ -133,10 +133,10 @@ func (t *target) settle() error {
 	if err := t.announce(names); err != nil {
 		return err
 	}
-	if err := t.move(names); err != nil {
+	if err := durable.SyncPath(t.dir); err != nil { // before a start can take it for a store
 		return err
 	}
-	if err := durable.SyncPath(t.dir); err != nil {
+	if err := t.move(names); err != nil {
 		return err
 	}
 	return t.root.RemoveAll(StagingDir)

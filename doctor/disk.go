@@ -23,20 +23,30 @@ func directory(_ context.Context, o *Options) []Finding {
 		return nil
 	}
 	const check = "data directory"
-	info, err := os.Stat(o.Dir)
-	switch {
-	case os.IsNotExist(err):
-		return []Finding{{check, Warn, o.Dir + " does not exist", "a server that is started makes it, and begins with an empty store"}}
-	case err != nil:
-		return []Finding{{check, Fail, err.Error(), "let the user of the server enter it"}}
-	case !info.IsDir():
-		return []Finding{{check, Fail, o.Dir + " is not a directory", "name another with --data-dir"}}
+	info, wrong := lookAt(check, o.Dir, "data-dir", "a server that is started makes it, and begins with an empty store")
+	if wrong != nil {
+		return wrong
 	}
 	found := []Finding{{check, OK, o.Dir, ""}}
 	if mode := info.Mode().Perm(); mode&0o007 != 0 {
 		found[0] = Finding{check, Warn, fmt.Sprintf("%s has mode %04o: every user may look into it", o.Dir, mode), "chmod 700 " + o.Dir}
 	}
 	return append(found, space(o))
+}
+
+// lookAt looks whether dir is a directory that can be entered, and says what is wrong
+// otherwise: flag names it, and absent is the advice if it does not exist.
+func lookAt(check, dir, flag, absent string) (info os.FileInfo, wrong []Finding) {
+	info, err := os.Stat(dir)
+	switch {
+	case os.IsNotExist(err):
+		return nil, []Finding{{check, Warn, dir + " does not exist", absent}}
+	case err != nil:
+		return nil, []Finding{{check, Fail, err.Error(), "let the user of the server enter it"}}
+	case !info.IsDir():
+		return nil, []Finding{{check, Fail, dir + " is not a directory", "name another with --" + flag}}
+	}
+	return info, nil
 }
 
 // space looks at what is free.
@@ -68,16 +78,11 @@ func failover(ctx context.Context, o *Options) []Finding {
 		return nil
 	}
 	const check = "failover directory"
+	if _, wrong := lookAt(check, o.FailoverDir, "log-failover-dir", "mount its disk; a server that is started makes the directory, if it never had one"); wrong != nil {
+		return wrong
+	}
 	var here, there unix.Stat_t
-	err := unix.Stat(o.FailoverDir, &there)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return []Finding{{check, Warn, o.FailoverDir + " does not exist", "mount its disk; a server that is started makes the directory, if it never had one"}}
-	case err != nil:
-		return []Finding{{check, Fail, fmt.Sprintf("%s: %v", o.FailoverDir, err), "let the user of the server enter it"}}
-	case there.Mode&unix.S_IFMT != unix.S_IFDIR:
-		return []Finding{{check, Fail, o.FailoverDir + " is not a directory", "name another with --log-failover-dir"}}
-	case unix.Stat(o.Dir, &here) == nil && here.Dev == there.Dev:
+	if unix.Stat(o.Dir, &here) == nil && unix.Stat(o.FailoverDir, &there) == nil && here.Dev == there.Dev {
 		return []Finding{{check, Warn, o.FailoverDir + " is on the file system of the data directory, and stalls with it", "use a directory on another disk"}}
 	}
 	return timed(ctx, check, o.FailoverDir, o.Syncs)

@@ -97,6 +97,7 @@ func (c *check) run() (err error) {
 		c.damaged = true
 	}
 	c.logs()
+	_ = s.files.disk.FindLogs() // reported
 	s.files.blocks = newBlockCache(o)
 	options := s.pebbleOptions()
 	options.ReadOnly = true

@@ -2,12 +2,10 @@ package engine
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -63,7 +61,7 @@ func (s *stallingFS) goOn() {
 // ofLogs reports whether an operation is about the log in the data directory, or tries
 // that directory.
 func ofLogs(o errorfs.Op) bool {
-	return path.Dir(o.Path) == "data" && (path.Ext(o.Path) == ".log" || path.Base(o.Path) == "probe-file")
+	return path.Dir(o.Path) == "data" && (path.Ext(o.Path) == ".log" || path.Base(o.Path) == disk.ProbeFile)
 }
 
 // inData reports whether an operation is about the data directory.
@@ -211,29 +209,12 @@ func TestFailedOverLogIsTakenOver(t *testing.T) {
 func TestPowerLossDuringFailover(t *testing.T) { withAndWithoutSpares(t, testPowerLossDuringFailover) }
 
 func testPowerLossDuringFailover(t *testing.T, options func(vfs.FS) Options) {
-	type clone struct {
-		fs    *vfs.MemFS
-		acked int64
-	}
-	mem := vfs.NewCrashableMem()
-	rng := rand.New(rand.NewPCG(1, 2))
-	var mu sync.Mutex
-	var clones []clone
-	var acked, count atomic.Int64
-	fs := newStallingFS(errorfs.Wrap(mem, errorfs.InjectorFunc(func(o errorfs.Op) error {
-		if o.Kind.ReadOrWrite() == errorfs.OpIsWrite && count.Add(1)%13 == 0 {
-			mu.Lock()
-			defer mu.Unlock()
-			c := clone{acked: acked.Load()}
-			c.fs = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
-			clones = append(clones, c)
-		}
-		return nil
-	})), ofLogs)
+	power := newPowerCuts(vfs.NewCrashableMem(), 13)
+	fs := newStallingFS(power.fs, ofLogs)
 	s := openStore(t, failoverOptions(options(fs)))
 	t.Cleanup(fs.goOn)
 	value := strings.Repeat("v", 3000)
-	for i := range int64(320) {
+	for i := range 320 {
 		switch i % 80 {
 		case 20:
 			fs.stall()
@@ -242,17 +223,17 @@ func testPowerLossDuringFailover(t *testing.T, options func(vfs.FS) Options) {
 			fs.goOn()
 		}
 		want(t, s, session.OK, set(s, fmt.Sprint("k", i), value, time.Hour))
-		acked.Store(i + 1)
+		power.acked.Add(1)
 		if i%80 == 79 {
 			awaitFailover(t, s, false)
 		}
 	}
 	failovers := s.files.disk.Figures().Failovers
 	checkAndClose(t, s)
-	if failovers < 4 || len(clones) < 20 {
-		t.Errorf("%d failovers, %d power cuts", failovers, len(clones))
+	if failovers < 4 || len(power.cuts) < 20 {
+		t.Errorf("%d failovers, %d power cuts", failovers, len(power.cuts))
 	}
-	for i, c := range clones {
+	for i, c := range power.cuts {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s := openStore(t, options(c.fs))
 			for i := range c.acked {

@@ -142,10 +142,16 @@ func writeFormat(fs vfs.FS, dir string) error {
 	if err := checkEmpty(fs, dir); err != nil {
 		return err
 	}
-	if err := putFormat(fs, dir, 0); err != nil {
+	return putFirstFormat(fs, dir, 0)
+}
+
+// putFirstFormat is putFormat for a directory that may be new. A start that finds the file
+// takes the names that lead to it for durable.
+func putFirstFormat(fs vfs.FS, dir string, features features) error {
+	if err := durable.SyncAncestors(fs, dir); err != nil {
 		return err
 	}
-	return durable.SyncAncestors(fs, dir) // the directory may be new
+	return putFormat(fs, dir, features)
 }
 
 // putFormat writes the format file. It appears whole or not at all, and is

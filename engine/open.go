@@ -93,11 +93,11 @@ func (s *Store) open(spent *laps) (err error) {
 		o.standIn.forStore(s.files.disk)
 	}
 	s.memory.hot = newHotEntries(o.HotBytes, o.largeValue)
-	if !o.ReadOnly {
-		if err := s.files.disk.OpenFailover(); err != nil {
-			return err
-		}
-	} else if _, err := disk.LogDirs(o.FS, o.Dir); err != nil {
+	findLogs := s.files.disk.OpenFailover
+	if o.ReadOnly {
+		findLogs = s.files.disk.FindLogs
+	}
+	if err := findLogs(); err != nil {
 		return err
 	}
 	if !o.JustClosed {

@@ -25,8 +25,8 @@ func Holds(fs vfs.FS, dir string) (bool, error) {
 }
 
 // Remove removes the files of a store that nobody has open, and nothing else that is
-// in its directory, and its logs in others. As long as it has not come to its end, Holds says that there is a
-// store, and Remove may be called again.
+// in its directory, and its logs in others. As long as it has not come to its end, Holds
+// says that there is a store, and Remove may be called again.
 func Remove(fs vfs.FS, dir string) error {
 	if err := disk.RemoveOtherLogs(fs, dir); err != nil {
 		return err

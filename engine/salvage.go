@@ -11,7 +11,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"cairn/durable"
 	"cairn/engine/disk"
 	"cairn/engine/record"
 	"cairn/session"
@@ -444,10 +443,7 @@ func (v *salvage) finish() error {
 	if err := v.target.files.flush(v.ctx); err != nil {
 		return err
 	}
-	if err := putFormat(v.options.From.FS, v.options.To, v.uses); err != nil {
-		return err
-	}
-	return durable.SyncAncestors(v.options.From.FS, v.options.To)
+	return putFirstFormat(v.options.From.FS, v.options.To, v.uses)
 }
 
 // sum says what it came to.

@@ -57,6 +57,40 @@ func wantHandedOver(t *testing.T, s *Store) {
 	wantValue(t, s, "late2", "")
 }
 
+// powerCuts are copies of a disk as power cuts would leave it, at operations that write.
+type powerCuts struct {
+	fs    vfs.FS       // to be used in place of the disk
+	acked atomic.Int64 // writes that were acknowledged; its user counts them
+	cuts  []powerCut   // may be read when nothing is written any more
+}
+
+// powerCut is a disk after a power cut, before which so many writes had been acknowledged.
+type powerCut struct {
+	fs    *vfs.MemFS
+	acked int64
+}
+
+// newPowerCuts cuts the power of disk at each of every writes.
+func newPowerCuts(disk *vfs.MemFS, every int) *powerCuts {
+	p := new(powerCuts)
+	rng := rand.New(rand.NewPCG(1, 2))
+	var mu sync.Mutex
+	writes := 0
+	p.fs = errorfs.Wrap(disk, errorfs.InjectorFunc(func(o errorfs.Op) error {
+		if o.Kind.ReadOrWrite() == errorfs.OpIsWrite {
+			mu.Lock()
+			defer mu.Unlock()
+			if writes++; writes%every == 0 {
+				cut := powerCut{acked: p.acked.Load()}
+				cut.fs = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
+				p.cuts = append(p.cuts, cut)
+			}
+		}
+		return nil
+	}))
+	return p
+}
+
 // A power loss at any point of the opening of a store that was handed over, or
 // soon after it, leaves what was acknowledged, before and after.
 func TestPowerLossWhileTakenOver(t *testing.T) {
@@ -69,37 +103,20 @@ func testPowerLossWhileTakenOver(t *testing.T, options func(vfs.FS) Options) {
 	want(t, s, session.OK, set(s, "early", "v", time.Hour))
 	handOver(t, s)
 
-	type clone struct {
-		fs    *vfs.MemFS
-		acked int64
-	}
-	var mu sync.Mutex
-	var clones []clone
-	var acked atomic.Int64
-	rng := rand.New(rand.NewPCG(1, 2))
-	fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(o errorfs.Op) error {
-		if o.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-			mu.Lock()
-			defer mu.Unlock()
-			c := clone{acked: acked.Load()}
-			c.fs = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 50, RNG: rng})
-			clones = append(clones, c)
-		}
-		return nil
-	}))
-	o := options(fs)
+	power := newPowerCuts(disk, 1)
+	o := options(power.fs)
 	o.JustClosed = true
 	s = openStore(t, o)
 	for i := range 5 {
 		want(t, s, session.OK, set(s, fmt.Sprint("new", i), "v", time.Hour))
-		acked.Add(1)
+		power.acked.Add(1)
 	}
 	wantHandedOver(t, s)
 	checkAndClose(t, s)
-	if len(clones) == 0 {
+	if len(power.cuts) == 0 {
 		t.Fatal("nothing was written")
 	}
-	for i, c := range clones {
+	for i, c := range power.cuts {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			s := openStore(t, options(c.fs))
 			wantHandedOver(t, s)

@@ -66,6 +66,9 @@ func readIdentity(fs vfs.FS, dir string) (i identity, ok bool, err error) {
 
 // writeIdentity replaces the LOG of dir, durably.
 func writeIdentity(fs vfs.FS, dir string, i identity) error {
+	if err := durable.SyncAncestors(fs, dir); err != nil { // the directory may be new
+		return err
+	}
 	return durable.Replace(fs, fs.PathJoin(dir, identityName), writeCategory, []byte(i.encode()))
 }
 

@@ -50,7 +50,7 @@ func (l *Log) open() error {
 		l.failover = l.directory(l.o.FailoverDir)
 	}
 	for _, d := range l.directories() {
-		if err := makeDir(d.fs, d.path); err != nil {
+		if err := d.fs.MkdirAll(d.path, 0o750); err != nil {
 			return err
 		}
 		lock, err := d.fs.Lock(d.join("LOCK"))
@@ -93,14 +93,6 @@ func (l *Log) open() error {
 
 func (l *Log) directory(path string) *directory {
 	return &directory{path: path, fs: l.o.FS, o: &l.o}
-}
-
-// makeDir makes a directory and those above it, and their entries durable.
-func makeDir(fs vfs.FS, path string) error {
-	if err := fs.MkdirAll(path, 0o750); err != nil {
-		return err
-	}
-	return durable.SyncAncestors(fs, path)
 }
 
 // choosePath decides how to write to d. Only the operating system's own file

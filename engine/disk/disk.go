@@ -27,13 +27,12 @@ type Options struct {
 	Watch     bool                    // FS is the operating system's: slow operations are reported, and who waits lets others run
 	OpenFiles int                     // how many descriptors the store may have; 0: plenty
 	ReadOnly  bool                    // nothing is written
+	Known     bool                    // the directory's own name is durable
+	Later     bool                    // what an opening writes is made durable while the store is in use; it must sync the log
+	Short     func()                  // is called now and then while something waits for space or a descriptor; may be nil
 
 	FailoverDir   string        // takes the log while Dir is slow or fails; absolute; "": none
 	FailoverAfter time.Duration // how long a write or a sync of the log may take before that
-
-	Known bool   // the directory's own name is durable
-	Later bool   // what an opening writes is made durable while the store is in use; it must sync the log
-	Short func() // is called now and then while something waits for space or a descriptor; may be nil
 }
 
 // Disk is how the Pebble of one store uses its disk. Its methods may be called
@@ -52,8 +51,6 @@ type Disk struct {
 	leaving   leaving
 	ballast   ballast // only with spare logs
 	failover  failover
-
-	failoverLock *pebble.Lock // nil: none
 }
 
 // New returns the disk of a store, without spare logs.

@@ -25,6 +25,9 @@ const (
 
 // failover is how the log does with two directories.
 type failover struct {
+	dirs logDirs      // what LogsFile says; set before Configure
+	lock *pebble.Lock // of the directory to fail over to; nil: none
+
 	switches atomic.Int64 // from one to the other, in both directions
 	backlog  atomic.Bool  // more than mostBacklog
 }
@@ -34,17 +37,12 @@ func (f *failover) has() bool { return f.switches.Load()%2 == 1 }
 
 // configureFailover makes Pebble look for logs wherever there may be some, and fail over.
 func (d *Disk) configureFailover(o *pebble.Options) {
-	dirs, isKnown, err := findLogDirs(d.options.FS, d.options.Dir)
-	if err != nil {
-		return // who opens the store has been told
-	}
 	// Pebble remembers the directory, too, up to the next start without one. It refuses to
 	// open if it is the only one that does.
-	o.Unsafe.AllowMissingWALDirs = isKnown
-	for _, dir := range dirs[1:] {
-		if dir.Dirname != d.options.FailoverDir {
-			dir.FS = d.otherFiles(dir.Dirname)
-			o.WALRecoveryDirs = append(o.WALRecoveryDirs, dir)
+	o.Unsafe.AllowMissingWALDirs = d.failover.dirs.store != ""
+	for _, dir := range d.failover.dirs.dirs {
+		if dir != d.options.FailoverDir {
+			o.WALRecoveryDirs = append(o.WALRecoveryDirs, wal.Dir{FS: d.otherFiles(dir), Dirname: dir})
 		}
 	}
 	if d.options.FailoverDir == "" {
@@ -94,10 +92,9 @@ func (d *Disk) lookAtFailover(m *pebble.Metrics) (cameBack bool) {
 		d.options.Logger.Info("the log is in the data directory again", "failovers", (switches-before+1)/2)
 	}
 	behind := int64(m.MemTable.Size) > mostBacklog*d.options.MemtableBytes
-	if behind && !d.failover.backlog.Swap(true) {
+	if was := d.failover.backlog.Swap(behind); behind && !was {
 		d.events.log(slog.LevelError, "nothing can be written: the disk of the data directory takes no tables, and no more may wait in memory",
 			"waiting_bytes", m.MemTable.Size)
 	}
-	d.failover.backlog.Store(behind)
 	return !now && switches != before
 }

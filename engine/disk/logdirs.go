@@ -100,24 +100,29 @@ func readLogDirs(fs vfs.FS, path string) (l logDirs, err error) {
 // LogDirs returns where the logs of the store in dir may be: there, and in the
 // directories to which they have failed over. All exist.
 func LogDirs(fs vfs.FS, dir string) ([]wal.Dir, error) {
-	found, _, err := findLogDirs(fs, dir)
-	return found, err
-}
-
-// findLogDirs is LogDirs. isKnown is set if the store's own file says so.
-func findLogDirs(fs vfs.FS, dir string) (found []wal.Dir, isKnown bool, err error) {
-	known, err := readLogDirs(fs, fs.PathJoin(dir, LogsFile))
+	known, err := knownLogDirs(fs, dir)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	found = []wal.Dir{{FS: fs, Dirname: dir}}
+	found := []wal.Dir{{FS: fs, Dirname: dir}}
 	for _, other := range known.dirs {
-		if _, err := logsIn(fs, other, known.store); err != nil {
-			return nil, false, err
-		}
 		found = append(found, wal.Dir{FS: fs, Dirname: other})
 	}
-	return found, known.store != "", nil
+	return found, nil
+}
+
+// knownLogDirs reads the LogsFile of dir. All directories in it exist.
+func knownLogDirs(fs vfs.FS, dir string) (logDirs, error) {
+	known, err := readLogDirs(fs, fs.PathJoin(dir, LogsFile))
+	if err != nil {
+		return logDirs{}, err
+	}
+	for _, other := range known.dirs {
+		if _, err := logsIn(fs, other, known.store); err != nil {
+			return logDirs{}, err
+		}
+	}
+	return known, nil
 }
 
 // findLogs returns the logs of the store in dir, oldest first.
@@ -195,9 +200,15 @@ func removeLogs(fs vfs.FS, dir, store string) error {
 	return fs.Remove(fs.PathJoin(dir, storeFile))
 }
 
-// OpenFailover claims the directory for the log to fail over to, if there is to be one,
-// and forgets those that were before and have no logs any more. It is called before
-// Configure, by who has locked the data directory; CloseFailover undoes it.
+// FindLogs finds out where logs may be. It is called before Configure.
+func (d *Disk) FindLogs() (err error) {
+	d.failover.dirs, err = knownLogDirs(d.options.FS, d.options.Dir)
+	return err
+}
+
+// OpenFailover is FindLogs for who has locked the data directory and writes to it. It claims
+// the directory for the log to fail over to, if there is to be one, and forgets those that
+// were before and have no logs any more. CloseFailover undoes it.
 func (d *Disk) OpenFailover() error {
 	o := &d.options
 	path := o.FS.PathJoin(o.Dir, LogsFile)
@@ -214,6 +225,7 @@ func (d *Disk) OpenFailover() error {
 			return fmt.Errorf("failover directory %s: %w", o.FailoverDir, err)
 		}
 	}
+	d.failover.dirs = now
 	if slices.Equal(known.dirs, now.dirs) {
 		return nil
 	}
@@ -222,11 +234,11 @@ func (d *Disk) OpenFailover() error {
 
 // CloseFailover lets others use the directory.
 func (d *Disk) CloseFailover() error {
-	lock := d.failoverLock
+	lock := d.failover.lock
 	if lock == nil {
 		return nil
 	}
-	d.failoverLock = nil
+	d.failover.lock = nil
 	return lock.Close()
 }
 
@@ -259,7 +271,7 @@ func (d *Disk) claimFailover(now *logDirs) error {
 	if err != nil {
 		return fmt.Errorf("it is in use by another process, or cannot be locked: %w", err)
 	}
-	d.failoverLock = lock
+	d.failover.lock = lock
 	path := o.FS.PathJoin(o.FailoverDir, storeFile)
 	theirs, err := readLogDirs(o.FS, path)
 	if err != nil {
